@@ -1,0 +1,125 @@
+"""The interpreters that can run a model file, and the one place where each is opened.
+
+============  ==================  =============  ================================================
+backend       package             model files    precisions, best first
+============  ==================  =============  ================================================
+``litert``    ai-edge-litert      ``.tflite``    int8, float32
+``tflite``    tflite-runtime      ``.tflite``    float32, int8 (its int8 kernels are 7 times slower)
+``onnx``      onnxruntime         ``.onnx``      int8, float32
+============  ==================  =============  ================================================
+
+Nothing is imported before a model is opened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ser_edge.errors import BackendError
+
+
+class Backend(Protocol):
+    """A model file, opened by its interpreter."""
+
+    @property
+    def version(self) -> str:
+        """The interpreter's package and version."""
+
+    def run(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Compute the logits.
+
+        Parameters
+        ----------
+        inputs : np.ndarray [shape=(n, *input_shape), dtype=float32]
+            Standardised features of ``n`` windows.
+
+        Returns
+        -------
+        logits : np.ndarray [shape=(n, n_labels), dtype=float32]
+
+        Raises
+        ------
+        BackendError
+            If the model takes inputs of another shape.
+        """
+
+
+_NUMPY = int(np.__version__.partition(".")[0])
+
+
+@dataclass(frozen=True)
+class Interpreter:
+    """What has to be known of an interpreter before it is imported."""
+
+    package: str
+    extra: str
+    suffix: str
+    precisions: tuple[str, ...]
+    most_numpy: int = 2
+
+    @property
+    def installed(self) -> bool:
+        """Whether the package can be found; it is not imported."""
+        return find_spec(self.package) is not None
+
+    @property
+    def usable(self) -> bool:
+        """Whether it is installed, and was built for the NumPy that is."""
+        return self.installed and _NUMPY <= self.most_numpy
+
+
+INTERPRETERS = {
+    "litert": Interpreter("ai_edge_litert", "litert", ".tflite", ("int8", "float32")),
+    "tflite": Interpreter("tflite_runtime", "tflite", ".tflite", ("float32", "int8"), 1),
+    "onnx": Interpreter("onnxruntime", "onnx", ".onnx", ("int8", "float32")),
+}
+"""The backends by name, in the order in which they are tried."""
+
+
+def open_model(path: Path, backend: str, *, threads: int = 1) -> Backend:
+    """Open a model file.
+
+    Parameters
+    ----------
+    path : Path
+        A ``.tflite`` or ``.onnx`` file.
+    backend : str
+        A key of `INTERPRETERS`.
+    threads : int > 0
+        Threads that one inference may use; networks of this size are fastest with one.
+
+    Returns
+    -------
+    model : Backend
+
+    Raises
+    ------
+    BackendError
+        If the interpreter is not installed, or cannot read the file.
+    """
+    interpreter = INTERPRETERS[backend]
+    if interpreter.installed and not interpreter.usable:
+        raise BackendError(
+            f"{interpreter.package} was built for NumPy {interpreter.most_numpy}, and NumPy is "
+            f"{np.__version__}; pip install 'ser-edge[litert]', or "
+            f"'numpy<{interpreter.most_numpy + 1}'"
+        )
+    module = "onnx" if backend == "onnx" else "tflite"
+    opener: Callable[..., Backend] = import_module(f"ser_edge.backends.{module}").open_model
+    try:
+        return opener(path, package=interpreter.package, threads=threads)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != interpreter.package:
+            raise
+        raise BackendError(
+            f"the {backend} backend needs {interpreter.package}, which is not installed; "
+            f"pip install 'ser-edge[{interpreter.extra}]'"
+        ) from None

@@ -1,0 +1,1 @@
+"""Training: corpora, splits, augmentation, networks, figures. Belongs on a workstation."""

@@ -1,0 +1,90 @@
+"""``MODEL_CARD.md``: what a bundle is for, how good it is, and what it must not be used for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ser_edge.bundle import Manifest
+from ser_edge_train.forms import FormResult
+from ser_edge_train.metrics import Scores
+from ser_edge_train.report import form_table, markdown_table, protocol_name, score_table
+
+
+def model_card(manifest: Manifest, forms: Sequence[FormResult]) -> str:
+    """Write a bundle's model card.
+
+    Parameters
+    ----------
+    manifest : Manifest
+        With ``about`` filled.
+    forms : sequence of FormResult
+        How the exported forms did on the run's test clips.
+
+    Returns
+    -------
+    text : str
+        Markdown.
+    """
+    about = manifest.about
+    scores = {name: Scores(**values) for name, values in about["metrics"].items()}
+    corpora = markdown_table(
+        ["corpus", "clips", "speakers", "in training", "licence", "source"],
+        [
+            (
+                name,
+                c["clips"],
+                c["speakers"],
+                "yes" if c["trained_on"] else "no",
+                c["licence"],
+                c["citation"],
+            )
+            for name, c in about["corpora"].items()
+        ],
+    )
+    recall = markdown_table(
+        ["label", "recall"], [(name, f"{r:.1%}") for name, r in scores["all"].recall.items()]
+    )
+    notes = "\n".join(f"- {note}" for note in about["protocol"]["notes"])
+    seconds = manifest.input.window.duration_s
+    return f"""# {manifest.name}
+
+Classifies speech into {", ".join(manifest.labels)}, on a device, from windows of {seconds} s.
+Recipe `{about["recipe"]["name"]}`, {about["parameters"]:,} parameters.
+
+## Accuracy
+
+Protocol **{protocol_name(about)}**; float32 Keras model; 95 % intervals by bootstrap over speakers.
+
+{score_table(scores)}
+
+{recall}
+
+{notes}
+
+The exported forms against the Keras model, on the same clips:
+
+{form_table(forms)}
+
+## Data
+
+{corpora}
+
+Licence: {about["licence"]}.
+
+## Limits
+
+- The corpora are acted: actors were told what to show. Spontaneous speech is harder, and nobody's
+  inner state can be read from a voice. A label says how speech sounds, not what a person feels.
+- Speakers, languages, ages, rooms and microphones unlike those above lower the accuracy, and by
+  more than the intervals, which cover other speakers of the same corpora only.
+- Probabilities are calibrated on validation clips of the same corpora (temperature
+  {manifest.temperature:.2f}).
+- A silent clip is refused. Noise, music or another language gets a label all the same.
+
+## Uses
+
+Meant for research, prototypes, games, and interfaces that a person can correct. Not for decisions
+about a person. The EU AI Act prohibits inferring emotions at the workplace and in education, but
+for medical or safety reasons (Art. 5(1)(f)), and has people told where emotion recognition is used
+(Art. 50(3)).
+"""

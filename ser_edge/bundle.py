@@ -1,0 +1,207 @@
+"""The exported folder: what is in its manifest, and whether its files are the ones exported.
+
+A bundle holds ``manifest.json``, one or more model files, ``golden.npz`` and ``MODEL_CARD.md``. The
+manifest has every number that the device needs, so that any language can read it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ser_edge.errors import BundleError, ConfigError
+from ser_edge.frontend import InputConfig
+
+FORMAT = "ser-edge-bundle"
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """One form of the network: a file beside the manifest.
+
+    Parameters
+    ----------
+    file : str
+        File name, without a folder.
+    precision : str
+        ``"float32"`` or ``"int8"`` (int8 weights and int8 arithmetic).
+    sha256 : str
+        Digest of the file, in hexadecimal.
+    size_bytes : int
+        Length of the file.
+    """
+
+    file: str
+    precision: str
+    sha256: str
+    size_bytes: int
+
+    def __post_init__(self) -> None:
+        if Path(self.file).name != self.file:
+            raise ConfigError(f"the model file {self.file!r} is not a plain file name")
+
+    @property
+    def suffix(self) -> str:
+        """``.tflite`` or ``.onnx``: which interpreters can run it."""
+        return Path(self.file).suffix
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """All that ``manifest.json`` says.
+
+    Parameters
+    ----------
+    name : str
+        The bundle's name.
+    labels : tuple of str
+        What the network's outputs mean, in order.
+    input : InputConfig
+        How its input is made.
+    temperature : float > 0
+        Divides the logits ahead of the softmax (calibration; Guo et al. 2017).
+    models : tuple of ModelFile
+        The forms of the network.
+    about : dict
+        For people: metrics with their protocol, corpora, licence, recipe, versions.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    input: InputConfig
+    temperature: float
+    models: tuple[ModelFile, ...]
+    about: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        if len(self.labels) < 2 or len(set(self.labels)) < len(self.labels):
+            raise ConfigError(f"labels={self.labels}; expected two or more, each once")
+        if not (isinstance(self.temperature, int | float) and 0 < self.temperature < math.inf):
+            raise ConfigError(f"temperature={self.temperature!r}; expected a number above 0")
+        if not self.models:
+            raise ConfigError("the manifest names no model file; expected at least one")
+
+    def to_json(self) -> str:
+        """Return the text of ``manifest.json``."""
+        content = {"format": FORMAT, "format_version": FORMAT_VERSION, **asdict(self)}
+        return json.dumps(content, indent=1) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Manifest:
+        """Read the text of ``manifest.json``.
+
+        Raises
+        ------
+        BundleError
+            If it is not a manifest, or one of another format version.
+        """
+        try:
+            content = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise BundleError(f"is not JSON ({error})") from None
+        if not isinstance(content, dict) or content.pop("format", None) != FORMAT:
+            raise BundleError(f'is not a ser-edge manifest; expected "format": "{FORMAT}"')
+        version = content.pop("format_version", None)
+        if version != FORMAT_VERSION:
+            raise BundleError(
+                f"has format version {version!r}; this ser-edge reads version {FORMAT_VERSION}; "
+                "export the bundle again, or install the ser-edge that made it"
+            )
+        try:
+            return cls(
+                name=content["name"],
+                labels=tuple(content["labels"]),
+                input=InputConfig.from_dict(content["input"]),
+                temperature=content["temperature"],
+                models=tuple(ModelFile(**model) for model in content["models"]),
+                about=content.get("about", {}),
+            )
+        except KeyError as error:
+            raise BundleError(f"lacks the entry {error}; export the bundle again") from None
+        except (TypeError, AttributeError, ConfigError) as error:
+            raise BundleError(f"does not fit: {error}; export the bundle again") from None
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """An exported folder whose manifest has been read.
+
+    Examples
+    --------
+    >>> Bundle.open("no/such/bundle")
+    Traceback (most recent call last):
+    ser_edge.errors.BundleError: no/such/bundle: there is no such folder; expected a bundle ...
+    """
+
+    folder: Path
+    manifest: Manifest
+
+    @classmethod
+    def open(cls, folder: str | os.PathLike[str]) -> Bundle:
+        """Read a bundle's manifest.
+
+        Parameters
+        ----------
+        folder : path
+            What ``ser-edge export`` wrote.
+
+        Raises
+        ------
+        BundleError
+            If the folder is missing, of another kind, or its manifest is damaged.
+        """
+        folder = Path(folder)
+        remedy = "expected a bundle, a folder written by `ser-edge export RUN --int8`"
+        if not folder.is_dir():
+            found = "is a file" if folder.exists() else "there is no such folder"
+            raise BundleError(f"{folder}: {found}; {remedy}")
+        path = folder / "manifest.json"
+        if not path.is_file():
+            raise BundleError(f"{folder}: holds no manifest.json; {remedy}")
+        try:
+            return cls(folder, Manifest.from_json(path.read_text(encoding="utf-8")))
+        except (OSError, UnicodeDecodeError) as error:
+            raise BundleError(f"{path}: cannot be read ({error}); {remedy}") from None
+        except BundleError as error:
+            raise BundleError(f"{path}: {error}") from None
+
+    def model(self, suffix: str, precision: str) -> ModelFile | None:
+        """Return the model file of a kind and precision, or None where the bundle has none."""
+        matching = (
+            m for m in self.manifest.models if (m.suffix, m.precision) == (suffix, precision)
+        )
+        return next(matching, None)
+
+    def verified(self, model: ModelFile) -> Path:
+        """Return a model file's path after checking that it is the file that was exported.
+
+        Raises
+        ------
+        BundleError
+            If it is missing or its sha256 differs from the manifest's.
+        """
+        path = self.folder / model.file
+        try:
+            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        except OSError as error:
+            raise BundleError(
+                f"{path}: cannot be read ({error.strerror}); copy the whole bundle again"
+            ) from None
+        if digest != model.sha256:
+            raise BundleError(
+                f"{path}: is damaged or was changed, its sha256 is {digest[:12]}… and the manifest "
+                f"says {model.sha256[:12]}…; copy the whole bundle again"
+            )
+        return path
+
+
+def describe_model(path: Path, precision: str) -> ModelFile:
+    """Return the manifest's entry for a model file."""
+    content = path.read_bytes()
+    return ModelFile(path.name, precision, hashlib.sha256(content).hexdigest(), len(content))

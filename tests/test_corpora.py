@@ -1,0 +1,311 @@
+import os
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from ser_edge.errors import SerEdgeError
+from ser_edge_train.corpora import CORPORA, LABELS, Clip, find_clips
+
+
+def touch(folder: Path, *names: str) -> Path:
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return folder
+
+
+def table(folder: Path, text: str, *names: str) -> Path:
+    touch(folder, *names)
+    path = folder / "labels.csv"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "speaker", "label"),
+    [
+        ("03-01-01-01-01-01-07.wav", "ravdess/07", "neutral"),
+        ("03-01-02-02-02-02-24.WAV", "ravdess/24", "neutral"),
+        ("03-01-03-01-01-01-01.wav", "ravdess/01", "happy"),
+        ("03-01-04-01-01-01-01.wav", "ravdess/01", "sad"),
+        ("03-01-05-01-01-01-01.wav", "ravdess/01", "angry"),
+        ("03-01-06-01-01-01-01.wav", "ravdess/01", "fear"),
+        ("03-01-07-01-01-01-01.wav", "ravdess/01", "disgust"),
+        ("03-01-08-01-01-01-01.wav", "ravdess/01", "surprise"),
+        ("1001_DFA_ANG_XX.wav", "crema-d/1001", "angry"),
+        ("1091_IEO_DIS_HI.flac", "crema-d/1091", "disgust"),
+        ("1002_IEO_FEA_MD.wav", "crema-d/1002", "fear"),
+        ("1003_TSI_HAP_LO.mp3", "crema-d/1003", "happy"),
+        ("1004_TSI_NEU_XX.ogg", "crema-d/1004", "neutral"),
+        ("1040_ITH_SAD_X.wav", "crema-d/1040", "sad"),
+        ("OAF_back_angry.wav", "tess/OAF", "angry"),
+        ("YAF_food_ps.wav", "tess/YAF", "surprise"),
+        ("OA_bite_neutral.wav", "tess/OAF", "neutral"),
+        ("DC_a01.wav", "savee/DC", "angry"),
+        ("JE_sa15.wav", "savee/JE", "sad"),
+        ("KL/su03.wav", "savee/KL", "surprise"),
+        ("JK/n30.wav", "savee/JK", "neutral"),
+        ("JK/JK_h02.wav", "savee/JK", "happy"),
+        ("03a01Wa.wav", "emodb/03", "angry"),
+        ("16b10Eb.wav", "emodb/16", "disgust"),
+        ("14a02Ac.wav", "emodb/14", "fear"),
+        ("03a01Fa.wav", "emodb/03", "happy"),
+        ("03a01Nc.wav", "emodb/03", "neutral"),
+        ("14a02Tb.wav", "emodb/14", "sad"),
+    ],
+)
+def test_published_names(tmp_path: Path, name: str, speaker: str, label: str) -> None:
+    touch(tmp_path / "some" / "where", name)
+    found = find_clips([tmp_path])
+    path = tmp_path / "some" / "where" / name
+    assert found.clips == (Clip(path, speaker.split("/")[0], speaker, label),)
+    assert found.rejected == ()
+    assert found.left_out == {}
+
+
+def test_the_table_is_complete() -> None:
+    for name, corpus in CORPORA.items():
+        assert corpus.name == name
+        assert corpus.licence
+        assert corpus.citation
+        assert set(corpus.labels.values()) <= set(LABELS)
+        assert set(corpus.labels.values()) >= set(LABELS) - {"surprise"}
+
+
+def test_several_corpora_below_one_folder(tmp_path: Path) -> None:
+    touch(tmp_path, "b/YAF_b_sad.wav", "a/x/OAF_a_sad.wav", "flat/DC_a01.wav", "flat/03a01Wa.wav")
+    clips = find_clips([tmp_path]).clips
+    assert [c.speaker for c in clips] == ["emodb/03", "savee/DC", "tess/OAF", "tess/YAF"]
+
+
+def test_the_order_is_not_that_of_the_sources(tmp_path: Path) -> None:
+    a, b = touch(tmp_path / "a", "YAF_b_sad.wav"), touch(tmp_path / "b", "OAF_b_sad.wav")
+    assert find_clips([a, b]) == find_clips([b, str(a)])
+
+
+def test_a_stranger_among_a_corpus_is_rejected(tmp_path: Path) -> None:
+    touch(
+        tmp_path, *(f"03-01-05-01-01-01-{n:02}.wav" for n in range(1, 4)), "03-01-05.wav", "x.txt"
+    )
+    found = find_clips([tmp_path])
+    assert len(found.clips) == 3
+    [rejected] = found.rejected
+    assert rejected.path == tmp_path / "03-01-05.wav"
+    assert rejected.reason == (
+        "does not follow RAVDESS's naming 03-01-EMOTION-INTENSITY-STATEMENT-REPETITION-ACTOR"
+    )
+
+
+def test_a_foreign_folder_beside_a_corpus_is_rejected(tmp_path: Path) -> None:
+    touch(tmp_path, "tess/YAF_b_sad.wav", "noise/fan.wav")
+    [rejected] = find_clips([tmp_path]).rejected
+    assert rejected.path == tmp_path / "noise" / "fan.wav"
+    assert (
+        rejected.reason == "follows no known corpus's naming, and its folder 'noise' names no label"
+    )
+
+
+def test_what_has_no_label_of_ours_is_left_out(tmp_path: Path) -> None:
+    touch(
+        tmp_path,
+        "song/03-02-05-01-01-01-01.wav",
+        "song/03-02-06-01-01-01-01.wav",
+        "video/01-01-05-01-01-01-01.wav",
+        "speech/03-01-05-01-01-01-01.wav",
+        "emodb/03a01La.wav",
+    )
+    found = find_clips([tmp_path])
+    assert [c.path.parent.name for c in found.clips] == ["speech"]
+    assert found.rejected == ()
+    assert found.left_out == {
+        "emodb: boredom": 1,
+        "ravdess: audio-visual version": 1,
+        "ravdess: song": 2,
+    }
+
+
+def test_second_copies_are_left_out(tmp_path: Path) -> None:
+    names = ("OAF_a_sad.wav", "OAF_a_ps.wav")
+    touch(tmp_path, *names, *(f"TESS/TESS/{n}" for n in names), "DC/a01.wav", "savee/DC_a01.flac")
+    found = find_clips([tmp_path])
+    assert len(found.clips) == 3
+    assert found.left_out == {"savee: second copy": 1, "tess: second copy": 2}
+    assert find_clips([tmp_path, tmp_path / "TESS"]).clips == found.clips
+
+
+def test_hidden_files_are_ignored(tmp_path: Path) -> None:
+    touch(tmp_path, "OAF_a_sad.wav", "._OAF_a_sad.wav", ".cache/x.wav", "__MACOSX/._OAF_a_sad.wav")
+    found = find_clips([tmp_path])
+    assert len(found.clips) == 1
+    assert found.rejected == ()
+
+
+def test_links_are_followed_once(tmp_path: Path) -> None:
+    touch(tmp_path / "real", "OAF_a_sad.wav")
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "linked").symlink_to(tmp_path / "real", target_is_directory=True)
+    (tmp_path / "real" / "round").symlink_to(data, target_is_directory=True)
+    found = find_clips([data])
+    assert [c.path for c in found.clips] == [data / "linked" / "OAF_a_sad.wav"]
+    assert found.left_out == {}
+
+
+def test_the_working_directory_is_a_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(touch(tmp_path, "DC/a01.wav", "mine/angry/1.wav") / "DC")
+    assert find_clips(["."]).clips[0].speaker == "savee/DC"
+    os.chdir(tmp_path / "mine")
+    assert find_clips(["."]).clips[0].corpus == "mine"
+
+
+@pytest.mark.parametrize(
+    ("name", "speaker", "label"),
+    [
+        ("angry/1.wav", "", "angry"),
+        ("angry/ANNA/1.wav", "mine/ANNA", "angry"),
+        ("ANNA/angry/1.wav", "mine/ANNA", "angry"),
+        ("ANNA/angry/monday/1.wav", "mine/monday", "angry"),
+        ("Anger/1.wav", "", "angry"),
+        ("FEARFUL/1.wav", "", "fear"),
+        ("happiness/1.wav", "", "happy"),
+        ("sadness/1.wav", "", "sad"),
+        ("surprised/1.wav", "", "surprise"),
+        ("Pleasant Surprise/1.wav", "", "surprise"),
+        ("disgusted/1.wav", "", "disgust"),
+        ("calm/1.wav", "", "neutral"),
+    ],
+)
+def test_a_folder_per_label(tmp_path: Path, name: str, speaker: str, label: str) -> None:
+    folder = touch(tmp_path / "mine", name)
+    assert find_clips([folder]).clips == (Clip(folder / name, "mine", speaker, label),)
+
+
+def test_folders_that_name_no_or_two_labels_are_rejected(tmp_path: Path) -> None:
+    touch(tmp_path, "sad/1.wav", "bored/1.wav", "angry/Joy/1.wav")
+    found = find_clips([tmp_path])
+    assert [c.label for c in found.clips] == ["sad"]
+    assert [(r.path.relative_to(tmp_path).as_posix(), r.reason) for r in found.rejected] == [
+        ("angry/Joy/1.wav", "its folder 'angry/Joy' names more than one label"),
+        (
+            "bored/1.wav",
+            "follows no known corpus's naming, and its folder 'bored' names no label",
+        ),
+    ]
+
+
+def test_a_csv(tmp_path: Path) -> None:
+    path = table(
+        tmp_path / "mine",
+        '\ufeffPath, Label ,speaker\n a.wav , Anger,S1\n"b, c.wav","sad",\n\n sub/d.FLAC,ps, S2 \n',
+        "a.wav",
+        "b, c.wav",
+        "sub/d.FLAC",
+        "unlisted.wav",
+    )
+    expected = (
+        Clip(path.parent / "b, c.wav", "mine", "", "sad"),
+        Clip(path.parent / "a.wav", "mine", "mine/S1", "angry"),
+        Clip(path.parent / "sub" / "d.FLAC", "mine", "mine/S2", "surprise"),
+    )
+    for source in (path, path.parent, tmp_path):
+        found = find_clips([source])
+        assert found.clips == expected
+        assert found.rejected == ()
+
+
+def test_a_csv_of_another_name_names_the_corpus(tmp_path: Path) -> None:
+    path = table(tmp_path, "label;path\nsad;1.wav\n", "1.wav").rename(tmp_path / "calls.csv")
+    assert find_clips([path]).clips == (Clip(tmp_path / "1.wav", "calls", "", "sad"),)
+
+
+def test_rows_that_cannot_be_used_are_rejected(tmp_path: Path) -> None:
+    path = table(
+        tmp_path,
+        "path,label\n1.wav,sad\ngone.wav,sad\n\n2.wav,bored\nlabels.csv,sad\n3.wav\n1.wav,angry\n",
+        "1.wav",
+        "2.wav",
+        "3.wav",
+    )
+    found = find_clips([path])
+    assert [c.path.name for c in found.clips] == ["1.wav"]
+    assert {r.path.name: r.reason for r in found.rejected} == {
+        "1.wav": "has been labelled sad before",
+        "gone.wav": "row 3 of labels.csv: the file does not exist",
+        "2.wav": f"row 5 of labels.csv: the label 'bored' is none of {', '.join(LABELS)}",
+        "labels.csv": "row 6 of labels.csv: the path 'labels.csv' names no .wav, .flac, .ogg, .mp3",
+        "3.wav": f"row 7 of labels.csv: the label '' is none of {', '.join(LABELS)}",
+    }
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "begins with ''; expected the columns path,label"),
+        (b"file,emotion\n1.wav,sad\n", "begins with 'file,emotion'; expected the columns"),
+        ("path,label\nä.wav,sad\n".encode("latin-1"), "save it as comma-separated UTF-8"),
+        (b"path,label\n", r"holds no recording \(.wav"),
+        (b"path,label\ngone.wav,sad\n", "1 rejected, .*row 2 of labels.csv: the file does not"),
+    ],
+)
+def test_a_csv_that_cannot_be_used(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_bytes(content)
+    with pytest.raises(SerEdgeError, match=message):
+        find_clips([path])
+
+
+@pytest.mark.parametrize(
+    ("names", "source", "message"),
+    [
+        ((), "gone", "gone does not exist: expected RAVDESS"),
+        (("1.wav",), "1.wav", "1.wav is neither a folder nor a CSV: expected RAVDESS"),
+        (("a/notes.txt",), "a", r"a holds no recording \(.wav, .flac, .ogg, .mp3\): expected"),
+        (("a/1.wav",), "a", "a holds no recording that can be used .1 rejected, .*names no label"),
+        (("a/03a01La.wav",), "a", r"with a label of ours \(left out: emodb: boredom\): expected"),
+    ],
+)
+def test_sources_that_hold_nothing(
+    tmp_path: Path, names: tuple[str, ...], source: str, message: str
+) -> None:
+    touch(tmp_path, *names)
+    with pytest.raises(SerEdgeError, match=message):
+        find_clips([tmp_path / source])
+
+
+def test_no_source() -> None:
+    with pytest.raises(SerEdgeError, match="No recordings were given"):
+        find_clips([])
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may read everything")
+def test_a_folder_that_may_not_be_read(tmp_path: Path) -> None:
+    touch(tmp_path, "tess/OAF_a_sad.wav", "locked/OAF_b_sad.wav")
+    (tmp_path / "locked").chmod(0)
+    try:
+        with pytest.raises(SerEdgeError, match=r"locked cannot be read \(Permission denied\)"):
+            find_clips([tmp_path])
+    finally:
+        (tmp_path / "locked").chmod(0o700)
+
+
+def test_ten_thousand_files_take_less_than_a_second(tmp_path: Path) -> None:
+    names = [f"{1001 + n % 91}_IEO_{'ANG' if n % 2 else 'SAD'}_XX.wav" for n in range(91)]
+    for number in range(110):
+        touch(tmp_path / str(number), *names)
+    start = time.process_time()
+    found = find_clips([tmp_path])
+    assert time.process_time() - start < 1.0
+    assert found.left_out == {"crema-d: second copy": 109 * 91}
+
+
+@pytest.mark.corpora
+def test_the_real_corpora(corpora_dir: Path) -> None:
+    found = find_clips([corpora_dir])
+    counts = Counter(clip.corpus for clip in found.clips)
+    assert counts == {"ravdess": 1440, "tess": 700, "emodb": 535 - 81}
+    assert len({clip.speaker for clip in found.clips}) == 24 + 2 + 10
+    assert found.rejected == ()
+    assert found.left_out == {"emodb: boredom": 81}

@@ -1,0 +1,146 @@
+"""Altered copies of a clip's samples, and altered batches of features. Training clips only.
+
+Pitch, speed and resampling are librosa's (`librosa.effects`, phase vocoder).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import librosa
+import numpy as np
+from librosa.effects import pitch_shift, time_stretch
+from numpy.typing import NDArray
+
+from ser_edge.features import FeatureConfig
+from ser_edge_train.recipes import BatchAugmentation, WaveAugmentation
+
+Samples = NDArray[np.float32]
+
+
+def wave_copy(
+    samples: Samples,
+    rate: int,
+    augmentation: WaveAugmentation,
+    copy: int,
+    rng: np.random.Generator,
+) -> Samples:
+    """Make one altered copy of a clip.
+
+    Parameters
+    ----------
+    samples : np.ndarray [shape=(n,), dtype=float32]
+        The clip.
+    rate : int > 0
+        Samples a second [Hz].
+    augmentation : WaveAugmentation
+        How copies differ.
+    copy : int >= 0
+        Which copy; 0 is the clip itself.
+    rng : np.random.Generator
+        Source of chance.
+
+    Returns
+    -------
+    altered : np.ndarray [shape=(m,), dtype=float32]
+        Longer or shorter than the clip where the speed changed.
+    """
+    if copy == 0:
+        return samples
+    return _COPIES[augmentation.kind](samples, rate, copy, rng)
+
+
+def _published(samples: Samples, rate: int, copy: int, rng: np.random.Generator) -> Samples:
+    """Noise and shift, or pitch and stretch, with the constants of the published recipe."""
+    if copy % 2:
+        amplitude = 0.035 * rng.uniform() * samples.max()
+        noisy = samples + amplitude * rng.standard_normal(len(samples))
+        return np.roll(noisy, rng.integers(-5000, 5000)).astype(np.float32)
+    raised = pitch_shift(samples, sr=rate, n_steps=0.7)
+    return np.asarray(time_stretch(raised, rate=0.8), dtype=np.float32)
+
+
+def _varied(samples: Samples, rate: int, copy: int, rng: np.random.Generator) -> Samples:
+    """Pitch by up to 2 semitones, speed by up to a tenth; noise at 10 to 35 dB on odd copies."""
+    factor = 2 ** (rng.uniform(-2, 2) / 12)
+    # A clip played `factor` times as fast has its pitch raised by `factor`; the phase vocoder
+    # alone changes the speed, so that both together cost one vocoder pass.
+    slowed = time_stretch(samples, rate=rng.uniform(0.9, 1.1) / factor)
+    altered = librosa.resample(slowed, orig_sr=rate * factor, target_sr=rate)
+    if copy % 2:
+        level = math.sqrt(np.mean(np.square(altered, dtype=np.float64)))
+        noise_level = level * 10 ** (-rng.uniform(10, 35) / 20)
+        altered = altered + noise_level * rng.standard_normal(len(altered))
+    return np.asarray(altered, dtype=np.float32)
+
+
+_COPIES: dict[str, Callable[[Samples, int, int, np.random.Generator], Samples]] = {
+    "published": _published,
+    "varied": _varied,
+}
+
+
+def vary_level(
+    batch: Samples, config: FeatureConfig, gain_db: float, rng: np.random.Generator
+) -> Samples:
+    """Play each window louder or softer: what a gain does to ``log_rms`` and ``mfcc0``.
+
+    A gain of g dB adds g to every mel band, so g * sqrt(n_mels) to the orthonormal DCT's first
+    coefficient, and g / 20 to log10(rms).
+
+    Parameters
+    ----------
+    batch : np.ndarray [shape=(n, n_frames, n_columns), dtype=float32]
+        Features that are not yet standardised.
+
+    Returns
+    -------
+    varied : np.ndarray [same shape and dtype]
+    """
+    gains = rng.uniform(-gain_db, gain_db, (len(batch), 1)).astype(np.float32)
+    varied = batch.copy()
+    for column, slope in (("log_rms", 1 / 20), ("mfcc0", math.sqrt(config.n_mels))):
+        if column in config.columns:
+            varied[:, :, config.columns.index(column)] += gains * np.float32(slope)
+    return varied
+
+
+def mask(batch: Samples, settings: BatchAugmentation, rng: np.random.Generator) -> Samples:
+    """Shift each window along time and set stretches and columns to zero, the mean.
+
+    SpecAugment (Park et al. 2019) on standardised features.
+
+    Parameters
+    ----------
+    batch : np.ndarray [shape=(n, n_frames, n_columns), dtype=float32]
+        Standardised features.
+
+    Returns
+    -------
+    masked : np.ndarray [same shape and dtype]
+    """
+    n_frames, n_columns = batch.shape[1:]
+    masked = np.empty_like(batch)
+    for row, window in zip(masked, batch, strict=True):
+        shift = rng.integers(-settings.shift_frames, settings.shift_frames + 1)
+        row[:] = np.roll(window, shift, axis=0)
+        for _ in range(settings.time_masks):
+            start, length = rng.integers(n_frames), rng.integers(settings.time_mask_frames)
+            row[start : start + length] = 0
+        if settings.column_mask:
+            start, length = rng.integers(n_columns), rng.integers(settings.column_mask)
+            row[:, start : start + length] = 0
+    return masked
+
+
+def mixup(
+    batch: Samples, targets: Samples, alpha: float, rng: np.random.Generator
+) -> tuple[Samples, Samples]:
+    """Blend each window, and its target, with another of the batch (Zhang et al. 2018)."""
+    share = np.float32(rng.beta(alpha, alpha))
+    order = rng.permutation(len(batch))
+    return (
+        share * batch + (1 - share) * batch[order],
+        share * targets + (1 - share) * targets[order],
+    )

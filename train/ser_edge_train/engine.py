@@ -1,0 +1,46 @@
+"""Keras on TensorFlow, kept quiet. Everything that needs either takes it from here.
+
+The environment has to be set ahead of the first import, which costs seconds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+
+__all__ = ["keras", "quiet_stderr", "set_seed", "tf"]
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+
+@contextlib.contextmanager
+def quiet_stderr() -> Iterator[None]:
+    """Hold back what C++ code writes to stderr, and let it out only where the block fails."""
+    saved = os.dup(2)
+    with tempfile.TemporaryFile() as log:
+        os.dup2(log.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            log.seek(0)
+            os.write(saved, log.read())
+            raise
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+
+
+with quiet_stderr():
+    import keras
+    import tensorflow as tf
+
+    tf.zeros(1)  # the first operation is announced too
+
+
+def set_seed(seed: int) -> None:
+    """Make what follows repeatable on one machine: Python, NumPy, TensorFlow and its kernels."""
+    keras.utils.set_random_seed(seed)
+    tf.config.experimental.enable_op_determinism()

@@ -1,0 +1,135 @@
+"""`ser-edge evaluate`: a run's figures, and those of each exported form, on test speakers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ser_edge.bundle import Bundle
+from ser_edge.classifier import softmax
+from ser_edge.errors import SerEdgeError
+from ser_edge_train.dataset import FeatureStore, Windows
+from ser_edge_train.forms import FormResult, compare_forms
+from ser_edge_train.material import read_material
+from ser_edge_train.metrics import Scores
+from ser_edge_train.report import form_table, protocol_name, score_table
+from ser_edge_train.run import Run, TestWindows
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What `evaluate` found.
+
+    Parameters
+    ----------
+    tested_on : str
+        Protocol or data, for people.
+    keras : dict of str to Scores
+        The float32 Keras model, over all clips and by corpus.
+    forms : tuple of FormResult
+        Each exported form in each interpreter.
+    """
+
+    tested_on: str
+    keras: dict[str, Scores]
+    forms: tuple[FormResult, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON types."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        text = f"{self.tested_on}\n\nKeras, float32:\n\n{score_table(self.keras)}\n"
+        if not self.forms:
+            return text
+        return f"{text}\nExported forms, against Keras:\n\n{form_table(self.forms)}\n"
+
+
+def evaluate(
+    run_folder: str | os.PathLike[str],
+    sources: Sequence[str | os.PathLike[str]] = (),
+    *,
+    bundle: Path | None = None,
+    cache: Path | None = None,
+) -> Evaluation:
+    """Measure a run and its bundle.
+
+    Parameters
+    ----------
+    run_folder : path
+        What ``ser-edge train`` wrote.
+    sources : sequence of path
+        Labelled speech to test on instead of the run's test clips; clips of speakers that the
+        network was trained on are left out.
+    bundle : Path, optional
+        The run's export; by default ``bundle`` in the run folder, if there is one.
+    cache : Path, optional
+        Folder for computed features, instead of the user's cache folder.
+
+    Returns
+    -------
+    evaluation : Evaluation
+
+    Raises
+    ------
+    SerEdgeError
+        If the run, the bundle or the data cannot be used.
+    """
+    run = Run.open(run_folder)
+    if bundle is None and (run.folder / "bundle").is_dir():
+        bundle = run.folder / "bundle"
+    exported = None if bundle is None else Bundle.open(bundle)
+    if exported is not None and exported.manifest.input != run.settings.input:
+        raise SerEdgeError(
+            f"{exported.folder}: was not exported from {run.folder}, their inputs differ; export "
+            "the run again"
+        )
+    if sources:
+        test = _other_data(run, sources, cache)
+        tested_on = f"Tested on {', '.join(map(str, sources))}, speakers not trained on"
+    else:
+        test = run.test_windows()
+        tested_on = (
+            f"Tested on the run's own test clips, protocol {protocol_name(run.settings.about)}"
+        )
+
+    from ser_edge_train.fit import logits
+
+    inputs = run.settings.input.network_inputs(test.features)
+    reference = softmax(logits(run.network(), inputs) / run.settings.temperature)
+    forms = () if exported is None else tuple(compare_forms(exported, inputs, test, reference))
+    return Evaluation(tested_on, test.scores(reference, run.settings.labels), forms)
+
+
+def _other_data(
+    run: Run, sources: Sequence[str | os.PathLike[str]], cache: Path | None
+) -> TestWindows:
+    store = FeatureStore(run.settings.recipe)
+    if cache is not None:
+        store = FeatureStore(run.settings.recipe, cache)
+    material = read_material(sources, store)
+    heard = set(run.settings.about["training_speakers"])
+    labels = run.settings.labels
+    kept = [
+        (clip, item)
+        for clip, item in zip(material.clips, material.originals, strict=True)
+        if clip.label in labels and (not clip.speaker or clip.speaker not in heard)
+    ]
+    if not kept:
+        raise SerEdgeError(
+            f"{', '.join(map(str, sources))}: holds no clip of a speaker that the network was not "
+            "trained on; name other recordings"
+        )
+    windows = Windows.of([(number, item) for number, (_, item) in enumerate(kept)])
+    return TestWindows(
+        features=windows.features,
+        clip=windows.clip,
+        truth=np.array([labels.index(clip.label) for clip, _ in kept]),
+        speakers=np.array([clip.speaker or "unknown" for clip, _ in kept]),
+        corpora=np.array([clip.corpus for clip, _ in kept]),
+    )

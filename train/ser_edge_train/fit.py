@@ -1,0 +1,226 @@
+"""Fit a network to windows by a recipe, with progress, history and a way to go on after a break."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.preprocessing import StandardScaler
+
+from ser_edge.features import flatten
+from ser_edge.frontend import InputConfig
+from ser_edge_train import augment
+from ser_edge_train.dataset import Windows
+from ser_edge_train.engine import keras
+from ser_edge_train.progress import progress_bar
+from ser_edge_train.recipes import Recipe
+
+History = dict[str, list[float]]
+
+
+def standardisation(windows: Windows, recipe: Recipe) -> InputConfig:
+    """Fit mean and scale on training windows (`sklearn.preprocessing.StandardScaler`).
+
+    Parameters
+    ----------
+    windows : Windows
+        Of the training part, copies included.
+    recipe : Recipe
+        Its layout says whether columns or single elements are standardised.
+
+    Returns
+    -------
+    config : InputConfig
+    """
+    n_columns = windows.features.shape[-1]
+    rows = (
+        windows.features.reshape(-1, n_columns)
+        if recipe.layout == "sequence"
+        else flatten(windows.features, recipe.features)
+    )
+    scaler = StandardScaler().fit(rows.astype(np.float64))
+    return InputConfig(
+        recipe.features,
+        recipe.window,
+        recipe.layout,
+        tuple(scaler.mean_.tolist()),
+        tuple(scaler.scale_.tolist()),
+    )
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Windows with their one-hot targets [shape=(n, n_labels), dtype=float32]."""
+
+    windows: Windows
+    targets: NDArray[np.float32]
+
+
+class Batches(keras.utils.PyDataset):  # type: ignore[misc]
+    """Training batches, drawn and augmented anew in each epoch, by chance that the epoch seeds."""
+
+    def __init__(self, examples: Examples, config: InputConfig, recipe: Recipe, seed: int) -> None:
+        super().__init__()
+        self._examples = examples
+        self._config = config
+        self._recipe = recipe
+        self._seed = seed
+        self._of_clip = [
+            np.flatnonzero(examples.windows.clip == clip)
+            for clip in np.unique(examples.windows.clip)
+        ]
+        n_drawn = len(examples.targets) if recipe.every_row else len(self._of_clip)
+        self._n_batches = max(1, n_drawn // recipe.batch_size)
+        self.start_epoch(0)
+
+    def __len__(self) -> int:
+        return self._n_batches
+
+    def start_epoch(self, epoch: int) -> None:
+        """Draw the windows of an epoch."""
+        self._rng = np.random.default_rng([self._seed, epoch])
+        if self._recipe.every_row:
+            self._order = self._rng.permutation(len(self._examples.targets))
+        else:
+            drawn = np.array([self._rng.choice(windows) for windows in self._of_clip])
+            self._order = self._rng.permutation(drawn)
+
+    def __getitem__(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        size, settings = self._recipe.batch_size, self._recipe.batch
+        chosen = self._order[index * size : (index + 1) * size]
+        features, targets = self._examples.windows.features[chosen], self._examples.targets[chosen]
+        if settings.gain_db:
+            features = augment.vary_level(
+                features, self._recipe.features, settings.gain_db, self._rng
+            )
+        inputs = self._config.network_inputs(features)
+        if settings.shift_frames or settings.time_masks or settings.column_mask:
+            inputs = augment.mask(inputs, settings, self._rng)
+        if settings.mixup and self._rng.random() < 0.5:
+            inputs, targets = augment.mixup(inputs, targets, settings.mixup, self._rng)
+        return inputs, targets
+
+
+class _Epochs(keras.callbacks.Callback):  # type: ignore[misc]
+    """Seed each epoch's draw and show a bar."""
+
+    def __init__(self, batches: Batches, epochs: int) -> None:
+        super().__init__()
+        self._batches = batches
+        self._bar = progress_bar()
+        self._task = self._bar.add_task("training", total=epochs)
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        self._bar.start()
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._batches.start_epoch(epoch)
+        self._bar.update(self._task, completed=epoch)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        loss, accuracy = logs["val_loss"], logs["val_accuracy"]
+        text = f"training, validation loss {loss:.2f}, accuracy {accuracy:.0%}"
+        self._bar.update(self._task, completed=epoch + 1, description=text)
+
+    def on_train_end(self, logs: Any = None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Take the bar off the terminal."""
+        self._bar.stop()
+
+
+def fit(
+    network: keras.Model,
+    recipe: Recipe,
+    config: InputConfig,
+    training: Examples,
+    validation: Examples,
+    *,
+    seed: int,
+    scratch: Path,
+) -> History:
+    """Train a network in place.
+
+    Parameters
+    ----------
+    network : keras.Model
+        Untrained.
+    recipe : Recipe
+        Optimiser, batches, augmentation and stopping.
+    config : InputConfig
+        Standardisation of the training part.
+    training, validation : Examples
+        The windows; validation ones are originals.
+    seed : int
+        Decides order and augmentation.
+    scratch : Path
+        Folder for what is needed to go on after a break: the same call then continues after the
+        last whole epoch.
+
+    Returns
+    -------
+    history : dict of str to list of float
+        Keras's, one value an epoch.
+    """
+    batches = Batches(training, config, recipe, seed)
+    network.compile(
+        optimizer=_optimizer(recipe, len(batches)),
+        loss=keras.losses.CategoricalCrossentropy(
+            from_logits=True, label_smoothing=recipe.label_smoothing
+        ),
+        metrics=["accuracy"],
+    )
+    epochs = _Epochs(batches, recipe.epochs)
+    log = scratch / "history.csv"
+    callbacks = [
+        epochs,
+        keras.callbacks.CSVLogger(str(log), append=True),
+        keras.callbacks.BackupAndRestore(str(scratch / "backup")),
+    ]
+    if recipe.patience:
+        callbacks += [
+            keras.callbacks.EarlyStopping(patience=recipe.patience, restore_best_weights=True),
+            keras.callbacks.ReduceLROnPlateau(factor=0.4, patience=2, min_lr=1e-6),
+        ]
+    try:
+        network.fit(
+            batches,
+            validation_data=(
+                config.network_inputs(validation.windows.features),
+                validation.targets,
+            ),
+            epochs=recipe.epochs,
+            callbacks=callbacks,
+            shuffle=False,
+            verbose=0,
+        )
+    finally:
+        epochs.close()
+    with log.open() as file:
+        names = file.readline().strip().split(",")
+        rows = np.loadtxt(file, delimiter=",", ndmin=2)
+    return {name: rows[:, i].tolist() for i, name in enumerate(names)}
+
+
+def _optimizer(recipe: Recipe, n_batches: int) -> Any:
+    if recipe.optimizer == "rmsprop":
+        return keras.optimizers.RMSprop(recipe.learning_rate)
+    steps = n_batches * recipe.epochs
+    warm_up = math.ceil(0.3 * steps)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        recipe.learning_rate / 25,
+        decay_steps=max(1, steps - warm_up),
+        warmup_target=recipe.learning_rate,
+        warmup_steps=warm_up,
+    )
+    return keras.optimizers.AdamW(schedule, weight_decay=recipe.weight_decay)
+
+
+def logits(network: keras.Model, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Run a network on standardised inputs [shape=(n, *input_shape)]."""
+    return np.asarray(network.predict(inputs, batch_size=256, verbose=0))

@@ -1,0 +1,70 @@
+"""Folders that appear whole or not at all: written beside, then renamed."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ser_edge.errors import SerEdgeError
+
+
+def check_free(target: Path, *, overwrite: bool = False) -> None:
+    """Refuse a target that exists.
+
+    Raises
+    ------
+    SerEdgeError
+        If `target` exists and is not to be overwritten.
+    """
+    if target.exists() and not overwrite:
+        raise SerEdgeError(f"{target}: exists already; choose another --out, or allow --overwrite")
+
+
+def partial_folder(target: Path) -> Path:
+    """Return the folder beside `target` in which it is prepared."""
+    return target.with_name(f".{target.name}.partial")
+
+
+def move_into_place(partial: Path, target: Path) -> None:
+    """Rename a finished folder to its target; what stood there is removed last."""
+    old = target.with_name(f".{target.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if target.exists():
+        target.rename(old)
+    partial.rename(target)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def written_beside(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Yield an empty folder that becomes `target` when the block ends without an error.
+
+    Parameters
+    ----------
+    target : Path
+        The folder to be.
+    overwrite : bool
+        Whether it may replace one that exists.
+
+    Yields
+    ------
+    partial : Path
+        Where to write; removed if the block fails.
+
+    Raises
+    ------
+    SerEdgeError
+        If `target` exists and is not to be overwritten.
+    """
+    check_free(target, overwrite=overwrite)
+    partial = partial_folder(target)
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    move_into_place(partial, target)

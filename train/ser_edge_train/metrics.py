@@ -1,0 +1,165 @@
+"""How good a set of predictions is: UA first, with an interval over speakers.
+
+UA, the unweighted average recall (UAR), is the mean of the recalls of the classes; WA is plain
+accuracy. The interval is the bootstrap's, over speakers and not clips, because a speaker's clips
+stand or fall together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+from scipy.special import logsumexp
+from sklearn.metrics import confusion_matrix, f1_score
+
+_RESAMPLES = 2000
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Figures of one set of clips; recalls and accuracies as fractions.
+
+    Parameters
+    ----------
+    n_clips, n_speakers : int
+        What they were measured on.
+    ua : float
+        Unweighted average recall.
+    ua_low, ua_high : float or None
+        Its 95 % interval (bootstrap over speakers); one speaker alone gives none.
+    wa, f1 : float
+        Accuracy, and the mean of the classes' F1.
+    recall : dict of str to float
+        Of each class that occurs.
+    confusion : list of list of int
+        Clips by true label (row) and predicted label (column).
+    """
+
+    n_clips: int
+    n_speakers: int
+    ua: float
+    ua_low: float | None
+    ua_high: float | None
+    wa: float
+    f1: float
+    recall: dict[str, float]
+    confusion: list[list[int]]
+
+    @property
+    def interval(self) -> str:
+        """The interval, for people."""
+        if self.ua_low is None or self.ua_high is None:
+            return "one speaker"
+        return f"{self.ua_low:.1%} to {self.ua_high:.1%}"
+
+
+def score(
+    truth: NDArray[np.int64],
+    predicted: NDArray[np.int64],
+    speakers: Sequence[str],
+    labels: Sequence[str],
+) -> Scores:
+    """Compare predictions with the truth.
+
+    Parameters
+    ----------
+    truth, predicted : np.ndarray [shape=(n,), dtype=int64]
+        Indices into `labels`.
+    speakers : sequence of str [n]
+        Who speaks in each clip.
+    labels : sequence of str
+        The classes.
+
+    Returns
+    -------
+    scores : Scores
+    """
+    everyone = sorted(set(speakers))
+    classes = np.arange(len(labels))
+    by_speaker = np.stack(
+        [
+            confusion_matrix(truth[mine], predicted[mine], labels=classes)
+            for mine in (np.array(speakers) == one for one in everyone)
+        ]
+    )
+    confusion = by_speaker.sum(axis=0)
+    low, high = _interval(by_speaker)
+    occurring = np.flatnonzero(confusion.sum(axis=1))
+    return Scores(
+        n_clips=len(truth),
+        n_speakers=len(everyone),
+        ua=float(_mean_recall(confusion)),
+        ua_low=low,
+        ua_high=high,
+        wa=float(np.trace(confusion) / confusion.sum()),
+        f1=float(f1_score(truth, predicted, labels=occurring, average="macro", zero_division=0)),
+        recall={labels[i]: float(confusion[i, i] / confusion[i].sum()) for i in occurring},
+        confusion=confusion.tolist(),
+    )
+
+
+def _interval(by_speaker: NDArray[np.int64]) -> tuple[float, float] | tuple[None, None]:
+    n_speakers = len(by_speaker)
+    if n_speakers < 2:
+        return None, None
+    drawn = np.random.default_rng(0).integers(n_speakers, size=(_RESAMPLES, n_speakers))
+    low, high = np.percentile(_mean_recall(by_speaker[drawn].sum(axis=1)), [2.5, 97.5])
+    return float(low), float(high)
+
+
+def _mean_recall(confusion: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Average the recalls of the classes that occur [shape=(..., n, n) to (...)]."""
+    totals = confusion.sum(axis=-1)
+    hits = np.diagonal(confusion, axis1=-2, axis2=-1)
+    recalls = np.where(totals > 0, hits / np.maximum(totals, 1), 0.0)
+    return np.asarray(recalls.sum(axis=-1) / (totals > 0).sum(axis=-1))
+
+
+def average_by_clip(
+    probabilities: NDArray[np.float64], clip: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Average the windows of each clip, as the runtime does.
+
+    Parameters
+    ----------
+    probabilities : np.ndarray [shape=(n_windows, n_labels)]
+    clip : np.ndarray [shape=(n_windows,)]
+        Number of the clip that each window belongs to, from 0 on without gaps.
+
+    Returns
+    -------
+    averaged : np.ndarray [shape=(n_clips, n_labels)]
+    """
+    counts = np.bincount(clip)
+    sums = np.zeros((len(counts), probabilities.shape[1]))
+    np.add.at(sums, clip, probabilities)
+    return np.asarray(sums / counts[:, None])
+
+
+def fit_temperature(logits: NDArray[np.float32], truth: NDArray[np.int64]) -> float:
+    """Find what to divide logits by so that their softmax is calibrated (Guo et al. 2017).
+
+    Parameters
+    ----------
+    logits : np.ndarray [shape=(n, n_labels)]
+        Of validation windows.
+    truth : np.ndarray [shape=(n,)]
+        Their labels.
+
+    Returns
+    -------
+    temperature : float in [0.1, 10]
+        Of least negative log-likelihood.
+    """
+    values = logits.astype(np.float64)
+
+    def loss(log_temperature: float) -> float:
+        scaled = values / np.exp(log_temperature)
+        return float(np.mean(logsumexp(scaled, axis=1) - scaled[np.arange(len(truth)), truth]))
+
+    found = minimize_scalar(loss, bounds=(np.log(0.1), np.log(10)), method="bounded")
+    return float(np.exp(found.x))

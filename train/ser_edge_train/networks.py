@@ -1,0 +1,61 @@
+"""The networks, in Keras. Each ends in logits: softmax and temperature belong to the classifier."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ser_edge_train.engine import keras
+
+layers = keras.layers
+
+_MOMENTUM = 0.9  # Keras's 0.99 needs more steps than a small corpus gives
+
+
+def build_network(name: str, input_shape: Sequence[int], n_labels: int) -> keras.Model:
+    """Build an untrained network.
+
+    Parameters
+    ----------
+    name : {"edge", "seed"}
+        Which one.
+    input_shape : sequence of int
+        As ``InputConfig.shape`` gives it.
+    n_labels : int > 1
+        Length of the logits.
+
+    Returns
+    -------
+    network : keras.Model
+    """
+    inputs = keras.Input(tuple(input_shape), name="features")
+    logits = _NETWORKS[name](inputs, n_labels)
+    return keras.Model(inputs, logits, name=name)
+
+
+def _edge(inputs: Any, n_labels: int) -> Any:
+    """Build a stem, three depthwise-separable blocks, mean and maximum over time."""
+    x = layers.Conv1D(64, 5, strides=2, padding="same", use_bias=False)(inputs)
+    x = layers.ReLU()(layers.BatchNormalization(momentum=_MOMENTUM)(x))
+    for filters in (96, 96, 128):
+        y = layers.DepthwiseConv1D(5, padding="same", use_bias=False)(x)
+        y = layers.Conv1D(filters, 1, use_bias=False)(y)
+        y = layers.ReLU()(layers.BatchNormalization(momentum=_MOMENTUM)(y))
+        x = layers.Add()([x, y]) if x.shape[-1] == filters else y
+    x = layers.Concatenate()([layers.GlobalAveragePooling1D()(x), layers.GlobalMaxPooling1D()(x)])
+    return layers.Dense(n_labels, name="logits")(layers.Dropout(0.3)(x))
+
+
+def _seed(inputs: Any, n_labels: int) -> Any:
+    """Build the published network, its order of layers kept."""
+    x = inputs
+    for filters in (256, 128, 64):
+        x = layers.Conv1D(filters, 5, padding="same", activation="relu")(x)
+        x = layers.BatchNormalization(momentum=_MOMENTUM)(x)
+        x = layers.MaxPooling1D(5, strides=2, padding="same")(x)
+    x = layers.Dense(512, activation="relu")(layers.Flatten()(x))
+    x = layers.BatchNormalization(momentum=_MOMENTUM)(x)
+    return layers.Dense(n_labels, name="logits")(x)
+
+
+_NETWORKS: dict[str, Callable[[Any, int], Any]] = {"edge": _edge, "seed": _seed}

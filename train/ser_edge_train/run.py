@@ -1,0 +1,176 @@
+"""The run folder: what `ser-edge train` leaves, and what `export` and `evaluate` read.
+
+=================================  =============================================================
+``run.json``                       recipe, protocol, labels, input, temperature, metrics, versions
+``model.keras``                    the network
+``windows.npz``                    features for calibration (training) and of the test clips
+``split.csv``                      which clip went where
+``history.csv``                    losses, an epoch a row
+``metrics.json``, ``report.md``    figures, and the page to read, with ``*.png`` and the
+                                   ``classification_report.txt``
+=================================  =============================================================
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ser_edge.errors import ConfigError, SerEdgeError
+from ser_edge.frontend import InputConfig
+from ser_edge_train.metrics import Scores, average_by_clip, score
+from ser_edge_train.recipes import Recipe
+
+FORMAT = "ser-edge-run"
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """What ``run.json`` says."""
+
+    name: str
+    recipe: Recipe
+    labels: tuple[str, ...]
+    input: InputConfig
+    temperature: float
+    about: Mapping[str, Any]
+
+    def save(self, folder: Path) -> None:
+        """Write ``run.json``."""
+        content = {"format": FORMAT, "format_version": FORMAT_VERSION, **asdict(self)}
+        (folder / "run.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class TestWindows:
+    """Features of the test part.
+
+    Parameters
+    ----------
+    features : np.ndarray [shape=(n, n_frames, n_columns), dtype=float32]
+        Not yet standardised.
+    clip : np.ndarray [shape=(n,), dtype=int64]
+        Number of the clip that each window belongs to.
+    truth : np.ndarray [shape=(n_clips,), dtype=int64]
+        Label of each clip.
+    speakers, corpora : np.ndarray [shape=(n_clips,), dtype=str]
+        Speaker and corpus of each clip.
+    """
+
+    __test__ = False
+
+    features: NDArray[np.float32]
+    clip: NDArray[np.int64]
+    truth: NDArray[np.int64]
+    speakers: NDArray[np.str_]
+    corpora: NDArray[np.str_]
+
+    def scores(
+        self, probabilities: NDArray[np.float64], labels: Sequence[str]
+    ) -> dict[str, Scores]:
+        """Judge what a network says of the windows, over all clips and corpus by corpus.
+
+        Parameters
+        ----------
+        probabilities : np.ndarray [shape=(n, n_labels), dtype=float64]
+        labels : sequence of str
+
+        Returns
+        -------
+        scores : dict of str to Scores
+            ``"all"`` first.
+        """
+        predicted = average_by_clip(probabilities, self.clip).argmax(axis=1)
+        groups = {"all": np.full(len(self.truth), True)}
+        names = np.unique(self.corpora)
+        if len(names) > 1:
+            groups |= {str(name): self.corpora == name for name in names}
+        return {
+            name: score(self.truth[of], predicted[of], self.speakers[of].tolist(), labels)
+            for name, of in groups.items()
+        }
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder whose settings have been read."""
+
+    folder: Path
+    settings: RunSettings
+
+    @classmethod
+    def open(cls, folder: str | os.PathLike[str]) -> Run:
+        """Read a run's settings.
+
+        Raises
+        ------
+        SerEdgeError
+            If the folder is missing, of another kind, or damaged.
+        """
+        folder = Path(folder)
+        path = folder / "run.json"
+        remedy = "expected a folder written by `ser-edge train`"
+        if not path.is_file():
+            found = "holds no run.json" if folder.is_dir() else "there is no such folder"
+            raise SerEdgeError(f"{folder}: {found}; {remedy}")
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            if content.get("format") != FORMAT or content.get("format_version") != FORMAT_VERSION:
+                raise SerEdgeError(
+                    f"{path}: is not a run of format version {FORMAT_VERSION}; {remedy} of this "
+                    "version of ser-edge"
+                )
+            settings = RunSettings(
+                content["name"],
+                Recipe.from_dict(content["recipe"]),
+                tuple(content["labels"]),
+                InputConfig.from_dict(content["input"]),
+                content["temperature"],
+                content["about"],
+            )
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, ConfigError) as error:
+            raise SerEdgeError(f"{path}: is damaged ({error}); train again") from None
+        for name in ("model.keras", "windows.npz"):
+            if not (folder / name).is_file():
+                raise SerEdgeError(f"{folder}: lacks {name}; train again, or copy the whole run")
+        return cls(folder, settings)
+
+    def network(self) -> Any:
+        """Load the Keras model.
+
+        Raises
+        ------
+        SerEdgeError
+            If the file is damaged.
+        """
+        from ser_edge_train.engine import keras
+
+        path = self.folder / "model.keras"
+        try:
+            return keras.models.load_model(path, compile=False)
+        except (OSError, ValueError, KeyError) as error:
+            reason = str(error).splitlines()[0]
+            raise SerEdgeError(f"{path}: is damaged ({reason}); train again") from None
+
+    def calibration_inputs(self) -> NDArray[np.float32]:
+        """Return network inputs of training windows [shape=(n, *input_shape)]."""
+        with np.load(self.folder / "windows.npz") as arrays:
+            return self.settings.input.network_inputs(arrays["calibration"])
+
+    def test_windows(self) -> TestWindows:
+        """Return the features and the truth of the test part."""
+        with np.load(self.folder / "windows.npz") as arrays:
+            return TestWindows(**{name: arrays[name] for name in TestWindows.__annotations__})
+
+
+def save_windows(folder: Path, calibration: NDArray[np.float32], test: TestWindows) -> None:
+    """Write ``windows.npz``."""
+    np.savez_compressed(folder / "windows.npz", calibration=calibration, **vars(test))

@@ -1,0 +1,272 @@
+"""`ser-edge train`: from folders of labelled speech to a run folder."""
+
+from __future__ import annotations
+
+import csv
+import json
+import logging
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ser_edge.classifier import softmax
+from ser_edge.errors import ConfigError
+from ser_edge_train import splits
+from ser_edge_train.corpora import CORPORA, LABELS
+from ser_edge_train.dataset import FeatureStore, Windows
+from ser_edge_train.folders import check_free, move_into_place, partial_folder
+from ser_edge_train.material import Material, all_windows, read_material
+from ser_edge_train.metrics import fit_temperature
+from ser_edge_train.recipes import RECIPES, Recipe
+from ser_edge_train.report import write_report
+from ser_edge_train.run import Run, RunSettings, TestWindows, save_windows
+from ser_edge_train.versions import versions
+
+logger = logging.getLogger(__name__)
+
+_CALIBRATION_WINDOWS = 512
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """What ``ser-edge train`` takes beside the data.
+
+    Parameters
+    ----------
+    recipe : str
+        A name in `RECIPES`.
+    protocol, fold, test_corpus
+        See `ser_edge_train.splits.split_clips`.
+    epochs, copies : int, optional
+        Instead of the recipe's: how long to train, and altered copies of each training clip.
+    seed : int
+        Decides split, augmentation, weights and order.
+    keep_going : bool
+        Train even where more than 5 % of the files cannot be used.
+    licence : str, optional
+        Terms of the data, instead of those that are known of the corpora.
+    """
+
+    recipe: str = "edge"
+    protocol: str = "speaker"
+    fold: int = 0
+    test_corpus: str | None = None
+    epochs: int | None = None
+    copies: int | None = None
+    seed: int = 0
+    keep_going: bool = False
+    licence: str | None = None
+
+    def chosen_recipe(self) -> Recipe:
+        """Return the recipe with the epochs and copies asked for.
+
+        Raises
+        ------
+        ConfigError
+            If there is no recipe of that name.
+        """
+        if self.recipe not in RECIPES:
+            raise ConfigError(f"recipe={self.recipe!r}; expected one of {', '.join(RECIPES)}")
+        recipe = RECIPES[self.recipe]
+        if self.epochs is not None:
+            recipe = replace(recipe, epochs=self.epochs)
+        if self.copies is not None:
+            recipe = replace(recipe, wave=replace(recipe.wave, copies=self.copies))
+        return recipe
+
+
+def train(
+    sources: Sequence[str | os.PathLike[str]],
+    out: str | os.PathLike[str],
+    options: TrainOptions,
+    *,
+    cache: Path | None = None,
+    jobs: int = -1,
+    overwrite: bool = False,
+) -> Run:
+    """Train a network and write a run folder.
+
+    An interrupted call leaves what it has beside `out`; the same call then goes on from there.
+
+    Parameters
+    ----------
+    sources : sequence of path
+        Folders or CSV files of labelled speech; see `ser_edge_train.corpora.find_clips`.
+    out : path
+        The run folder to write.
+    options : TrainOptions
+        Recipe, protocol and seed.
+    cache : Path, optional
+        Folder for computed features, instead of the user's cache folder.
+    jobs : int
+        Processes that compute features; -1 is one a core.
+    overwrite : bool
+        Whether `out` may be replaced.
+
+    Returns
+    -------
+    run : Run
+
+    Raises
+    ------
+    SerEdgeError
+        If the data cannot be used, or cannot be divided by the protocol.
+    ConfigError
+        If an option is not legal.
+    """
+    out = Path(out)
+    check_free(out, overwrite=overwrite)
+    recipe = options.chosen_recipe()
+    store = FeatureStore(recipe, seed=options.seed, jobs=jobs)
+    if cache is not None:
+        store = replace(store, folder=Path(cache))
+    material = read_material(sources, store, keep_going=options.keep_going)
+    split = splits.split_clips(
+        material.clips,
+        options.protocol,
+        n_copies=recipe.wave.copies,
+        fold=options.fold,
+        test_corpus=options.test_corpus,
+        seed=options.seed,
+    )
+    windows = all_windows(material, split, store)
+    settings = {"sources": [str(source) for source in sources], **asdict(options)}
+    partial = _partial_folder(out, {**settings, "clips": [c.digest for c in material.originals]})
+    _write_run(partial, out.name, recipe, options, material, split, windows)
+    move_into_place(partial, out)
+    return Run.open(out)
+
+
+def _partial_folder(out: Path, settings: dict[str, Any]) -> Path:
+    """Return the folder beside `out`; what an interrupted run of the same settings left stays."""
+    partial = partial_folder(out)
+    marker = partial / "resume.json"
+    text = json.dumps(settings)
+    if marker.is_file() and marker.read_text(encoding="utf-8") == text:
+        logger.info("going on where an interrupted run of the same settings stopped")
+        return partial
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    marker.write_text(text, encoding="utf-8")
+    return partial
+
+
+def _write_run(
+    folder: Path,
+    name: str,
+    recipe: Recipe,
+    options: TrainOptions,
+    material: Material,
+    split: splits.Split,
+    windows: Windows,
+) -> None:
+    # Keras and TensorFlow take seconds to import: not before the data is known to be good.
+    from ser_edge_train.engine import set_seed
+    from ser_edge_train.fit import Examples, fit, logits, standardisation
+    from ser_edge_train.networks import build_network
+
+    training, validation, test = (
+        windows.select(split.rows(part)) for part in (splits.TRAIN, splits.VALIDATION, splits.TEST)
+    )
+    clip_labels = np.array([LABELS.index(clip.label) for clip in material.clips])
+    present = np.unique(clip_labels[training.clip])
+    labels = tuple(LABELS[i] for i in present)
+    numbers = np.searchsorted(present, clip_labels)
+    one_hot = np.eye(len(labels), dtype=np.float32)
+
+    set_seed(options.seed)
+    config = standardisation(training, recipe)
+    network = build_network(recipe.network, config.shape, len(labels))
+    history = fit(
+        network,
+        recipe,
+        config,
+        Examples(training, one_hot[numbers[training.clip]]),
+        Examples(validation, one_hot[numbers[validation.clip]]),
+        seed=options.seed,
+        scratch=folder,
+    )
+    validation_logits = logits(network, config.network_inputs(validation.features))
+    temperature = fit_temperature(validation_logits, numbers[validation.clip])
+    tested = _test_windows(test, material, numbers)
+    test_logits = logits(network, config.network_inputs(tested.features))
+    scores = tested.scores(softmax(test_logits / temperature), labels)
+    about = {
+        "protocol": {
+            "name": options.protocol,
+            "fold": options.fold,
+            "test_corpus": options.test_corpus,
+            "seed": options.seed,
+            "notes": [*split.notes, *material.notes],
+        },
+        "corpora": _corpora(material, split, options.licence),
+        "parameters": int(network.count_params()),
+        "epochs": len(history["loss"]),
+        "metrics": {name: asdict(value) for name, value in scores.items()},
+        "training_speakers": sorted({material.clips[i].speaker for i in np.unique(training.clip)}),
+        "versions": versions("ser-edge", "tensorflow", "keras", "librosa", "numpy"),
+    }
+    settings = RunSettings(name, recipe, labels, config, temperature, about)
+    settings.save(folder)
+    network.save(folder / "model.keras")
+    rng = np.random.default_rng(options.seed)
+    drawn = rng.permutation(len(training.features))[:_CALIBRATION_WINDOWS]
+    save_windows(folder, training.features[np.sort(drawn)], tested)
+    _write_split(folder, material, split)
+    write_report(folder, settings, scores, history)
+    (folder / "resume.json").unlink()
+    shutil.rmtree(folder / "backup", ignore_errors=True)
+
+
+def _test_windows(test: Windows, material: Material, numbers: NDArray[np.int64]) -> TestWindows:
+    """Gather the tested clips; in the leaky protocol every copy counts as one."""
+    pairs, item = np.unique(np.stack([test.clip, test.copy]), axis=1, return_inverse=True)
+    clips = [material.clips[i] for i in pairs[0]]
+    return TestWindows(
+        features=test.features,
+        clip=item.reshape(-1),
+        truth=numbers[pairs[0]],
+        speakers=np.array([clip.speaker or "unknown" for clip in clips]),
+        corpora=np.array([clip.corpus for clip in clips]),
+    )
+
+
+def _corpora(
+    material: Material, split: splits.Split, licence: str | None
+) -> dict[str, dict[str, Any]]:
+    about = {}
+    for name in sorted({clip.corpus for clip in material.clips}):
+        members = [i for i, clip in enumerate(material.clips) if clip.corpus == name]
+        corpus = None if licence else CORPORA.get(name)
+        about[name] = {
+            "clips": len(members),
+            "speakers": len({material.clips[i].speaker for i in members}),
+            "trained_on": bool((split.parts[members] == splits.TRAIN).any()),
+            "licence": corpus.licence if corpus else licence or "your own",
+            "citation": corpus.citation if corpus else "",
+        }
+    return about
+
+
+def _write_split(folder: Path, material: Material, split: splits.Split) -> None:
+    with (folder / "split.csv").open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        n_copies = split.parts.shape[1] - 1
+        rows.writerow(
+            ["path", "corpus", "speaker", "label", "sha256", "part"]
+            + [f"copy{i}" for i in range(1, n_copies + 1)]
+        )
+        for clip, item, parts in zip(material.clips, material.originals, split.parts, strict=True):
+            names = [splits.PARTS[part] for part in parts]
+            rows.writerow([clip.path, clip.corpus, clip.speaker, clip.label, item.digest, *names])
+    if material.rejected:
+        with (folder / "rejected.csv").open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows(
+                [("path", "reason"), *((item.path, item.reason) for item in material.rejected)]
+            )
