@@ -5,11 +5,24 @@
 'happy'
 """
 
-from ser_edge.bundle import Bundle
-from ser_edge.classifier import Classifier, Prediction
-from ser_edge.errors import AudioError, BackendError, BundleError, ConfigError, SerEdgeError
-from ser_edge.features import FeatureConfig, FeatureExtractor
-from ser_edge.window import WindowConfig
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ser_edge.bundle import Bundle
+    from ser_edge.classifier import Classifier, Prediction
+    from ser_edge.errors import AudioError, BackendError, BundleError, ConfigError, SerEdgeError
+    from ser_edge.features import FeatureConfig, FeatureExtractor
+    from ser_edge.window import WindowConfig
+else:
+    # Imported when first asked for, so that `ser-edge --help` need not wait for NumPy.
+    def __getattr__(name: str) -> object:
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+        globals()[name] = value
+        return value
+
 
 __version__ = "0.1.0"
 
@@ -26,3 +39,17 @@ __all__ = [
     "SerEdgeError",
     "WindowConfig",
 ]
+
+_HOMES = {
+    "AudioError": "errors",
+    "BackendError": "errors",
+    "Bundle": "bundle",
+    "BundleError": "errors",
+    "Classifier": "classifier",
+    "ConfigError": "errors",
+    "FeatureConfig": "features",
+    "FeatureExtractor": "features",
+    "Prediction": "classifier",
+    "SerEdgeError": "errors",
+    "WindowConfig": "window",
+}

@@ -1,4 +1,4 @@
-"""Recordings as mono float32 samples: WAV by the standard library, other formats by soundfile.
+"""Recordings as mono float32 samples: WAV by `ser_edge.wav`, other formats by soundfile.
 
 `read` gives the samples that ``librosa.load(path, sr=None, mono=True)`` (librosa 0.11) gives, bit
 for bit; `load` resamples them too; `as_signal` is the gate for arrays that a caller already holds.
@@ -10,31 +10,19 @@ import contextlib
 import io
 import math
 import os
-import struct
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ser_edge.errors import AudioError
 from ser_edge.resample import check_rate, resample
+from ser_edge.wav import full_scale, read_frames, read_header
 
 Source = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
 
-_PCM, _FLOAT, _EXTENSIBLE = 0x0001, 0x0003, 0xFFFE
-# The last 14 bytes of a WAVE_FORMAT_EXTENSIBLE sub-format that is an ordinary format tag.
-_TAG_GUID = bytes.fromhex("000000001000800000aa00389b71")
-_DTYPES = {
-    (_PCM, 8): "u1",
-    (_PCM, 16): "<i2",
-    (_PCM, 24): "3u1",
-    (_PCM, 32): "<i4",
-    (_FLOAT, 32): "<f4",
-    (_FLOAT, 64): "<f8",
-}
 # soundfile's headers may promise any length, so its samples are fetched in pieces.
 _PIECE = 1 << 16
-_MAX_CHUNKS = 1000
 
 
 def read(
@@ -177,18 +165,7 @@ def as_signal(samples: ArrayLike) -> NDArray[np.float32]:
         raise AudioError(
             f"the samples are {array.dtype}; expected float within ±1, or int16, int32 or uint8 PCM"
         )
-    return _finite(np.ascontiguousarray(_full_scale(array)))
-
-
-def _full_scale(samples: NDArray[Any]) -> NDArray[np.float32]:
-    """Float32 as libsndfile scales it: unsigned 8-bit around 128, integers by their full scale."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        signal = samples.astype(np.float32, copy=False)
-    if samples.dtype.kind == "u":
-        signal = signal - np.float32(128)
-    if samples.dtype.kind != "f":
-        signal *= np.float32(2.0 ** (1 - 8 * samples.dtype.itemsize))
-    return signal
+    return _finite(np.ascontiguousarray(full_scale(array)))
 
 
 def _finite(samples: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -240,81 +217,11 @@ def _decode(
     file: BinaryIO, offset_s: float, duration_s: float | None
 ) -> tuple[NDArray[np.float32], int]:
     begin = file.tell()
-    size = file.seek(0, os.SEEK_END) - begin
-    file.seek(begin)
-    head = file.read(12)
-    if not head:
-        raise AudioError("is empty (0 bytes); expected a WAV recording")
-    if head[:4] != b"RIFF" or (head[8:] != b"WAVE" and len(head) == 12):
-        return _decode_foreign(file, begin, f"begins with {head!r}", offset_s, duration_s)
-
-    fmt = b""
-    for _ in range(_MAX_CHUNKS):
-        chunk = file.read(8)
-        if len(chunk) < 8:
-            break
-        name, length = struct.unpack("<4sI", chunk)
-        if name == b"data":
-            dtype, channels, rate = _parse_format(fmt)
-            if dtype is None:
-                tag = f"is a WAV file with codec 0x{_tag(fmt):04x}"
-                return _decode_foreign(file, begin, tag, offset_s, duration_s)
-            left = size - (file.tell() - begin)
-            # A writer that cannot go back leaves nearly 2 or 4 GiB there, or 0: all that follows.
-            streamed = 0x7FFF0000 <= length <= 0x80000000 or length >= 0xFFFF0000 or length == 0
-            if length > left and not streamed:
-                raise AudioError(
-                    f"is truncated: {left} bytes of audio where its header promises {length}; "
-                    "copy or record it again"
-                )
-            frame = dtype.itemsize * channels
-            n_frames = (min(length, left) or left) // frame
-            first, count = _span(n_frames, rate, offset_s, duration_s)
-            file.seek(first * frame, os.SEEK_CUR)
-            data = file.read(count * frame)
-            if len(data) < count * frame:
-                raise AudioError("ends while it is being read; wait until it is written")
-            return _mono(_samples(data, dtype).reshape(count, channels)), rate
-        position = file.tell()
-        if name == b"fmt ":
-            fmt = file.read(min(length, 40))
-        file.seek(position + length + length % 2)
-    raise AudioError(f"has no audio in its {size} bytes, only a WAV header; record it again")
-
-
-def _tag(fmt: bytes) -> int:
-    """Format tag, looked up behind WAVE_FORMAT_EXTENSIBLE where it hides there."""
-    extensible = fmt[:2] == struct.pack("<H", _EXTENSIBLE) and fmt[26:40] == _TAG_GUID
-    at = 24 if extensible else 0
-    return int.from_bytes(fmt[at : at + 2], "little")
-
-
-def _parse_format(fmt: bytes) -> tuple[np.dtype[Any] | None, int, int]:
-    """Sample type (None if soundfile has to decode it), number of channels, and rate."""
-    if len(fmt) < 16:
-        raise AudioError(
-            f"has a WAV header of {len(fmt)} format bytes; expected 16 or more, record it again"
-        )
-    channels, rate, _, align, bits = struct.unpack("<HIIHH", fmt[2:16])
-    tag = _tag(fmt)
-    if not channels:
-        raise AudioError("has 0 channels; expected 1 or more, record it again")
-    check_rate(rate)
-    if tag not in (_PCM, _FLOAT):
-        return None, channels, rate
-    if (tag, bits) not in _DTYPES:
-        kind = "PCM" if tag == _PCM else "float"
-        raise AudioError(
-            f"has {bits}-bit {kind} samples; expected PCM of 8, 16, 24 or 32 bit or float of 32 or "
-            "64 bit, convert it"
-        )
-    dtype = np.dtype(_DTYPES[tag, bits])
-    if align != dtype.itemsize * channels:
-        raise AudioError(
-            f"has a block align of {align}; expected {dtype.itemsize * channels} for {channels} "
-            f"channels of {bits} bit, record it again"
-        )
-    return dtype, channels, rate
+    header = read_header(file)
+    if isinstance(header, str):
+        return _decode_foreign(file, begin, header, offset_s, duration_s)
+    first, count = _span(header.n_frames, header.rate, offset_s, duration_s)
+    return _mono(read_frames(file, header, first, count)), header.rate
 
 
 def _span(n: int, rate: int, offset_s: float, duration_s: float | None) -> tuple[int, int]:
@@ -329,14 +236,6 @@ def _span(n: int, rate: int, offset_s: float, duration_s: float | None) -> tuple
             "leave no sample; choose others"
         )
     return first, count
-
-
-def _samples(data: bytes, dtype: np.dtype[Any]) -> NDArray[np.float32]:
-    if dtype.shape == (3,):
-        wide = np.zeros((len(data) // 3, 4), np.uint8)
-        wide[:, 1:] = np.frombuffer(data, np.uint8).reshape(-1, 3)
-        return _full_scale(wide.view("<i4").reshape(-1))
-    return _full_scale(np.frombuffer(data, dtype))
 
 
 def _mono(frames: NDArray[np.float32]) -> NDArray[np.float32]:

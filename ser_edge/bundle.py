@@ -43,8 +43,12 @@ class ModelFile:
     size_bytes: int
 
     def __post_init__(self) -> None:
-        if Path(self.file).name != self.file:
-            raise ConfigError(f"the model file {self.file!r} is not a plain file name")
+        for name in ("file", "precision", "sha256"):
+            _check_text(name, getattr(self, name))
+        if Path(self.file).name != self.file or self.file == "..":
+            raise ConfigError(f"file={self.file!r}; expected a file name without a folder")
+        if not isinstance(self.size_bytes, int) or self.size_bytes < 0:
+            raise ConfigError(f"size_bytes={self.size_bytes!r}; expected a whole number")
 
     @property
     def suffix(self) -> str:
@@ -64,7 +68,7 @@ class Manifest:
         What the network's outputs mean, in order.
     input : InputConfig
         How its input is made.
-    temperature : float > 0
+    temperature : float in [0.01, 100]
         Divides the logits ahead of the softmax (calibration; Guo et al. 2017).
     models : tuple of ModelFile
         The forms of the network.
@@ -80,17 +84,22 @@ class Manifest:
     about: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
+        _check_text("name", self.name)
+        for label in self.labels:
+            _check_text("label", label)
         if len(self.labels) < 2 or len(set(self.labels)) < len(self.labels):
             raise ConfigError(f"labels={self.labels}; expected two or more, each once")
-        if not (isinstance(self.temperature, int | float) and 0 < self.temperature < math.inf):
-            raise ConfigError(f"temperature={self.temperature!r}; expected a number above 0")
+        if not (isinstance(self.temperature, int | float) and 0.01 <= self.temperature <= 100):
+            raise ConfigError(f"temperature={self.temperature!r}; expected a number, 0.01 to 100")
         if not self.models:
-            raise ConfigError("the manifest names no model file; expected at least one")
+            raise ConfigError("models=(); expected at least one model file")
+        if not isinstance(self.about, dict):
+            raise ConfigError(f"about={self.about!r}; expected entries by name")
 
     def to_json(self) -> str:
         """Return the text of ``manifest.json``."""
         content = {"format": FORMAT, "format_version": FORMAT_VERSION, **asdict(self)}
-        return json.dumps(content, indent=1) + "\n"
+        return json.dumps(content, indent=1, allow_nan=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> Manifest:
@@ -102,7 +111,7 @@ class Manifest:
             If it is not a manifest, or one of another format version.
         """
         try:
-            content = json.loads(text)
+            content = json.loads(text, parse_float=_number, parse_constant=_number)
         except (ValueError, RecursionError) as error:
             raise BundleError(f"is not JSON ({error})") from None
         if not isinstance(content, dict) or content.pop("format", None) != FORMAT:
@@ -116,16 +125,34 @@ class Manifest:
         try:
             return cls(
                 name=content["name"],
-                labels=tuple(content["labels"]),
+                labels=tuple(_list(content, "labels")),
                 input=InputConfig.from_dict(content["input"]),
                 temperature=content["temperature"],
-                models=tuple(ModelFile(**model) for model in content["models"]),
+                models=tuple(ModelFile(**model) for model in _list(content, "models")),
                 about=content.get("about", {}),
             )
         except KeyError as error:
             raise BundleError(f"lacks the entry {error}; export the bundle again") from None
         except (TypeError, AttributeError, ConfigError) as error:
             raise BundleError(f"does not fit: {error}; export the bundle again") from None
+
+
+def _check_text(name: str, value: object) -> None:
+    if not (isinstance(value, str) and value and value.isprintable()):
+        raise ConfigError(f"{name}={value!r}; expected text on one line")
+
+
+def _list(content: dict[str, Any], name: str) -> list[Any]:
+    if not isinstance(content[name], list):
+        raise ConfigError(f"{name}={content[name]!r}; expected a list")
+    return list(content[name])
+
+
+def _number(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is not a finite number")
+    return value
 
 
 @dataclass(frozen=True)
@@ -136,7 +163,7 @@ class Bundle:
     --------
     >>> Bundle.open("no/such/bundle")
     Traceback (most recent call last):
-    ser_edge.errors.BundleError: no/such/bundle: there is no such folder; expected a bundle ...
+    ser_edge.errors.BundleError: no/such/bundle: there is no such folder; expected a bundle, ...
     """
 
     folder: Path
@@ -158,8 +185,8 @@ class Bundle:
         """
         folder = Path(folder)
         remedy = "expected a bundle, a folder written by `ser-edge export RUN --int8`"
-        if not folder.is_dir():
-            found = "is a file" if folder.exists() else "there is no such folder"
+        if not os.path.isdir(folder):
+            found = "is a file" if os.path.exists(folder) else "there is no such folder"
             raise BundleError(f"{folder}: {found}; {remedy}")
         path = folder / "manifest.json"
         if not path.is_file():
@@ -184,19 +211,24 @@ class Bundle:
         Raises
         ------
         BundleError
-            If it is missing or its sha256 differs from the manifest's.
+            If it is missing or its size or sha256 differs from the manifest's.
         """
         path = self.folder / model.file
+        remedy = "copy the whole bundle again"
         try:
+            size = path.stat().st_size
+            if size != model.size_bytes:
+                raise BundleError(
+                    f"{path}: is damaged or was changed, it has {size} bytes and the manifest says "
+                    f"{model.size_bytes}; {remedy}"
+                )
             digest = hashlib.sha256(path.read_bytes()).hexdigest()
         except OSError as error:
-            raise BundleError(
-                f"{path}: cannot be read ({error.strerror}); copy the whole bundle again"
-            ) from None
+            raise BundleError(f"{path}: cannot be read ({error.strerror}); {remedy}") from None
         if digest != model.sha256:
             raise BundleError(
                 f"{path}: is damaged or was changed, its sha256 is {digest[:12]}… and the manifest "
-                f"says {model.sha256[:12]}…; copy the whole bundle again"
+                f"says {model.sha256[:12]}…; {remedy}"
             )
         return path
 

@@ -21,6 +21,8 @@ from ser_edge.resample import resample
 Recording = audio.Source | NDArray[Any]
 """What can be classified: a path, a file's bytes, a file object, or samples with their rate."""
 
+MOST_THREADS = 64
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -105,7 +107,7 @@ class Classifier:
             bundle has a file.
         precision : {"int8", "float32"}, optional
             The form of the network; by default the faster one in that interpreter.
-        threads : int > 0
+        threads : int in [1, 64]
             Threads that one inference may use.
 
         Returns
@@ -123,8 +125,8 @@ class Classifier:
         """
         if backend is not None and backend not in INTERPRETERS:
             raise ConfigError(f"backend={backend!r}; expected one of {', '.join(INTERPRETERS)}")
-        if threads < 1:
-            raise ConfigError(f"threads={threads}; expected at least 1")
+        if not (isinstance(threads, int) and 1 <= threads <= MOST_THREADS):
+            raise ConfigError(f"threads={threads!r}; expected 1 to {MOST_THREADS}")
         bundle = Bundle.open(folder)
         name, model = _choose(bundle, backend, precision)
         opened = open_model(bundle.verified(model), name, threads=threads)
@@ -200,9 +202,16 @@ class Classifier:
         Raises
         ------
         BackendError
-            If the inputs have another shape.
+            If the inputs have another shape, or the network does not fit the manifest.
         """
-        return softmax(self.backend.run(inputs) / self.bundle.manifest.temperature)
+        logits = self.backend.run(inputs)
+        if logits.shape != (len(inputs), len(self.labels)) or not np.isfinite(logits).all():
+            raise BackendError(
+                f"{self.model.file} gives {logits.shape} numbers, of which "
+                f"{np.isfinite(logits).sum()} are finite; expected "
+                f"{(len(inputs), len(self.labels))}, export the bundle again"
+            )
+        return softmax(logits / self.bundle.manifest.temperature)
 
     def _samples(self, recording: Recording, rate: int | None) -> tuple[NDArray[np.float32], str]:
         sample_rate = self._input.features.sample_rate

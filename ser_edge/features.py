@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -28,13 +28,18 @@ from numpy.typing import ArrayLike, NDArray
 
 from ser_edge.audio import as_signal
 from ser_edge.errors import AudioError, ConfigError
+from ser_edge.mel import band_groups, dct_matrix, mel_bands
+from ser_edge.resample import MAX_RATE, MIN_RATE
 
 DESCRIPTORS = ("zcr", "rms", "log_rms", "mfcc")
 
 _FRAMES_AT_ONCE = 32  # 32 frames of 2048 float64 and their spectra: 1 MiB, inside one core's cache
-_BANDS_AT_ONCE = 16
 _AMIN = 1e-10
 _TOP_DB = 80.0
+_CROSSING = float(np.float32(1e-10))  # librosa compares in float32
+# Far beyond speech, and low enough that settings read from a file cannot exhaust the memory.
+_MOST_SAMPLES = 16384
+_MOST_MELS = 512
 
 
 @dataclass(frozen=True)
@@ -43,18 +48,19 @@ class FeatureConfig:
 
     Parameters
     ----------
-    sample_rate : int > 0
+    sample_rate : int in [8000, 192000]
         Samples a second of the signals to come [Hz].
-    n_fft : int > 1
+    n_fft : int in [2, 16384]
         Frame length, in samples.
-    hop_length : int > 0
+    hop_length : int in [1, 16384]
         Samples from one frame to the next.
     n_mfcc : int in [1, n_mels]
         Mel-frequency cepstral coefficients kept.
-    n_mels : int > 0
+    n_mels : int in [1, 512]
         Mel bands.
     fmin, fmax : float
-        Lowest and highest frequency of the mel bands [Hz]; ``fmax=None`` is half the sample rate.
+        Lowest and highest frequency of the mel bands, 1 Hz or more apart [Hz]; ``fmax=None`` is
+        half the sample rate.
     center : bool
         Whether frame ``t`` is centred on sample ``t * hop_length`` (the signal is padded), or
         starts there.
@@ -83,15 +89,20 @@ class FeatureConfig:
     descriptors: tuple[str, ...] = ("zcr", "rms", "mfcc")
 
     def __post_init__(self) -> None:
-        for name, least in (("sample_rate", 1), ("n_fft", 2), ("hop_length", 1), ("n_mels", 1)):
-            _check(name, getattr(self, name), least=least)
-        _check("n_mfcc", self.n_mfcc, least=1, most=self.n_mels)
+        _check("sample_rate", self.sample_rate, MIN_RATE, MAX_RATE)
+        _check("n_fft", self.n_fft, 2, _MOST_SAMPLES)
+        _check("hop_length", self.hop_length, 1, _MOST_SAMPLES)
+        _check("n_mels", self.n_mels, 1, _MOST_MELS)
+        _check("n_mfcc", self.n_mfcc, 1, self.n_mels)
         top = self.sample_rate / 2 if self.fmax is None else self.fmax
-        if not 0 <= self.fmin < top <= self.sample_rate / 2:
+        numbers = isinstance(self.fmin, int | float) and isinstance(top, int | float)
+        if not (numbers and 0 <= self.fmin <= top - 1 and top <= self.sample_rate / 2):
             raise ConfigError(
-                f"the mel bands go from fmin={self.fmin} to fmax={top} Hz; expected 0 <= fmin < "
-                f"fmax <= {self.sample_rate / 2}, half the sample rate"
+                f"the mel bands go from fmin={self.fmin!r} to fmax={top!r} Hz; expected "
+                f"0 <= fmin <= fmax - 1 and fmax <= {self.sample_rate / 2}, half the sample rate"
             )
+        if not isinstance(self.center, bool):
+            raise ConfigError(f"center={self.center!r}; expected True or False")
         unknown = [name for name in self.descriptors if name not in DESCRIPTORS]
         if unknown or not self.descriptors or len(set(self.descriptors)) < len(self.descriptors):
             raise ConfigError(
@@ -129,21 +140,19 @@ class FeatureConfig:
         ConfigError
             For an unknown name, or a value that is out of range or of another type.
         """
-        unknown = set(settings) - {field.name for field in fields(cls)}
-        if unknown:
-            raise ConfigError(f"unknown feature setting {sorted(unknown)[0]!r}")
         try:
+            unknown = sorted(set(settings) - {field.name for field in fields(cls)})
+            if unknown:
+                raise ConfigError(f"unknown feature setting {unknown[0]!r}")
             descriptors = tuple(settings.get("descriptors", cls.descriptors))
             return cls(**{**settings, "descriptors": descriptors})
-        except TypeError as error:
+        except (AttributeError, TypeError) as error:
             raise ConfigError(f"a feature setting has the wrong type: {error}") from None
 
 
-def _check(name: str, value: object, *, least: int, most: float = math.inf) -> None:
-    legal = isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
-    if not legal:
-        bound = "" if most == math.inf else f" and at most {most}"
-        raise ConfigError(f"{name}={value!r}; expected a whole number, at least {least}{bound}")
+def _check(name: str, value: object, least: int, most: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise ConfigError(f"{name}={value!r}; expected a whole number from {least} to {most}")
 
 
 class FeatureExtractor:
@@ -171,7 +180,14 @@ class FeatureExtractor:
         self.config = config = config or FeatureConfig()
         self._block = math.gcd(config.n_fft, config.hop_length)
         self._window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(config.n_fft) / config.n_fft)
-        self._bands = list(_band_groups(mel_bands(config)))
+        weights = mel_bands(
+            config.sample_rate,
+            config.n_fft,
+            n_mels=config.n_mels,
+            fmin=config.fmin,
+            fmax=config.sample_rate / 2 if config.fmax is None else config.fmax,
+        )
+        self._bands = list(band_groups(weights))
         self._dct = dct_matrix(config.n_mfcc, config.n_mels)
         self._local = threading.local()
 
@@ -209,7 +225,7 @@ class FeatureExtractor:
                 f"the signal has {len(signal)} samples; expected at least n_fft={config.n_fft}, "
                 "or center=True"
             )
-        padded = np.zeros(max(len(signal) + 2 * config._padding, config.n_fft))
+        padded = np.zeros(len(signal) + 2 * config._padding)
         padded[config._padding :][: len(signal)] = signal
         features = np.empty((n_frames, len(config.columns)), dtype=np.float32)
         column = 0
@@ -246,7 +262,7 @@ class FeatureExtractor:
         # librosa pads with the edge value: no crossing lies in the padding, nor at its border,
         # and the border towards zero padding is a crossing only after a negative sample.
         pad, n_fft = self.config._padding, self.config.n_fft
-        negative = padded < -_AMIN
+        negative = padded < -_CROSSING
         crossings = np.zeros(len(padded))
         inner = slice(pad + 1, len(padded) - pad)
         np.not_equal(negative[pad : len(padded) - pad - 1], negative[inner], out=crossings[inner])
@@ -269,12 +285,13 @@ class FeatureExtractor:
         starts = np.arange(n_frames) * (hop // block)
         return np.asarray(sums[starts + n_fft // block] - sums[starts])
 
-    def _mfcc(self, padded: NDArray[np.float64], n_frames: int) -> NDArray[np.float32]:
+    def _mfcc(self, padded: NDArray[np.float64], n_frames: int) -> NDArray[np.float64]:
         mel = self._mel_power(padded, n_frames)
         np.maximum(mel, _AMIN, out=mel)
         np.log(mel, out=mel)
         mel *= 10 / math.log(10)
         np.maximum(mel, mel.max() - _TOP_DB, out=mel)
+        # In float64, for coefficient 0 reaches -1131 (100 dB below full scale in each band).
         return np.asarray(mel @ self._dct)
 
     def _mel_power(self, padded: NDArray[np.float64], n_frames: int) -> NDArray[np.float32]:
@@ -324,65 +341,3 @@ def flatten(features: NDArray[np.float32], config: FeatureConfig) -> NDArray[np.
         parts.append(features[..., column : column + width].reshape(*features.shape[:-2], -1))
         column += width
     return np.concatenate(parts, axis=-1)
-
-
-def mel_bands(config: FeatureConfig) -> NDArray[np.float64]:
-    """Weigh the bins of a power spectrum into mel bands, as ``librosa.filters.mel`` (Slaney).
-
-    Parameters
-    ----------
-    config : FeatureConfig
-        Sample rate, frame length, number of bands and their range.
-
-    Returns
-    -------
-    weights : np.ndarray [shape=(n_mels, 1 + n_fft // 2), dtype=float64]
-        Triangles between neighbouring band centres, each divided by half its width in Hz.
-    """
-    fmax = config.sample_rate / 2 if config.fmax is None else config.fmax
-    edges = _mel_to_hz(np.linspace(_hz_to_mel(config.fmin), _hz_to_mel(fmax), config.n_mels + 2))
-    bins = np.fft.rfftfreq(config.n_fft, 1 / config.sample_rate)
-    widths = np.diff(edges)
-    slopes = edges[:, None] - bins
-    rising = -slopes[:-2] / widths[:-1, None]
-    falling = slopes[2:] / widths[1:, None]
-    triangles = np.maximum(0, np.minimum(rising, falling))
-    return np.asarray(triangles * (2 / (edges[2:] - edges[:-2]))[:, None])
-
-
-# Slaney's mel scale: linear below 1 kHz (200/3 Hz a mel), logarithmic above (27 mel to 6.4 kHz).
-_HZ_PER_MEL = 200 / 3
-_LOG_FROM_HZ = 1000.0
-_LOG_STEP = math.log(6.4) / 27
-
-
-def _hz_to_mel(frequency: float) -> float:
-    if frequency < _LOG_FROM_HZ:
-        return frequency / _HZ_PER_MEL
-    return _LOG_FROM_HZ / _HZ_PER_MEL + math.log(frequency / _LOG_FROM_HZ) / _LOG_STEP
-
-
-def _mel_to_hz(mel: NDArray[np.float64]) -> NDArray[np.float64]:
-    knee = _LOG_FROM_HZ / _HZ_PER_MEL
-    logarithmic = _LOG_FROM_HZ * np.exp(_LOG_STEP * (mel - knee))
-    return np.where(mel < knee, mel * _HZ_PER_MEL, logarithmic)
-
-
-def dct_matrix(n_mfcc: int, n_mels: int) -> NDArray[np.float32]:
-    """Return the orthonormal DCT-II as a matrix [shape=(n_mels, n_mfcc), dtype=float32]."""
-    angles = np.pi / n_mels * np.outer(np.arange(n_mels) + 0.5, np.arange(n_mfcc))
-    matrix = math.sqrt(2 / n_mels) * np.cos(angles)
-    matrix[:, 0] /= math.sqrt(2)
-    return np.asarray(matrix, dtype=np.float32)
-
-
-def _band_groups(
-    weights: NDArray[np.float64],
-) -> Iterator[tuple[slice, slice, NDArray[np.float32]]]:
-    """Cut the mel matrix into neighbouring bands and the bins that they touch, transposed."""
-    for start in range(0, len(weights), _BANDS_AT_ONCE):
-        group = weights[start : start + _BANDS_AT_ONCE]
-        touched = np.flatnonzero(group.any(axis=0))
-        bins = slice(touched[0], touched[-1] + 1) if len(touched) else slice(0, 1)
-        matrix = np.ascontiguousarray(group[:, bins].T, dtype=np.float32)
-        yield slice(start, start + len(group)), bins, matrix

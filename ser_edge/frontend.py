@@ -5,7 +5,6 @@ Training and device share this module, so that they cannot drift apart.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -22,6 +21,11 @@ LAYOUTS = ("sequence", "flat")
 
 SILENCE = 1e-4
 """A clip whose peak lies below this share of full scale (-80 dB) holds nothing to classify."""
+
+LOUDEST = 100.0
+"""A clip whose peak lies above this is not in units of full scale: 16-bit values as floats."""
+
+_MOST_VALUES = 1 << 22
 
 
 class Frontend:
@@ -66,13 +70,17 @@ class Frontend:
         Raises
         ------
         AudioError
-            If the clip is silent, empty or not finite.
+            If the clip is silent or empty, or not in units of full scale, or not finite.
         """
         peak = float(np.abs(samples).max(initial=0))
         if peak < SILENCE:
             raise AudioError(
                 f"is silent: its peak is {peak:.2g} of full scale, expected at least {SILENCE:g}; "
                 "check the microphone or its gain"
+            )
+        if peak > LOUDEST:
+            raise AudioError(
+                f"has a peak of {peak:.4g}; expected samples within ±1, divide them by full scale"
             )
         starts = window_starts(samples, self.window, self._extract.config.sample_rate)
         windows = [
@@ -108,14 +116,20 @@ class InputConfig:
         if self.layout not in LAYOUTS:
             raise ConfigError(f"layout={self.layout!r}; expected one of {LAYOUTS}")
         frames, columns = self.window_shape
+        if not 1 <= frames <= _MOST_VALUES // columns:
+            raise ConfigError(
+                f"a window of duration_s={self.window.duration_s} gives {frames} frames; expected "
+                f"1 to {_MOST_VALUES // columns}, choose another duration or hop_length"
+            )
         n_values = columns if self.layout == "sequence" else frames * columns
-        for name, values in (("mean", self.mean), ("scale", self.scale)):
+        for name, values, least in (("mean", self.mean, -1e12), ("scale", self.scale, 1e-12)):
             if len(values) != n_values:
                 raise ConfigError(f"the {name} has {len(values)} values; expected {n_values}")
-            if not all(isinstance(v, int | float) and math.isfinite(v) for v in values):
-                raise ConfigError(f"the {name} has a value that is not a finite number")
-        if min(self.scale) <= 0:
-            raise ConfigError(f"the scale has the value {min(self.scale)}; expected above 0")
+            for value in values:
+                if not (isinstance(value, int | float) and least <= value <= 1e12):
+                    raise ConfigError(
+                        f"the {name} holds {value!r}; expected numbers from {least:g} to 1e+12"
+                    )
 
     @property
     def window_shape(self) -> tuple[int, int]:

@@ -19,6 +19,7 @@ from ser_edge.errors import ConfigError
 
 PLACEMENTS = ("offset", "speech")
 
+_MOST_S = 60.0
 _LEVEL_FRAME_S = 0.025
 _SPEECH_RANGE_DB = 30.0
 
@@ -29,14 +30,14 @@ class WindowConfig:
 
     Parameters
     ----------
-    duration_s : float > 0
+    duration_s : float in [0.1, 60]
         Length of a window [s].
-    hop_s : float > 0
+    hop_s : float in [0.05, 60]
         At most this far apart are the starts of two windows on one clip [s].
     placement : {"offset", "speech"}
         What has to be covered: all from ``offset_s`` on, as the published recipe takes it, or the
         part from the first to the last frame within 30 dB of the loudest.
-    offset_s : float >= 0
+    offset_s : float in [0, 60]
         Where placement ``"offset"`` starts [s]; earlier where the clip is too short for it.
 
     Raises
@@ -53,8 +54,9 @@ class WindowConfig:
     def __post_init__(self) -> None:
         for name, least in (("duration_s", 0.1), ("hop_s", 0.05), ("offset_s", 0.0)):
             value = getattr(self, name)
-            if not (isinstance(value, int | float) and least <= value < math.inf):
-                raise ConfigError(f"{name}={value!r}; expected seconds, at least {least}")
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            if not (number and least <= value <= _MOST_S):
+                raise ConfigError(f"{name}={value!r}; expected {least} to {_MOST_S:g} seconds")
         if self.placement not in PLACEMENTS:
             raise ConfigError(f"placement={self.placement!r}; expected one of {PLACEMENTS}")
 

@@ -1,11 +1,25 @@
 """What every test may ask for."""
 
+from __future__ import annotations
+
+import json
 import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
+if TYPE_CHECKING:
+    from ser_edge_train.run import Run
+    from ser_edge_train.train import TrainOptions
+
+BUNDLE = Path(__file__).parent / "data" / "bundle"
 _BESIDE = Path(__file__).parents[2] / "shared" / "corpora"
 
 
@@ -20,3 +34,69 @@ def corpora_dir() -> Path:
     if not path.is_dir():
         pytest.skip(f"no corpora in {path}; set SER_EDGE_CORPORA")
     return path
+
+
+@pytest.fixture(scope="session")
+def bundle_dir() -> Path:
+    """An exported network; data/make_bundle.py made it."""
+    return BUNDLE
+
+
+@pytest.fixture(scope="session")
+def golden() -> dict[str, Any]:
+    """What the test bundle's golden.npz holds."""
+    with np.load(BUNDLE / "golden.npz", allow_pickle=False) as arrays:
+        return dict(arrays)
+
+
+@pytest.fixture
+def edited_bundle(tmp_path: Path) -> Callable[[Callable[[dict[str, Any]], object]], Path]:
+    """Copy the test bundle and change its manifest."""
+
+    def edit(change: Callable[[dict[str, Any]], object]) -> Path:
+        folder = tmp_path / "edited"
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(BUNDLE, folder)
+        path = folder / "manifest.json"
+        content = json.loads(path.read_text("utf-8"))
+        change(content)
+        path.write_text(json.dumps(content), "utf-8")
+        return folder
+
+    return edit
+
+
+@pytest.fixture(scope="session")
+def fresh() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run Python code in an interpreter that no other test has touched."""
+
+    def run(code: str, *arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", code, *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, **options)
+
+    return run
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A short training on the synthetic corpus, exported; made once a session."""
+
+    corpus: Path
+    cache: Path
+    options: TrainOptions
+    run: Run
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    from ser_edge_export.export import export
+    from ser_edge_train.demo_corpus import write_demo_corpus
+    from ser_edge_train.train import TrainOptions, train
+
+    folder = tmp_path_factory.mktemp("trained")
+    corpus, cache = folder / "corpus", folder / "cache"
+    write_demo_corpus(corpus, takes=1)
+    options = TrainOptions(epochs=80, copies=1, licence="synthetic")
+    run = train([corpus], folder / "run", options, cache=cache, jobs=1)
+    export(run.folder, run.folder / "bundle")
+    return Trained(corpus, cache, options, run)

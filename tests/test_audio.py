@@ -1,11 +1,8 @@
-"""Reading, against soundfile and librosa, and against files made to break it."""
+"""Reading, against soundfile and librosa; `test_wav` has what is in a WAV file."""
 
 import io
-import struct
 import subprocess
 import sys
-import tracemalloc
-import wave
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -17,37 +14,9 @@ from numpy.typing import NDArray
 from ser_edge.audio import as_signal, load, read
 from ser_edge.errors import AudioError
 
-RATE = 16000
-FORMATS = {"PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32, "FLOAT": 32, "DOUBLE": 64}
-
-
-def chunk(name: bytes, body: bytes, length: int | None = None) -> bytes:
-    size = struct.pack("<I", len(body) if length is None else length)
-    return name + size + body + b"\0" * (len(body) % 2)
-
-
-def fmt(
-    tag: int = 1, channels: int = 1, rate: int = RATE, bits: int = 16, align: int | None = None
-) -> bytes:
-    align = channels * bits // 8 if align is None else align
-    return struct.pack("<HHIIHH", tag, channels, rate, min(rate * align, 2**32 - 1), align, bits)
-
-
-def extensible(tag: int, channels: int, bits: int) -> bytes:
-    guid = struct.pack("<H", tag) + bytes.fromhex("000000001000800000aa00389b71")
-    return fmt(0xFFFE, channels, bits=bits) + struct.pack("<HHI", 22, bits, 0) + guid
-
-
-def riff(*chunks: bytes) -> bytes:
-    return chunk(b"RIFF", b"WAVE" + b"".join(chunks))
-
-
-def tone(n: int = 800) -> bytes:
-    return np.array(12000 * np.sin(2 * np.pi * 440 * np.arange(n) / RATE), "<i2").tobytes()
-
 
 def written(
-    samples: NDArray[Any], rate: int = RATE, subtype: str = "PCM_16", container: str = "WAV"
+    samples: NDArray[Any], rate: int = 16000, subtype: str = "PCM_16", container: str = "WAV"
 ) -> bytes:
     file = io.BytesIO()
     soundfile.write(file, samples, rate, subtype, format=container)
@@ -57,49 +26,6 @@ def written(
 def reference(data: bytes) -> NDArray[np.float32]:
     samples, _ = soundfile.read(io.BytesIO(data), dtype="float32", always_2d=True)
     return np.asarray(samples.T.mean(axis=0), np.float32)
-
-
-@pytest.mark.parametrize("container", ["WAV", "WAVEX"])
-@pytest.mark.parametrize("subtype", FORMATS)
-@pytest.mark.parametrize("channels", [1, 2, 5])
-def test_samples_are_soundfiles(
-    rng: np.random.Generator, subtype: str, channels: int, container: str
-) -> None:
-    frames = rng.uniform(-1, 1, (1234, channels))
-    frames[:2] = [[-1.0], [1.0]]
-    data = written(frames, 44100, subtype, container)
-    samples, rate = read(data)
-    assert rate == 44100
-    assert samples.dtype == np.float32
-    assert samples.flags.writeable
-    np.testing.assert_array_equal(samples, reference(data))
-
-
-@pytest.mark.parametrize("rate", [8000, 11025, 16000, 22050, 24414, 44100, 48000, 96000, 192000])
-def test_every_rate(rate: int) -> None:
-    assert read(riff(chunk(b"fmt ", fmt(rate=rate)), chunk(b"data", tone())))[1] == rate
-
-
-def test_unknown_and_odd_chunks_are_skipped() -> None:
-    data = riff(
-        chunk(b"JUNK", b"x" * 27),
-        chunk(b"fmt ", fmt()),
-        chunk(b"LIST", b"INFO" + b"y" * 33),
-        chunk(b"data", tone()),
-        chunk(b"LIST", b"trailing"),
-    )
-    samples, _ = read(data)
-    assert samples.size == 800
-    np.testing.assert_array_equal(samples, reference(data))
-
-
-@pytest.mark.parametrize(
-    "length", [0, 0xFFFFFFFF, 0xFFFFFFFF - 36, 0x7FFFFFFF, 0x7FFFFFFF - 36, 0x7FFFF000, 0x80000000]
-)
-def test_streamed_files_are_read_to_their_end(length: int) -> None:
-    body = b"WAVE" + chunk(b"fmt ", fmt()) + chunk(b"data", tone(), length)
-    samples, _ = read(chunk(b"RIFF", body, 0xFFFFFFFF) + b"\x01")
-    np.testing.assert_array_equal(samples, np.frombuffer(tone(), "<i2") / np.float32(32768))
 
 
 @pytest.mark.parametrize(
@@ -202,56 +128,17 @@ def test_other_codecs_need_soundfile(monkeypatch: pytest.MonkeyPatch) -> None:
         read(data)
 
 
-GOOD_FMT = chunk(b"fmt ", fmt())
-BROKEN = {
-    "empty": (b"", r"is empty \(0 bytes\)"),
-    "text": (b"emotion,clip\nangry,1\n", r"begins with b'emotion,clip' .*expected WAV"),
-    "text without WAVE": (b"RIFFRAFF is a word that sounds", "begins with b'RIFFRAFF is '"),
-    "four bytes": (b"RIFF", "has no audio in its 4 bytes"),
-    "header cut off": (riff(GOOD_FMT)[:30], "has no audio"),
-    "no data chunk": (riff(GOOD_FMT), "has no audio in its 36 bytes"),
-    "no fmt chunk": (riff(chunk(b"data", tone())), "0 format bytes; expected 16"),
-    "short fmt chunk": (riff(chunk(b"fmt ", b"\1\0"), chunk(b"data", tone())), "2 format bytes"),
-    "truncated": (
-        riff(GOOD_FMT, chunk(b"data", tone(), 9999)),
-        "truncated: 1600 bytes of audio where its header promises 9999",
-    ),
-    "no samples": (riff(GOOD_FMT, chunk(b"data", b"")), "holds no samples"),
-    "half a sample": (riff(GOOD_FMT, chunk(b"data", b"\1")), "holds no samples"),
-    "12 bit": (riff(chunk(b"fmt ", fmt(bits=12)), chunk(b"data", tone())), "12-bit PCM"),
-    "64-bit PCM": (riff(chunk(b"fmt ", fmt(bits=64)), chunk(b"data", tone())), "64-bit PCM"),
-    "16-bit float": (riff(chunk(b"fmt ", fmt(3)), chunk(b"data", tone())), "16-bit float"),
-    "no channels": (riff(chunk(b"fmt ", fmt(channels=0)), chunk(b"data", tone())), "0 channels"),
-    "rate 0": (riff(chunk(b"fmt ", fmt(rate=0)), chunk(b"data", tone())), "is 0 Hz; expected"),
-    "rate of 4 GHz": (
-        riff(chunk(b"fmt ", fmt(rate=2**32 - 1)), chunk(b"data", tone())),
-        "4294967295 Hz",
-    ),
-    "block align": (
-        riff(chunk(b"fmt ", fmt(align=3)), chunk(b"data", tone())),
-        "block align of 3; expected 2 for 1 channels of 16 bit",
-    ),
-    "NaN": (written(np.array([0, 0, np.nan]), subtype="FLOAT"), "sample 2 is nan; expected finite"),
-    "infinity": (written(np.array([np.inf, 0]), subtype="DOUBLE"), "sample 0 is inf"),
-    "beyond float32": (written(np.array([0, -1e300]), subtype="DOUBLE"), "sample 1 is -inf"),
-    "endless zeros": (riff(bytes(1 << 20)), "has no audio"),
-    "codec that nobody has": (
-        riff(chunk(b"fmt ", fmt(0x4321)), chunk(b"data", tone())),
-        "codec 0x4321",
-    ),
-}
-
-
-@pytest.mark.parametrize("case", BROKEN)
-def test_broken_recordings_are_refused(tmp_path: Path, case: str) -> None:
-    data, message = BROKEN[case]
-    path = tmp_path / "clip.wav"
-    path.write_bytes(data)
-    for source, name in ((path, "clip.wav"), (data, "the recording")):
-        with pytest.raises(AudioError, match=message) as caught:
-            read(source)
-        assert str(caught.value).startswith(f"{name}: ")
-        assert "\n" not in str(caught.value)
+@pytest.mark.parametrize(
+    ("last", "message"),
+    [
+        (np.nan, "sample 2 is nan; expected finite"),
+        (np.inf, "sample 2 is inf"),
+        (-1e300, "sample 2 is -inf"),  # beyond float32
+    ],
+)
+def test_samples_that_are_not_finite_are_refused(last: float, message: str) -> None:
+    with pytest.raises(AudioError, match=f"^the recording: {message}"):
+        read(written(np.array([0, 0.5, last]), subtype="DOUBLE"))
 
 
 def test_paths_that_lead_nowhere(tmp_path: Path) -> None:
@@ -309,65 +196,6 @@ def test_illegal_times(value: float) -> None:
         read(data, duration_s=value)
 
 
-def test_headers_cannot_make_it_allocate() -> None:
-    promise = riff(
-        chunk(b"fmt ", fmt(channels=65535, align=0xFFFE, bits=16)), chunk(b"data", b"", 0xFFFFFFFF)
-    )
-    many = chunk(b"fmt ", fmt(channels=30000)) + chunk(b"data", tone(), 0x7FFFFFFF)
-    tracemalloc.start()
-    for data in (promise, riff(many), riff(chunk(b"fmt ", fmt(), 0xFFFFFFF0))):
-        with pytest.raises(AudioError):
-            read(data)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 1 << 20
-
-
-def mutated(rng: np.random.Generator, data: bytes, header: int) -> bytes:
-    """Change one to four bytes of the header; sometimes cut out, double or cut off a piece."""
-    new = bytearray(data)
-    interesting = (0, 1, 0x7F, 0x80, 0xFE, 0xFF)
-    for _ in range(rng.integers(1, 5)):
-        at = int(rng.integers(header))
-        new[at] = int(rng.choice(interesting) if rng.random() < 0.5 else rng.integers(256))
-    kind = rng.random()
-    at, n = int(rng.integers(len(new))), int(rng.integers(1, 16))
-    if kind < 0.1:
-        del new[at : at + n]
-    elif kind < 0.2:
-        new[at:at] = new[at : at + n]
-    elif kind < 0.3:
-        del new[at:]
-    return bytes(new)
-
-
-@pytest.mark.parametrize("with_soundfile", [True, False])
-def test_only_audio_errors_escape_from_any_bytes(
-    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch, with_soundfile: bool
-) -> None:
-    if not with_soundfile:
-        monkeypatch.setitem(sys.modules, "soundfile", None)
-    stereo = rng.uniform(-1, 1, (60, 2))
-    originals = [written(stereo, subtype=subtype) for subtype in FORMATS]
-    originals += [written(stereo, subtype=s, container="WAVEX") for s in ("PCM_24", "FLOAT")]
-    originals += [riff(chunk(b"LIST", b"abc"), GOOD_FMT, chunk(b"data", tone(60)))]
-    originals += [written(stereo, container="FLAC"), written(stereo, subtype="IMA_ADPCM")]
-    refusals: list[str] = []
-    for turn in range(4000):
-        data = mutated(rng, originals[turn % len(originals)], 80)
-        try:
-            samples, rate = read(data, offset_s=0.001 * (turn % 3))
-        except AudioError as error:
-            refusals.append(str(error))
-            continue
-        # Compressed data may stand for more samples than it has bytes, by one block at most.
-        assert 0 < samples.size <= len(data) + (1 << 16) * with_soundfile
-        assert np.isfinite(samples).all()
-        assert 8000 <= rate <= 192000
-    assert 200 < len(refusals) < 3800
-    assert not any("\n" in refusal for refusal in refusals)
-
-
 def test_load_reads_and_resamples(rng: np.random.Generator) -> None:
     data = written(rng.uniform(-1, 1, 48000), 48000)
     assert load(data, 22050, offset_s=0.25, duration_s=0.5).shape == (11025,)
@@ -415,16 +243,6 @@ def test_signals_are_passed_on(rng: np.random.Generator) -> None:
 def test_other_arrays_are_refused(samples: Any, message: str) -> None:
     with pytest.raises(AudioError, match=message):
         as_signal(samples)
-
-
-def test_a_recording_by_the_standard_library(tmp_path: Path) -> None:
-    path = tmp_path / "clip.wav"
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(RATE)
-        file.writeframes(tone())
-    np.testing.assert_array_equal(read(path)[0], reference(path.read_bytes()))
 
 
 def test_soundfile_is_imported_only_when_needed(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ Nothing is imported before a model is opened.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -48,7 +48,7 @@ class Backend(Protocol):
         Raises
         ------
         BackendError
-            If the model takes inputs of another shape.
+            If the model takes inputs of another shape, or fails.
         """
 
 
@@ -103,7 +103,7 @@ def open_model(path: Path, backend: str, *, threads: int = 1) -> Backend:
     Raises
     ------
     BackendError
-        If the interpreter is not installed, or cannot read the file.
+        If the interpreter is not installed or does not load, or cannot read the file.
     """
     interpreter = INTERPRETERS[backend]
     if interpreter.installed and not interpreter.usable:
@@ -116,10 +116,50 @@ def open_model(path: Path, backend: str, *, threads: int = 1) -> Backend:
     opener: Callable[..., Backend] = import_module(f"ser_edge.backends.{module}").open_model
     try:
         return opener(path, package=interpreter.package, threads=threads)
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] != interpreter.package:
-            raise
+    except ImportError as error:
+        root = (error.name or "").partition(".")[0]
+        if isinstance(error, ModuleNotFoundError) and root == interpreter.package:
+            raise BackendError(
+                f"the {backend} backend needs {interpreter.package}, which is not installed; "
+                f"pip install 'ser-edge[{interpreter.extra}]'"
+            ) from None
         raise BackendError(
-            f"the {backend} backend needs {interpreter.package}, which is not installed; "
-            f"pip install 'ser-edge[{interpreter.extra}]'"
-        ) from None
+            f"{interpreter.package} is installed but does not load: {first_line(error)}; "
+            "install it again, or choose another --backend"
+        ) from error
+
+
+def check_model(name: str, n_inputs: int, n_outputs: int) -> None:
+    """Refuse a model that is no classifier of one input.
+
+    Raises
+    ------
+    BackendError
+        If it has other than one input and one output.
+    """
+    if (n_inputs, n_outputs) != (1, 1):
+        raise BackendError(
+            f"{name} has {n_inputs} inputs and {n_outputs} outputs; expected one of each, "
+            "export it again"
+        )
+
+
+def check_inputs(name: str, inputs: NDArray[np.float32], expected: Sequence[int]) -> None:
+    """Refuse inputs that a model was not made for.
+
+    Raises
+    ------
+    BackendError
+        If each of ``inputs`` has another shape than ``expected``.
+    """
+    if inputs.shape[1:] != tuple(expected):
+        raise BackendError(
+            f"{name} takes inputs of shape {tuple(expected)}, not {inputs.shape[1:]}; "
+            "the manifest beside it belongs to another model"
+        )
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of an interpreter's message, which may run over many."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ser_edge.backends.tflite import first_line
+from ser_edge.backends import check_inputs, check_model, first_line
 from ser_edge.errors import BackendError
 
 
@@ -17,6 +17,7 @@ class OnnxModel:
     """An ONNX model with one float input, a batch of one, and one float output."""
 
     def __init__(self, session: Any, name: str, version: str) -> None:
+        check_model(name, len(session.get_inputs()), len(session.get_outputs()))
         self._session = session
         self._name = name
         self._input = session.get_inputs()[0]
@@ -24,15 +25,17 @@ class OnnxModel:
 
     def run(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Compute the logits of each input; see `ser_edge.backends.Backend.run`."""
-        expected = tuple(self._input.shape[1:])
-        if inputs.shape[1:] != expected:
-            raise BackendError(
-                f"{self._name} takes inputs of shape {expected}, not {inputs.shape[1:]}; "
-                "the manifest beside it belongs to another model"
+        check_inputs(self._name, inputs, self._input.shape[1:])
+        try:
+            return np.concatenate(
+                [self._session.run(None, {self._input.name: window[None]})[0] for window in inputs]
             )
-        return np.concatenate(
-            [self._session.run(None, {self._input.name: window[None]})[0] for window in inputs]
-        )
+        # ONNX Runtime's exceptions derive from Exception alone, each in its own private class.
+        except Exception as error:
+            raise BackendError(
+                f"{self._name} fails: {first_line(error)}; export it again, or choose another "
+                "--backend"
+            ) from None
 
 
 def open_model(path: Path, *, package: str, threads: int) -> OnnxModel:
@@ -57,8 +60,7 @@ def open_model(path: Path, *, package: str, threads: int) -> OnnxModel:
         session = onnxruntime.InferenceSession(
             str(path), options, providers=["CPUExecutionProvider"]
         )
-    # Its exceptions derive from Exception alone, each in its own class of a private module.
-    except Exception as error:
+    except Exception as error:  # as in run
         raise BackendError(
             f"{package} cannot open {path.name}: {first_line(error)}; "
             "export it again, or choose another --backend"

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ser_edge.backends import check_inputs, check_model, first_line
 from ser_edge.errors import BackendError
 
 
@@ -25,8 +26,9 @@ class TFLiteModel:
         self._name = name
         self._package = package
         self._lock = threading.Lock()
-        (self._input,) = interpreter.get_input_details()
-        (self._output,) = interpreter.get_output_details()
+        inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
+        check_model(name, len(inputs), len(outputs))
+        self._input, self._output = inputs[0], outputs[0]
 
     @property
     def version(self) -> str:
@@ -36,15 +38,16 @@ class TFLiteModel:
 
     def run(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Compute the logits of each input; see `ser_edge.backends.Backend.run`."""
-        expected = tuple(self._input["shape"][1:])
-        if inputs.shape[1:] != expected:
+        check_inputs(self._name, inputs, self._input["shape"][1:].tolist())
+        try:
+            # The interpreter owns one set of tensors, so one thread at a time may use it.
+            with self._lock:
+                return np.stack([self._run_one(window) for window in inputs])
+        except (ValueError, RuntimeError) as error:
             raise BackendError(
-                f"{self._name} takes inputs of shape {expected}, not {inputs.shape[1:]}; "
-                "the manifest beside it belongs to another model"
-            )
-        # The interpreter owns one set of tensors, so one thread at a time may use it.
-        with self._lock:
-            return np.stack([self._run_one(window) for window in inputs])
+                f"{self._name} fails: {first_line(error)}; export it again, or choose another "
+                "--backend"
+            ) from None
 
     def _run_one(self, window: NDArray[np.float32]) -> NDArray[np.float32]:
         self._interpreter.set_tensor(self._input["index"], quantise(window, self._input)[None])
@@ -82,6 +85,7 @@ def open_model(path: Path, *, package: str, threads: int) -> TFLiteModel:
         If the package is not installed.
     """
     module = import_module(f"{package}.interpreter")
+    # tflite-runtime 2.14 crashes on a file cut short; `Bundle.verified` lets none come here.
     try:
         interpreter = module.Interpreter(model_path=str(path), num_threads=threads)
         interpreter.allocate_tensors()
@@ -91,9 +95,3 @@ def open_model(path: Path, *, package: str, threads: int) -> TFLiteModel:
             "export it again, or choose another --backend"
         ) from None
     return TFLiteModel(interpreter, path.name, package)
-
-
-def first_line(error: Exception) -> str:
-    """Return the first line of an interpreter's message, which may run over many."""
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

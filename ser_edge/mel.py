@@ -1,0 +1,80 @@
+"""Mel bands and the DCT, the constant matrices of MFCC, as librosa 0.11 has them by default."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+_BANDS_AT_ONCE = 16
+
+
+def mel_bands(
+    sample_rate: int, n_fft: int, *, n_mels: int, fmin: float, fmax: float
+) -> NDArray[np.float64]:
+    """Weigh the bins of a power spectrum into mel bands, as ``librosa.filters.mel`` (Slaney).
+
+    Parameters
+    ----------
+    sample_rate : int > 0
+        Samples a second [Hz].
+    n_fft : int > 0
+        Frame length, in samples.
+    n_mels : int > 0
+        Number of bands.
+    fmin, fmax : float
+        Lowest and highest frequency of the bands [Hz].
+
+    Returns
+    -------
+    weights : np.ndarray [shape=(n_mels, 1 + n_fft // 2), dtype=float64]
+        Triangles between neighbouring band centres, each divided by half its width in Hz.
+    """
+    edges = _mel_to_hz(np.linspace(_hz_to_mel(fmin), _hz_to_mel(fmax), n_mels + 2))
+    bins = np.fft.rfftfreq(n_fft, 1 / sample_rate)
+    widths = np.diff(edges)
+    slopes = edges[:, None] - bins
+    rising = -slopes[:-2] / widths[:-1, None]
+    falling = slopes[2:] / widths[1:, None]
+    triangles = np.maximum(0, np.minimum(rising, falling))
+    return np.asarray(triangles * (2 / (edges[2:] - edges[:-2]))[:, None])
+
+
+# Slaney's mel scale: linear below 1 kHz (200/3 Hz a mel), logarithmic above (27 mel to 6.4 kHz).
+_HZ_PER_MEL = 200 / 3
+_LOG_FROM_HZ = 1000.0
+_LOG_STEP = math.log(6.4) / 27
+
+
+def _hz_to_mel(frequency: float) -> float:
+    if frequency < _LOG_FROM_HZ:
+        return frequency / _HZ_PER_MEL
+    return _LOG_FROM_HZ / _HZ_PER_MEL + math.log(frequency / _LOG_FROM_HZ) / _LOG_STEP
+
+
+def _mel_to_hz(mel: NDArray[np.float64]) -> NDArray[np.float64]:
+    knee = _LOG_FROM_HZ / _HZ_PER_MEL
+    logarithmic = _LOG_FROM_HZ * np.exp(_LOG_STEP * (mel - knee))
+    return np.where(mel < knee, mel * _HZ_PER_MEL, logarithmic)
+
+
+def dct_matrix(n_mfcc: int, n_mels: int) -> NDArray[np.float64]:
+    """Return the orthonormal DCT-II as a matrix [shape=(n_mels, n_mfcc), dtype=float64]."""
+    angles = np.pi / n_mels * np.outer(np.arange(n_mels) + 0.5, np.arange(n_mfcc))
+    matrix = math.sqrt(2 / n_mels) * np.cos(angles)
+    matrix[:, 0] /= math.sqrt(2)
+    return np.asarray(matrix)
+
+
+def band_groups(
+    weights: NDArray[np.float64],
+) -> Iterator[tuple[slice, slice, NDArray[np.float32]]]:
+    """Cut the mel matrix into neighbouring bands and the bins that they touch, transposed."""
+    for start in range(0, len(weights), _BANDS_AT_ONCE):
+        group = weights[start : start + _BANDS_AT_ONCE]
+        touched = np.flatnonzero(group.any(axis=0))
+        bins = slice(touched[0], touched[-1] + 1) if len(touched) else slice(0, 1)
+        matrix = np.ascontiguousarray(group[:, bins].T, dtype=np.float32)
+        yield slice(start, start + len(group)), bins, matrix

@@ -1,0 +1,341 @@
+"""Bundles, whole and damaged: every damage is one sentence, whatever is changed in the manifest."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ser_edge import Bundle, Classifier
+from ser_edge.bundle import Manifest, ModelFile, describe_model
+from ser_edge.cli import main
+from ser_edge.errors import BundleError, ConfigError, SerEdgeError
+
+Edit = Callable[[Callable[[dict[str, Any]], object]], Path]
+
+
+def manifest_text(bundle_dir: Path) -> str:
+    return (bundle_dir / "manifest.json").read_text("utf-8")
+
+
+def test_the_manifest_survives_json(bundle_dir: Path) -> None:
+    text = manifest_text(bundle_dir)
+    manifest = Manifest.from_json(text)
+    assert manifest.to_json() == text
+    assert Manifest.from_json(manifest.to_json()) == manifest
+    assert manifest.labels[0] == "angry"
+    assert manifest.input.shape == (130, 22)
+    assert len(repr(manifest)) < 2000
+
+
+def test_the_files_are_as_exported(bundle_dir: Path) -> None:
+    bundle = Bundle.open(str(bundle_dir))
+    assert len(bundle.manifest.models) == 4
+    for model in bundle.manifest.models:
+        path = bundle.verified(model)
+        assert path == bundle_dir / model.file
+        assert describe_model(path, model.precision) == model
+        assert bundle.model(model.suffix, model.precision) == model
+    assert bundle.model(".npz", "int8") is None
+
+
+def test_infinity_is_not_written(bundle_dir: Path) -> None:
+    manifest = Manifest.from_json(manifest_text(bundle_dir))
+    manifest.about["score"] = float("nan")
+    with pytest.raises(ValueError, match="JSON compliant"):
+        manifest.to_json()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "is not JSON"),
+        ("{", "is not JSON"),
+        ("[" * 100_000, "is not JSON"),
+        ("1" * 5000, "is not JSON"),
+        ('{"a": NaN}', "is not JSON .NaN is not a finite number"),
+        ('{"a": 1e999}', "is not JSON .1e999 is not a finite number"),
+        ("null", "is not a ser-edge manifest"),
+        ("[]", "is not a ser-edge manifest"),
+        ('{"name": "another-package", "version": "1.0"}', "is not a ser-edge manifest"),
+        ('{"format": ["ser-edge-bundle"]}', "is not a ser-edge manifest"),
+        ('{"format": "ser-edge-bundle"}', "has format version None"),
+        ('{"format": "ser-edge-bundle", "format_version": 2}', r"version 2; this .* version 1"),
+    ],
+    ids=range(12),
+)
+def test_foreign_manifests(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "manifest.json").write_text(text)
+    assert_refused(tmp_path, message)
+
+
+def assert_refused(folder: Path, message: str) -> None:
+    with pytest.raises(BundleError, match=message) as caught:
+        Bundle.open(folder)
+    assert str(caught.value).startswith(str(folder))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("entry", ["name", "labels", "input", "temperature", "models"])
+def test_missing_entries(edited_bundle: Edit, entry: str) -> None:
+    assert_refused(edited_bundle(lambda m: m.pop(entry)), f"lacks the entry '{entry}'; export")
+
+
+@pytest.mark.parametrize("entry", ["features", "window", "layout", "mean", "scale"])
+def test_missing_input_entries(edited_bundle: Edit, entry: str) -> None:
+    assert_refused(edited_bundle(lambda m: m["input"].pop(entry)), f"lack the entry '{entry}'")
+
+
+HUGE = 10**400
+MEAN = [0.0] * 22
+
+
+@pytest.mark.parametrize(
+    ("where", "value", "message"),
+    [
+        ("name", 5, "name=5; expected text"),
+        ("name", "two\nlines", "name='two"),
+        ("labels", 7, "labels=7; expected a list"),
+        ("labels", "angry", "labels='angry'; expected a list"),
+        ("labels", ["angry"], "labels=.*expected two or more"),
+        ("labels", ["angry", "angry"], "each once"),
+        ("labels", ["angry", 1], "label=1; expected text"),
+        ("labels", ["angry", "\ud800"], "label='.ud800'"),
+        ("labels", [["angry"], ["sad"]], "label="),
+        ("temperature", 0, "temperature=0; expected a number"),
+        ("temperature", -1.0, "temperature=-1.0"),
+        ("temperature", HUGE, "temperature=1000"),
+        ("temperature", "warm", "temperature='warm'"),
+        ("temperature", None, "temperature=None"),
+        ("models", "model.int8.tflite", "models='model.int8.tflite'; expected a list"),
+        ("models", [], "expected at least one model file"),
+        ("models", ["model.int8.tflite"], "does not fit"),
+        ("models", [{"file": "model.tflite"}], "does not fit"),
+        ("models.0.file", "../model.tflite", r"file='\.\./model\.tflite'; expected a file name"),
+        ("models.0.file", "/etc/passwd", "expected a file name without a folder"),
+        ("models.0.file", "..", "expected a file name without a folder"),
+        ("models.0.file", "", "file=''; expected text"),
+        ("models.0.file", "a\0b", "file='a"),
+        ("models.0.file", 5, "file=5"),
+        ("models.0.sha256", None, "sha256=None"),
+        ("models.0.size_bytes", "many", "size_bytes='many'"),
+        ("models.0.size_bytes", -1, "size_bytes=-1"),
+        ("models.0.colour", "red", "colour"),
+        ("about", [], r"about=\[\]"),
+        ("input", [], "do not fit"),
+        ("input.layout", "cube", "layout='cube'"),
+        ("input.mean", MEAN[:-1], "the mean has 21 values; expected 22"),
+        ("input.mean", None, "do not fit"),
+        ("input.mean", 22 * "m", "the mean holds 'm'"),
+        ("input.scale", MEAN, "the scale holds 0.0"),
+        ("input.scale", [*MEAN[1:], -1], "the scale holds"),
+        ("input.scale", [1] * 23, "the scale has 23 values"),
+        ("input.scale", [HUGE] * 22, "the scale holds 1000"),
+        ("input.features", [], "wrong type"),
+        ("input.features.n_fft", 10**9, "n_fft=1000000000; expected a whole number from 2 to"),
+        ("input.features.n_fft", HUGE, "n_fft=1000"),
+        ("input.features.sample_rate", 10**12, "sample_rate=1000000000000; expected"),
+        ("input.features.sample_rate", 1, "sample_rate=1; expected"),
+        ("input.features.hop_length", 0, "hop_length=0"),
+        ("input.features.hop_length", 1 << 14, None),
+        ("input.features.n_mels", 10**7, "n_mels=10000000"),
+        ("input.features.center", "false", "center='false'"),
+        ("input.features.fmax", 1e-300, "fmax=1e-300"),
+        ("input.features.descriptors", "zcr", "descriptors="),
+        ("input.features.colour", "red", "unknown feature setting 'colour'"),
+        ("input.window.duration_s", 1e9, r"duration_s=1000000000.0; expected 0.1 to 60"),
+        ("input.window.duration_s", HUGE, "duration_s=1000"),
+        ("input.window.hop_s", 0, "hop_s=0"),
+        ("input.window.placement", None, "placement=None"),
+        ("input.window.colour", "red", "do not fit"),
+    ],
+    ids=str,
+)
+def test_illegal_entries(edited_bundle: Edit, where: str, value: Any, message: str | None) -> None:
+    def change(manifest: Any) -> None:
+        *path, last = [int(step) if step.isdecimal() else step for step in where.split(".")]
+        for step in path:
+            manifest = manifest[step]
+        manifest[last] = value
+
+    folder = edited_bundle(change)
+    if message is None:
+        assert Bundle.open(folder)
+    else:
+        assert_refused(folder, message)
+
+
+def test_folders_that_are_no_bundle(tmp_path: Path, bundle_dir: Path) -> None:
+    assert_refused(tmp_path / "gone", "there is no such folder; expected a bundle")
+    assert_refused(tmp_path, "holds no manifest.json; expected a bundle")
+    assert_refused(bundle_dir / "manifest.json", "is a file; expected a bundle")
+    assert_refused(tmp_path / ("x" * 5000), "there is no such folder")
+    assert_refused(Path("a\0b"), "there is no such folder")
+    (tmp_path / "manifest.json").mkdir()
+    assert_refused(tmp_path, r"holds no manifest\.json")
+
+
+def test_a_manifest_that_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_bytes(b"\xff\xfe{}")
+    assert_refused(tmp_path, "cannot be read")
+
+
+def flip_a_byte(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def become_a_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (flip_a_byte, "is damaged or was changed, its sha256 is"),
+        (lambda path: path.write_bytes(path.read_bytes() + b"\0"), "it has .* bytes and the mani"),
+        (lambda path: path.write_bytes(b""), "it has 0 bytes"),
+        (become_a_folder, "is damaged|cannot be read"),
+        (Path.unlink, r"cannot be read \(No such file or directory\); copy the whole bundle"),
+    ],
+    ids=["byte", "longer", "empty", "folder", "gone"],
+)
+def test_damaged_model_files(
+    edited_bundle: Edit, damage: Callable[[Path], object], message: str
+) -> None:
+    folder = edited_bundle(lambda m: None)
+    damage(folder / "model.int8.tflite")
+    bundle = Bundle.open(folder)
+    model = bundle.model(".tflite", "int8")
+    assert model is not None
+    with pytest.raises(BundleError, match=message) as caught:
+        bundle.verified(model)
+    assert str(caught.value).startswith(str(folder / "model.int8.tflite"))
+    other = bundle.model(".onnx", "int8")
+    assert other is not None
+    assert bundle.verified(other).is_file()
+
+
+def test_plain_file_names_only() -> None:
+    for name in ("a/b", "/a", "..", "", "\n"):
+        with pytest.raises(ConfigError, match="file="):
+            ModelFile(name, "int8", "0" * 64, 1)
+
+
+def places(value: Any) -> list[tuple[Any, Any]]:
+    """Every (container, key) in a JSON value, without the people's part."""
+    if not isinstance(value, dict | list):
+        return []
+    keys = list(value) if isinstance(value, dict) else list(range(len(value)))
+    found: list[tuple[Any, Any]] = [(value, key) for key in keys if key != "about"]
+    return found + [place for key in keys if key != "about" for place in places(value[key])]
+
+
+STRANGE: list[Any] = [
+    *(None, True, False, 0, 1, -1, 2, 0.5, -0.0, 1e-300, 1e300, HUGE, -HUGE, 2**31, 2**63, 22050),
+    *("", "x", "\0", "\ud800", "../x", "float32", "model.int8.onnx", [], [[]], [0], [None], {}),
+    *({"a": 1}, [1, 2], ["angry", "sad"], {"file": "x"}),
+]
+
+
+def test_only_our_errors_escape_from_any_values(rng: np.random.Generator, bundle_dir: Path) -> None:
+    text = manifest_text(bundle_dir)
+    refusals = []
+    for _ in range(2000):
+        content = json.loads(text)
+        for _ in range(rng.integers(1, 3)):
+            spots = places(content)
+            container, key = spots[rng.integers(len(spots))]
+            if rng.random() < 0.2:
+                del container[key]
+            else:
+                container[key] = STRANGE[rng.integers(len(STRANGE))]
+        try:
+            manifest = Manifest.from_json(json.dumps(content))
+        except SerEdgeError as error:
+            refusals.append(str(error))
+        else:
+            assert Manifest.from_json(manifest.to_json()) == manifest
+    assert 1000 < len(refusals) < 1900
+    assert not any("\n" in refusal for refusal in refusals)
+
+
+def test_only_our_errors_escape_from_any_bytes(rng: np.random.Generator, bundle_dir: Path) -> None:
+    content = json.loads(manifest_text(bundle_dir))
+    del content["about"]
+    original = json.dumps(content).encode()
+    assert Manifest.from_json(original.decode()).about == {}
+    interesting = b'0123456789-+.eE"[]{},:\\ntf\x00\x80\xff'
+    refusals = []
+    for _ in range(3000):
+        data = bytearray(original)
+        for _ in range(rng.integers(1, 4)):
+            data[rng.integers(len(data))] = interesting[rng.integers(len(interesting))]
+        try:
+            Manifest.from_json(data.decode("utf-8", "replace"))
+        except SerEdgeError as error:
+            refusals.append(str(error))
+    assert 1000 < len(refusals) < 2900
+    assert not any("\n" in refusal for refusal in refusals)
+
+
+def test_accepted_manifests_predict_or_refuse(
+    rng: np.random.Generator, tmp_path: Path, bundle_dir: Path, golden: dict[str, Any]
+) -> None:
+    folder = tmp_path / "fuzzed"
+    shutil.copytree(bundle_dir, folder)
+    original = json.loads(manifest_text(bundle_dir))
+    answers, refusals = 0, []
+    for _ in range(100):
+        content = json.loads(json.dumps(original))
+        spots = [(c, k) for c, k in places(content) if isinstance(c[k], int | float)]
+        container, key = spots[rng.integers(len(spots))]
+        container[key] = type(container[key])(container[key] * 10 ** rng.uniform(-3, 3))
+        (folder / "manifest.json").write_text(json.dumps(content))
+        try:
+            prediction = Classifier.load(folder, backend="onnx").predict(
+                golden["clip0_samples"], 22050
+            )
+        except SerEdgeError as error:
+            refusals.append(str(error))
+        else:
+            answers += 1
+            assert abs(sum(prediction.probabilities.values()) - 1) < 1e-9
+    assert answers > 20
+    assert len(refusals) > 5
+    assert not any("\n" in refusal for refusal in refusals)
+
+
+@pytest.mark.parametrize(
+    "about",
+    [
+        {},
+        {"metrics": []},
+        {"metrics": {"all": {"ua": "good"}}, "protocol": {"name": "speaker"}},
+        {"metrics": {"all": {"ua": 0.5}}},
+        {"metrics": {"all": 5}, "protocol": 5},
+        {"corpora": [1, 2]},
+        {"corpora": None},
+        {"licence": ["x"]},
+    ],
+    ids=str,
+)
+def test_what_it_tells_people_may_be_anything(
+    edited_bundle: Edit, capsys: pytest.CaptureFixture[str], about: dict[str, Any]
+) -> None:
+    folder = edited_bundle(lambda m: m.update(about=about))
+    assert main(["info", "--bundle", str(folder), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["about"] == about
+    status = main(["info", "--bundle", str(folder)])
+    out, err = capsys.readouterr()
+    if status:
+        assert err.count("\n") == 1
+        assert "`about` does not fit" in err
+        assert not out
+    else:
+        assert "licence" in out

@@ -1,0 +1,136 @@
+"""The wheel holds what it should, and predicts where only NumPy and one interpreter are."""
+
+import os
+import subprocess
+import sys
+import wave
+import zipfile
+from email import message_from_bytes
+from email.message import Message
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = {
+    "ser_edge": ROOT / "ser_edge",
+    "ser_edge_train": ROOT / "train" / "ser_edge_train",
+    "ser_edge_export": ROOT / "export" / "ser_edge_export",
+}
+INTERPRETERS = {
+    # What pip would install with it, as far as it is imported.
+    "litert": ["ai_edge_litert", "flatbuffers", "typing_extensions.py"],
+    "onnx": ["onnxruntime"],
+}
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder)]
+    done = subprocess.run([*command, str(ROOT)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (path,) = folder.iterdir()
+    return path
+
+
+def test_it_holds_exactly_the_packages(wheel: Path) -> None:
+    assert wheel.name == "ser_edge-0.1.0-py3-none-any.whl"
+    info = "ser_edge-0.1.0.dist-info"
+    expected = {
+        f"{info}/{name}"
+        for name in ("METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE")
+    }
+    for package, folder in PACKAGES.items():
+        expected.add(f"{package}/py.typed")
+        expected |= {f"{package}/{p.relative_to(folder).as_posix()}" for p in folder.rglob("*.py")}
+    with zipfile.ZipFile(wheel) as archive:
+        assert set(archive.namelist()) == expected
+        assert "ser_edge/backends/tflite.py" in expected
+        assert "ser-edge = ser_edge.cli:entry_point" in archive.read(
+            f"{info}/entry_points.txt"
+        ).decode("utf-8")
+
+
+def metadata(wheel: Path) -> Message:
+    with zipfile.ZipFile(wheel) as archive:
+        return message_from_bytes(archive.read("ser_edge-0.1.0.dist-info/METADATA"))
+
+
+def test_it_needs_numpy_alone(wheel: Path) -> None:
+    told = metadata(wheel)
+    needed = told.get_all("Requires-Dist")
+    assert needed is not None
+    assert [need for need in needed if "extra ==" not in need] == ["numpy>=1.26"]
+    extras = told.get_all("Provides-Extra")
+    assert extras is not None
+    assert {"litert", "tflite", "onnx", "train", "export"} <= set(extras)
+    assert told["License-Expression"] == "Apache-2.0"
+    assert told["Requires-Python"] == "<3.14,>=3.10"
+
+
+def bare(folder: Path, wheel: Path, *packages: str) -> Path:
+    """Make a site-packages folder that holds the wheel, NumPy and these packages."""
+    numpy = find_spec("numpy")
+    assert numpy is not None
+    assert numpy.origin is not None
+    site = Path(numpy.origin).parents[1]
+    for name in ("numpy", "numpy.libs", *packages):
+        if (site / name).exists():
+            (folder / name).symlink_to(site / name)
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder)
+    return folder
+
+
+def run(site: Path, *words: object) -> subprocess.CompletedProcess[str]:
+    """Run ``ser-edge`` with no other packages than those in a folder."""
+    command = [sys.executable, "-S", "-m", "ser_edge.cli", *map(str, words)]
+    environment = {**os.environ, "PYTHONPATH": str(site)}
+    return subprocess.run(
+        command, capture_output=True, text=True, env=environment, cwd=site, check=False
+    )
+
+
+@pytest.fixture
+def clip(tmp_path: Path, golden: dict[str, Any]) -> Path:
+    path = tmp_path / "clip.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, 22050, 0, "NONE", ""))
+        file.writeframes(golden["clip1_samples"].tobytes())
+    return path
+
+
+@pytest.mark.parametrize("precision", ["int8", "float32"])
+@pytest.mark.parametrize("backend", INTERPRETERS)
+def test_it_predicts_with_numpy_and_one_interpreter(
+    tmp_path: Path, wheel: Path, bundle_dir: Path, clip: Path, backend: str, precision: str
+) -> None:
+    (tmp_path / "site").mkdir()
+    site = bare(tmp_path / "site", wheel, *INTERPRETERS[backend])
+    done = run(site, "predict", clip, "--bundle", bundle_dir, "--precision", precision)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(str(clip))
+    told = run(site, "info", "--bundle", bundle_dir).stdout
+    yes = [
+        word for word in told.split("interpreters")[1].split("\n")[0].split(",") if "yes" in word
+    ]
+    assert [word.split()[0] for word in yes] == [backend]
+
+
+def test_it_says_what_is_missing(tmp_path: Path, wheel: Path, bundle_dir: Path, clip: Path) -> None:
+    (tmp_path / "site").mkdir()
+    site = bare(tmp_path / "site", wheel)
+    for words, extra in (
+        (["predict", clip, "--bundle", bundle_dir], "litert"),
+        (["train", tmp_path], "train"),
+        (["evaluate", tmp_path], "train"),
+        (["export", tmp_path, "--int8"], "export"),
+        (["demo"], "export"),
+    ):
+        done = run(site, *words)
+        assert (done.returncode, done.stdout) == (1, ""), done.stderr
+        assert done.stderr.count("\n") == 1
+        assert f"pip install 'ser-edge[{extra}]'" in done.stderr
