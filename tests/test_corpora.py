@@ -260,11 +260,11 @@ def test_a_csv_that_cannot_be_used(tmp_path: Path, content: bytes, message: str)
 @pytest.mark.parametrize(
     ("names", "source", "message"),
     [
-        ((), "gone", "gone does not exist: expected RAVDESS"),
-        (("1.wav",), "1.wav", "1.wav is neither a folder nor a CSV: expected RAVDESS"),
-        (("a/notes.txt",), "a", r"a holds no recording \(.wav, .flac, .ogg, .mp3\): expected"),
+        ((), "gone", "gone does not exist; expected RAVDESS"),
+        (("1.wav",), "1.wav", "1.wav is neither a folder nor a CSV; expected RAVDESS"),
+        (("a/notes.txt",), "a", r"a holds no recording \(.wav, .flac, .ogg, .mp3\); expected"),
         (("a/1.wav",), "a", "a holds no recording that can be used .1 rejected, .*names no label"),
-        (("a/03a01La.wav",), "a", r"with a label of ours \(left out: emodb: boredom\): expected"),
+        (("a/03a01La.wav",), "a", r"with a label of ours \(left out: emodb: boredom\); expected"),
     ],
 )
 def test_sources_that_hold_nothing(
@@ -276,7 +276,7 @@ def test_sources_that_hold_nothing(
 
 
 def test_no_source() -> None:
-    with pytest.raises(SerEdgeError, match="No recordings were given"):
+    with pytest.raises(SerEdgeError, match=r"^no recordings were given; expected RAVDESS"):
         find_clips([])
 
 

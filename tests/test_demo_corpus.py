@@ -129,10 +129,10 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("takes", [0, 5])
 def test_takes_out_of_range(tmp_path: Path, takes: int) -> None:
-    with pytest.raises(ConfigError, match=f"takes is {takes}"):
+    with pytest.raises(ConfigError, match=f"^takes={takes}; expected 1 to 4"):
         write_demo_corpus(tmp_path, takes=takes)
 
 
 def test_seed_out_of_range(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="seed is -1"):
+    with pytest.raises(ConfigError, match=r"^seed=-1; expected 0 or more"):
         write_demo_corpus(tmp_path, seed=-1)

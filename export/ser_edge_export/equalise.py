@@ -1,12 +1,17 @@
 """Rewrite a trained network so that int8 can hold it, without changing what it computes.
 
 Where batch normalisation follows the activation, as in the published network, its gain cannot be
-folded into the layer before, and the gains differ by orders of magnitude: a unit that is nearly
-dead has a variance near zero and so a huge gain, and a quantiser with one scale for all of them
-rounds the others away. But ReLU commutes with a positive factor, relu(g x) = g relu(x), so the gain
-can be moved ahead of the activation, into weights that have a scale for each channel (Nagel et al.
-2019, "Data-free quantization through weight equalization and bias correction"). What remains is a
-gain of 1, or -1 where it was negative.
+folded into the layer before, and the gains differ by orders of magnitude: a unit that is rarely
+active has a small variance and so a large gain, and a quantiser with one scale for all units rounds
+the others away. But a ReLU commutes with positive factors, relu(s x) = s relu(x), so that gain can
+be moved ahead of it, or past it, to where it does least harm (Nagel et al. 2019, "Data-free
+quantization through weight equalization and bias correction"):
+
+- ahead of a convolution's ReLU, into weights that have a scale for each channel; a gain of 1 or -1
+  and the offset remain;
+- between two dense layers past it, into the second layer, where the offset goes too; then both
+  layers share the factor s = sqrt(largest weight / largest activation) of each unit, which makes
+  the ranges of activations and weights equally uneven.
 """
 
 from __future__ import annotations
@@ -19,14 +24,9 @@ from numpy.typing import NDArray
 
 from ser_edge_train.engine import keras
 
-_DEAD = 1e-6
-
 
 def equalised(network: Any, calibration: NDArray[np.float32]) -> Any:
-    """Move the gain of every batch normalisation that follows a ReLU into the layer before it.
-
-    A unit that no calibration window activates has no gain worth keeping: its output is made the
-    constant that it is on all of them.
+    """Move the gain of every batch normalisation that follows a ReLU.
 
     Parameters
     ----------
@@ -38,31 +38,55 @@ def equalised(network: Any, calibration: NDArray[np.float32]) -> Any:
     Returns
     -------
     network : keras.Model
-        A copy with other weights; the network itself where it has no such pair.
+        A copy with other weights, in which a normalisation whose gain was moved past it does
+        nothing; the network itself where no normalisation follows a ReLU.
     """
-    pairs = [(a.name, b.name) for a, b in _relu_then_normalised(network)]
+    pairs = list(_relu_then_normalised(network))
     if not pairs:
         return network
     copy = keras.models.clone_model(network)
     copy.set_weights(network.get_weights())
-    activations = keras.Model(copy.input, [copy.get_layer(name).output for name, _ in pairs])
-    outputs = activations.predict(calibration, batch_size=64, verbose=0)
-    outputs = outputs if isinstance(outputs, list) else [outputs]
-    peaks = [out.reshape(-1, out.shape[-1]).max(axis=0) for out in outputs]
-    for (layer_name, norm_name), peak in zip(pairs, peaks, strict=True):
-        _move_gain(copy.get_layer(layer_name), copy.get_layer(norm_name), peak)
+    for layer, norm in pairs:
+        own_layer, own_norm = copy.get_layer(layer.name), copy.get_layer(norm.name)
+        follower = _dense_after(norm)
+        if follower is None:
+            _move_ahead(own_layer, own_norm)
+        else:
+            peaks = keras.Model(network.input, layer.output).predict(calibration, verbose=0).max(0)
+            _move_past(own_layer, own_norm, copy.get_layer(follower.name), peaks)
     return copy
 
 
-def _move_gain(layer: Any, norm: Any, peak: NDArray[np.float32]) -> None:
+def _move_ahead(layer: Any, norm: Any) -> None:
+    gain, offset = _gain_and_offset(norm)
+    kernel, bias = layer.get_weights()
+    layer.set_weights([kernel * np.abs(gain), bias * np.abs(gain)])
+    _set_gain_and_offset(norm, np.sign(gain), offset)
+
+
+def _move_past(layer: Any, norm: Any, follower: Any, peaks: NDArray[np.float32]) -> None:
+    gain, offset = _gain_and_offset(norm)
+    kernel, bias = layer.get_weights()
+    next_kernel, next_bias = follower.get_weights()
+    moved = gain[:, None] * next_kernel
+    # A unit that calibration never activates counts as the least active of the others.
+    alive = peaks > 0
+    peaks = np.where(alive, peaks, peaks[alive].min() if alive.any() else 1)
+    largest = np.abs(moved).max(axis=1)
+    share = np.sqrt(np.where(largest > 0, largest, 1) / peaks)
+    layer.set_weights([kernel * share, bias * share])
+    follower.set_weights([moved / share[:, None], next_bias + offset @ next_kernel])
+    _set_gain_and_offset(norm, np.ones_like(gain), np.zeros_like(offset))
+
+
+def _set_gain_and_offset(norm: Any, gain: NDArray[np.float32], offset: NDArray[np.float32]) -> None:
+    norm.set_weights([gain, offset, np.zeros_like(gain), np.full_like(gain, 1 - norm.epsilon)])
+
+
+def _gain_and_offset(norm: Any) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     gamma, beta, mean, variance = norm.get_weights()
     gain = gamma / np.sqrt(variance + norm.epsilon)
-    offset = beta - mean * gain
-    factor = np.where(peak > _DEAD, np.abs(gain), 0)
-    kernel, bias = layer.get_weights()
-    layer.set_weights([kernel * factor, bias * factor])
-    unit_variance = np.full_like(variance, 1 - norm.epsilon)
-    norm.set_weights([np.sign(gain), offset, np.zeros_like(mean), unit_variance])
+    return gain, beta - mean * gain
 
 
 def _relu_then_normalised(network: Any) -> Iterator[tuple[Any, Any]]:
@@ -73,3 +97,11 @@ def _relu_then_normalised(network: Any) -> Iterator[tuple[Any, Any]]:
         activation = getattr(getattr(before, "activation", None), "__name__", None)
         if activation == "relu" and hasattr(before, "kernel"):
             yield before, layer
+
+
+def _dense_after(norm: Any) -> Any | None:
+    """Return the dense layer that alone takes what a normalisation gives, if it is one."""
+    followers = [node.operation for node in norm._outbound_nodes]
+    if len(followers) == 1 and type(followers[0]).__name__ == "Dense":
+        return followers[0]
+    return None

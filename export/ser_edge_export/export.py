@@ -22,6 +22,7 @@ from ser_edge_train.versions import versions
 
 logger = logging.getLogger(__name__)
 
+_MADE_WITH = ("ser-edge", "tensorflow", "tensorflow-cpu", "onnx", "onnxruntime")
 # Below this agreement with the Keras model a conversion is not imprecise but broken.
 _LEAST_AGREEMENT = {"float32": 0.99, "int8": 0.9}
 
@@ -100,7 +101,7 @@ def export(
             "recipe": settings.recipe.to_dict(),
             "forms": [{k: v for k, v in f.to_dict().items() if k != "scores"} for f in forms],
             "licence": _licence(settings.about["corpora"]),
-            "exported_with": versions("ser-edge", "tensorflow", "onnx", "onnxruntime"),
+            "exported_with": versions(*_MADE_WITH),
         }
         manifest = replace(manifest, about=about)
         _write_manifest(folder, manifest)

@@ -176,7 +176,7 @@ def quantised(model: onnx.ModelProto, calibration: NDArray[np.float32]) -> onnx.
         with TemporaryDirectory() as folder:
             path = Path(folder, "int8.onnx")
             quantize_static(
-                model,
+                onnx.ModelProto.FromString(model.SerializeToString()),  # it changes what it gets
                 str(path),
                 Reader(),
                 per_channel=True,

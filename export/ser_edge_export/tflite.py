@@ -45,6 +45,4 @@ def tflite_model(network: Any, calibration: NDArray[np.float32] | None = None) -
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
             converter.representative_dataset = lambda: ([window[None]] for window in calibration)
             converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-            # tflite-runtime 2.14 knows no dense layer with a scale for each unit.
-            converter._experimental_disable_per_channel_quantization_for_dense_layers = True
         return bytes(converter.convert())

@@ -6,12 +6,14 @@ loses what was in flight and no more.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import platformdirs
@@ -105,7 +107,7 @@ def _load_or_compute(store: FeatureStore, path: Path, copies: range) -> ClipFeat
     except OSError as error:
         return Rejected(path, f"cannot be read ({error.strerror})")
     cached = store.path(digest, copies)
-    if cached.exists():
+    with contextlib.suppress(OSError, ValueError, KeyError, BadZipFile):  # damaged, or not there
         with np.load(cached) as arrays:
             return ClipFeatures(arrays["features"], arrays["copies"], digest)
     try:

@@ -169,14 +169,14 @@ def write_demo_corpus(
     140
     """
     if not 1 <= takes <= 4:
-        raise ConfigError(f"takes is {takes}; expected 1 to 4: more would need names twice.")
+        raise ConfigError(f"takes={takes}; expected 1 to 4, more would need names twice")
     if seed < 0:
-        raise ConfigError(f"seed is {seed}; expected 0 or more.")
+        raise ConfigError(f"seed={seed}; expected 0 or more")
     folder = Path(folder)
     jobs = list(_jobs(takes))
     try:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise SerEdgeError(f"{folder} holds something already: give a new folder, or empty it.")
+            raise SerEdgeError(f"{folder} holds something already; give a new folder, or empty it")
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".ser-edge-demo-", dir=folder.parent) as parent:
             whole = Path(parent, "corpus")
@@ -192,8 +192,8 @@ def write_demo_corpus(
             whole.rename(folder)
     except OSError as error:
         raise SerEdgeError(
-            f"The demo corpus cannot be written to {folder} ({error.strerror}): give a folder that "
-            "can be written, on a disk with 150 MB to spare."
+            f"the demo corpus cannot be written to {folder} ({error.strerror}); give a folder that "
+            "can be written, on a disk with 150 MB to spare"
         ) from error
 
 

@@ -176,10 +176,10 @@ def fit(
         metrics=["accuracy"],
     )
     epochs = _Epochs(batches, recipe.epochs)
-    log = scratch / "history.csv"
+    log = keras.callbacks.CSVLogger(str(scratch / "history.csv"), append=True)
     callbacks = [
         epochs,
-        keras.callbacks.CSVLogger(str(log), append=True),
+        log,
         keras.callbacks.BackupAndRestore(str(scratch / "backup")),
     ]
     if recipe.patience:
@@ -201,7 +201,9 @@ def fit(
         )
     finally:
         epochs.close()
-    with log.open() as file:
+        if log.csv_file is not None:
+            log.csv_file.close()
+    with (scratch / "history.csv").open() as file:
         names = file.readline().strip().split(",")
         rows = np.loadtxt(file, delimiter=",", ndmin=2)
     return {name: rows[:, i].tolist() for i, name in enumerate(names)}

@@ -80,7 +80,10 @@ def read_material(
     copies = sum(isinstance(item, ClipFeatures) for item in computed) - len(kept)
     if copies:
         left_out["the same recording under another name"] = copies
-    notes = [f"{count} clips were left out: {reason}." for reason, count in left_out.items()]
+    notes = [
+        f"{count} clip{'s were' if count > 1 else ' was'} left out: {reason}."
+        for reason, count in left_out.items()
+    ]
     if rejected:
         notes.append(f"{len(rejected)} files could not be used; rejected.csv names them.")
     return Material(

@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -162,13 +163,20 @@ class Run:
 
     def calibration_inputs(self) -> NDArray[np.float32]:
         """Return network inputs of training windows [shape=(n, *input_shape)]."""
-        with np.load(self.folder / "windows.npz") as arrays:
-            return self.settings.input.network_inputs(arrays["calibration"])
+        return self.settings.input.network_inputs(self._windows()["calibration"])
 
     def test_windows(self) -> TestWindows:
         """Return the features and the truth of the test part."""
-        with np.load(self.folder / "windows.npz") as arrays:
-            return TestWindows(**{name: arrays[name] for name in TestWindows.__annotations__})
+        arrays = self._windows()
+        return TestWindows(**{name: arrays[name] for name in TestWindows.__annotations__})
+
+    def _windows(self) -> dict[str, NDArray[Any]]:
+        path = self.folder / "windows.npz"
+        try:
+            with np.load(path) as arrays:
+                return dict(arrays)
+        except (OSError, ValueError, BadZipFile) as error:
+            raise SerEdgeError(f"{path}: is damaged ({error}); train again") from None
 
 
 def save_windows(folder: Path, calibration: NDArray[np.float32], test: TestWindows) -> None:

@@ -30,6 +30,7 @@ from ser_edge_train.versions import versions
 
 logger = logging.getLogger(__name__)
 
+_MADE_WITH = ("ser-edge", "tensorflow", "tensorflow-cpu", "keras", "librosa", "numpy")
 _CALIBRATION_WINDOWS = 512
 
 
@@ -210,7 +211,7 @@ def _write_run(
         "epochs": len(history["loss"]),
         "metrics": {name: asdict(value) for name, value in scores.items()},
         "training_speakers": sorted({material.clips[i].speaker for i in np.unique(training.clip)}),
-        "versions": versions("ser-edge", "tensorflow", "keras", "librosa", "numpy"),
+        "versions": versions(*_MADE_WITH),
     }
     settings = RunSettings(name, recipe, labels, config, temperature, about)
     settings.save(folder)

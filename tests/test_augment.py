@@ -1,0 +1,104 @@
+"""Augmentation: that copies differ as they should, and that chance is repeatable."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from ser_edge import FeatureConfig, FeatureExtractor
+from ser_edge_train import augment
+from ser_edge_train.recipes import BatchAugmentation, WaveAugmentation
+
+RATE = 22050
+KINDS = ["published", "varied"]
+
+
+@pytest.fixture
+def tone() -> NDArray[np.float32]:
+    time = np.arange(2 * RATE) / RATE
+    return np.asarray(0.3 * np.sin(2 * np.pi * 440 * time), np.float32)
+
+
+def pitch_hz(samples: NDArray[np.float32]) -> float:
+    spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples))))
+    return float(spectrum.argmax() * RATE / len(samples))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_copy_0_is_the_clip(kind: str, tone: NDArray[np.float32], rng: np.random.Generator) -> None:
+    assert augment.wave_copy(tone, RATE, WaveAugmentation(kind, 2), 0, rng) is tone
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("copy", [1, 2])
+def test_copies_are_repeatable(kind: str, copy: int, tone: NDArray[np.float32]) -> None:
+    settings = WaveAugmentation(kind, 2)
+    first, again, other = (
+        augment.wave_copy(tone, RATE, settings, copy, np.random.default_rng(seed))
+        for seed in (1, 1, 2)
+    )
+    assert first.dtype == np.float32
+    assert np.isfinite(first).all()
+    np.testing.assert_array_equal(first, again)
+    if (kind, copy) != ("published", 2):  # that one has constants only
+        assert len(first) != len(other) or not np.array_equal(first, other)
+
+
+def test_published_copies_are_noisy_or_higher_and_slower(
+    tone: NDArray[np.float32], rng: np.random.Generator
+) -> None:
+    settings = WaveAugmentation("published", 2)
+    noisy = augment.wave_copy(tone, RATE, settings, 1, rng)
+    assert len(noisy) == len(tone)
+    assert pitch_hz(noisy) == pytest.approx(440, abs=1)
+    raised = augment.wave_copy(tone, RATE, settings, 2, rng)
+    assert len(raised) == pytest.approx(len(tone) / 0.8, abs=2)
+    assert pitch_hz(raised) == pytest.approx(440 * 2 ** (0.7 / 12), abs=2)
+
+
+def test_varied_copies_stay_in_range(tone: NDArray[np.float32], rng: np.random.Generator) -> None:
+    settings = WaveAugmentation("varied", 8)
+    pitches, lengths = [], []
+    for copy in range(1, 9):
+        altered = augment.wave_copy(tone, RATE, settings, copy, rng)
+        pitches.append(12 * math.log2(pitch_hz(altered) / 440))
+        lengths.append(len(tone) / len(altered))
+    assert -2.05 <= min(pitches) < -0.2
+    assert 0.2 < max(pitches) <= 2.05
+    assert 0.89 <= min(lengths) < max(lengths) <= 1.11
+
+
+def test_a_gain_changes_features_as_playing_louder_does(tone: NDArray[np.float32]) -> None:
+    config = FeatureConfig(descriptors=("zcr", "log_rms", "mfcc"))
+    extract = FeatureExtractor(config)
+
+    class Plus6dB(np.random.Generator):
+        def uniform(self, *args: object) -> NDArray[np.float64]:  # type: ignore[override]
+            return np.array([[6.0]])
+
+    varied = augment.vary_level(extract(tone)[None], config, 6.0, Plus6dB(np.random.PCG64()))[0]
+    np.testing.assert_allclose(varied, extract(tone * 10 ** (6 / 20)), atol=2e-2)
+
+
+def test_masks_keep_most_and_shift_all(rng: np.random.Generator) -> None:
+    batch = rng.normal(1, 0.1, (200, 108, 22)).astype(np.float32)
+    settings = BatchAugmentation(shift_frames=8, time_masks=2, time_mask_frames=16, column_mask=3)
+    before = batch.copy()
+    masked = augment.mask(batch, settings, rng)
+    np.testing.assert_array_equal(batch, before)
+    share = (masked == 0).mean()
+    assert 0.05 < share < 0.3
+    assert ((masked == 0).all(axis=1).sum(axis=1) <= 2).all()  # fewer than 3 columns each
+    unmasked = augment.mask(batch, BatchAugmentation(shift_frames=8), rng)
+    np.testing.assert_array_equal(np.sort(unmasked, axis=1), np.sort(batch, axis=1))
+    assert not np.array_equal(unmasked, batch)
+
+
+def test_mixup_blends_inputs_and_targets_alike(rng: np.random.Generator) -> None:
+    targets = np.eye(3, dtype=np.float32)[rng.integers(0, 3, 32)]
+    mixed, mixed_targets = augment.mixup(targets * 2, targets, 0.3, rng)
+    np.testing.assert_allclose(mixed, 2 * mixed_targets, rtol=1e-6)
+    np.testing.assert_allclose(mixed_targets.sum(axis=1), 1, rtol=1e-6)

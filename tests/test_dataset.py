@@ -1,0 +1,173 @@
+"""Computing and caching features: by content, by settings, and without losing what was done."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.io import wavfile
+
+from ser_edge import SerEdgeError
+from ser_edge_train import dataset
+from ser_edge_train.corpora import Clip, Rejected
+from ser_edge_train.dataset import ClipFeatures, FeatureStore, Windows
+from ser_edge_train.material import read_material
+from ser_edge_train.recipes import RECIPES
+
+RATE = 22050
+
+
+def record(path: Path, seed: int, seconds: float = 1.5) -> Clip:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(seed)
+    samples = 3000 * rng.standard_normal(round(seconds * RATE))
+    wavfile.write(path, RATE, samples.astype(np.int16))
+    return Clip(path, "mine", "mine/me", "angry")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> FeatureStore:
+    recipe = RECIPES["edge"]
+    recipe = replace(recipe, wave=replace(recipe.wave, copies=2))
+    return FeatureStore(recipe, tmp_path / "cache", jobs=1)
+
+
+def computed(item: ClipFeatures | Rejected) -> ClipFeatures:
+    assert isinstance(item, ClipFeatures)
+    return item
+
+
+def test_second_time_comes_from_the_cache(
+    store: FeatureStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clips = [record(tmp_path / "a.wav", 1), record(tmp_path / "b.wav", 2, seconds=7)]
+    first = [computed(item) for item in store.originals(clips) + store.copies(clips)]
+    assert [set(item.copies) for item in first] == [{0}, {0}, {1, 2}, {1, 2}]
+    assert first[1].features.shape[0] > first[0].features.shape[0] == 1
+
+    monkeypatch.setattr(dataset, "_features", None)  # computing anything would fail now
+    again = [computed(item) for item in store.originals(clips) + store.copies(clips)]
+    for one, other in zip(first, again, strict=True):
+        np.testing.assert_array_equal(one.features, other.features)
+        np.testing.assert_array_equal(one.copies, other.copies)
+
+
+def test_processes_give_the_same_features(store: FeatureStore, tmp_path: Path) -> None:
+    clips = [record(tmp_path / f"{i}.wav", i) for i in range(4)]
+    apart = replace(store, jobs=2, folder=tmp_path / "other")
+    for one, other in zip(store.copies(clips), apart.copies(clips), strict=True):
+        np.testing.assert_array_equal(computed(one).features, computed(other).features)
+
+
+def test_a_changed_clip_or_setting_is_computed_anew(store: FeatureStore, tmp_path: Path) -> None:
+    clip = record(tmp_path / "a.wav", 1)
+    first = computed(store.originals([clip])[0]).features
+    record(tmp_path / "a.wav", 2)
+    assert not np.array_equal(computed(store.originals([clip])[0]).features, first)
+    louder = replace(store, recipe=RECIPES["seed"])
+    assert computed(louder.originals([clip])[0]).features.shape != first.shape
+    reseeded = replace(store, seed=1)
+    assert not np.array_equal(
+        computed(store.copies([clip])[0]).features, computed(reseeded.copies([clip])[0]).features
+    )
+
+
+def test_an_interrupted_run_keeps_what_it_had(
+    store: FeatureStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clips = [record(tmp_path / f"{i}.wav", i) for i in range(5)]
+    compute = dataset._features
+    done: list[object] = []
+
+    def interrupted(*arguments: object) -> ClipFeatures:
+        if len(done) == 3:
+            raise KeyboardInterrupt
+        done.append(arguments[1])
+        return compute(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(dataset, "_features", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        store.originals(clips)
+    assert len(list(store.folder.rglob("*.npz"))) == 3
+    assert not list(store.folder.rglob("*.part"))
+
+    monkeypatch.setattr(dataset, "_features", compute)
+    assert len(store.originals(clips)) == 5
+    assert len(list(store.folder.rglob("*.npz"))) == 5
+
+
+def test_a_damaged_cache_is_computed_anew(store: FeatureStore, tmp_path: Path) -> None:
+    clip = record(tmp_path / "a.wav", 1)
+    first = computed(store.originals([clip])[0])
+    store.path(first.digest, range(1)).write_bytes(b"PK no")
+    np.testing.assert_array_equal(computed(store.originals([clip])[0]).features, first.features)
+
+
+def bad_files(folder: Path) -> dict[str, str]:
+    record(folder / "short.wav", 3)
+    whole = (folder / "short.wav").read_bytes()
+    contents = {
+        "empty.wav": b"",
+        "header.wav": whole[:20],
+        "truncated.wav": whole[:-1000],
+        "text.wav": b"this is no recording",
+        "none.wav": whole[:40] + bytes(4),
+        "silent.wav": whole[:44] + bytes(len(whole) - 44),
+    }
+    (folder / "short.wav").unlink()
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+    return {
+        "empty.wav": "is empty",
+        "header.wav": "",
+        "truncated.wav": "",
+        "text.wav": "",
+        "none.wav": "",
+        "silent.wav": "is silent",
+    }
+
+
+def test_bad_files_are_named_with_the_reason(
+    store: FeatureStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    data = tmp_path / "data"
+    for i in range(200):
+        record(data / "angry" / "anna" / f"{i}.wav", i, seconds=0.2)
+    reasons = bad_files(data / "angry" / "anna")
+    material = read_material([data], store)
+    assert len(material.clips) == 200
+    assert {item.path.name: item.reason for item in material.rejected}.keys() == reasons.keys()
+    for item in material.rejected:
+        assert reasons[item.path.name] in item.reason
+        assert item.path.name not in item.reason
+        assert f"skipped {item.path}: {item.reason}" in caplog.text
+
+
+def test_too_many_bad_files_fail_the_run(store: FeatureStore, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    for i in range(20):
+        record(data / "sad" / f"{i}.wav", i, seconds=0.2)
+    bad_files(data / "sad")
+    with pytest.raises(SerEdgeError, match=r"6 of 26 files cannot be used.*--keep-going"):
+        read_material([data], store)
+    assert len(read_material([data], store, keep_going=True).clips) == 20
+
+
+def test_the_same_recording_counts_once(store: FeatureStore, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        record(tmp_path / "data" / "happy" / f"{name}.wav", 1)
+    material = read_material([tmp_path / "data"], store)
+    assert len(material.clips) == 1
+    assert material.notes == ("1 clip was left out: the same recording under another name.",)
+
+
+def test_windows_are_selected_by_clip_and_copy() -> None:
+    windows = Windows(
+        np.arange(5, dtype=np.float32).reshape(5, 1, 1),
+        np.array([0, 0, 0, 1, 1]),
+        np.array([0, 1, 1, 0, 1]),
+    )
+    selected = windows.select(np.array([[0, 1], [1, 0]]))
+    np.testing.assert_array_equal(selected.features.ravel(), [1, 2, 3])

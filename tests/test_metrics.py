@@ -1,0 +1,57 @@
+"""Figures: UA, its interval over speakers, averaging by clip, temperature."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sklearn.metrics import recall_score
+
+from ser_edge.classifier import softmax
+from ser_edge_train.metrics import average_by_clip, fit_temperature, score
+
+LABELS = ("angry", "happy", "sad")
+
+
+def test_scores_agree_with_scikit_learn(rng: np.random.Generator) -> None:
+    truth = rng.integers(0, 2, 300)  # the third class does not occur, but is predicted
+    predicted = np.where(rng.random(300) < 0.6, truth, rng.integers(0, 3, 300))
+    scores = score(truth, predicted, [f"s{i % 5}" for i in range(300)], LABELS)
+    recalls = recall_score(truth, predicted, labels=[0, 1], average=None)
+    assert scores.ua == pytest.approx(recalls.mean())
+    assert scores.recall == pytest.approx({"angry": recalls[0], "happy": recalls[1]})
+    assert scores.wa == pytest.approx((truth == predicted).mean())
+    assert np.sum(scores.confusion) == scores.n_clips == 300
+    assert scores.n_speakers == 5
+    assert scores.ua_low is not None
+    assert scores.ua_high is not None
+    assert scores.ua_low <= scores.ua <= scores.ua_high
+
+
+def test_the_interval_is_over_speakers() -> None:
+    # Two speakers are always heard rightly, two never: whatever the clips, the interval is wide.
+    truth = np.tile([0, 1, 2], 400)
+    speakers = np.repeat(["a", "b", "c", "d"], 300)
+    predicted = np.where(np.isin(speakers, ["a", "b"]), truth, (truth + 1) % 3)
+    scores = score(truth, predicted, speakers.tolist(), LABELS)
+    assert scores.ua == pytest.approx(0.5)
+    assert (scores.ua_low, scores.ua_high) == pytest.approx((0, 1))
+
+
+def test_one_speaker_gives_no_interval() -> None:
+    scores = score(np.array([0, 1]), np.array([0, 1]), ["me", "me"], LABELS)
+    assert (scores.ua, scores.ua_low, scores.interval) == (1.0, None, "one speaker")
+
+
+def test_windows_are_averaged_by_clip() -> None:
+    probabilities = np.array([[1.0, 0.0], [0.0, 1.0], [0.5, 0.5], [0.2, 0.8]])
+    averaged = average_by_clip(probabilities, np.array([0, 1, 0, 1]))
+    np.testing.assert_allclose(averaged, [[0.75, 0.25], [0.1, 0.9]])
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
+def test_temperature_is_found(rng: np.random.Generator, temperature: float) -> None:
+    calibrated: NDArray[np.float32] = rng.normal(0, 2, (20000, 4)).astype(np.float32)
+    chances = softmax(calibrated)
+    truth = (chances.cumsum(axis=1) > rng.random((20000, 1))).argmax(axis=1)
+    assert fit_temperature(calibrated * temperature, truth) == pytest.approx(temperature, rel=0.05)

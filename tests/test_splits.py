@@ -1,0 +1,152 @@
+"""The four protocols: what stands apart, and what does not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ser_edge import ConfigError, SerEdgeError
+from ser_edge_train import splits
+from ser_edge_train.corpora import LABELS, Clip
+from ser_edge_train.splits import PUBLISHED_FOLDS, TEST, TRAIN, VALIDATION, split_clips
+
+
+def clips_of(corpus: str, speakers: list[str], takes: int = 2) -> list[Clip]:
+    return [
+        Clip(Path(f"{speaker}_{label}_{take}.wav"), corpus, f"{corpus}/{speaker}", label)
+        for speaker in speakers
+        for label in LABELS
+        for take in range(takes)
+    ]
+
+
+RAVDESS = clips_of("ravdess", [f"{n:02}" for n in range(1, 25)])
+TESS = clips_of("tess", ["OAF", "YAF"])
+EMODB = clips_of("emodb", [f"{n:02}" for n in range(3, 13)])
+
+
+def speakers_in(clips: list[Clip], split: splits.Split, part: int) -> set[str]:
+    return {clips[clip].speaker for clip, _ in split.rows(part)}
+
+
+@pytest.mark.parametrize("fold", range(6))
+def test_speaker_protocol_keeps_every_speaker_on_one_side(fold: int) -> None:
+    clips = RAVDESS + TESS + EMODB
+    split = split_clips(clips, "speaker", n_copies=2, fold=fold)
+    train, validation, test = (speakers_in(clips, split, p) for p in (TRAIN, VALIDATION, TEST))
+    assert train
+    assert validation
+    assert not train & test
+    assert not train & validation
+    assert not validation & test
+    assert {clips[i].corpus for i, _ in split.rows(TEST)} == {"ravdess", "tess", "emodb"}
+
+
+@pytest.mark.parametrize("fold", range(6))
+def test_published_folds_are_used(fold: int) -> None:
+    split = split_clips(RAVDESS, "speaker", fold=fold)
+    expected = {f"ravdess/{actor}" for actor in PUBLISHED_FOLDS["ravdess"][fold].split()}
+    assert speakers_in(RAVDESS, split, TEST) == expected
+
+
+def test_published_folds_cover_each_actor_once() -> None:
+    actors = " ".join(PUBLISHED_FOLDS["ravdess"]).split()
+    assert sorted(actors) == [f"{n:02}" for n in range(1, 25)]
+    assert len(set(PUBLISHED_FOLDS["crema-d"][0].split())) == 17
+
+
+@given(
+    n_speakers=st.integers(2, 12),
+    takes=st.integers(1, 3),
+    fold=st.integers(0, 9),
+    seed=st.integers(0, 5),
+)
+@settings(max_examples=60, deadline=None)
+def test_no_speaker_of_ones_own_data_stands_on_two_sides(
+    n_speakers: int, takes: int, fold: int, seed: int
+) -> None:
+    clips = clips_of("mine", [f"s{n}" for n in range(n_speakers)], takes)
+    split = split_clips(clips, "speaker", n_copies=1, fold=fold, seed=seed)
+    train, test = (speakers_in(clips, split, part) for part in (TRAIN, TEST))
+    assert train
+    assert test
+    assert not train & test
+    # With two speakers none can be spared, and clips of the one that trains choose; it is noted.
+    shared = train & speakers_in(clips, split, VALIDATION)
+    assert bool(shared) == any("spared" in note for note in split.notes)
+
+
+@pytest.mark.parametrize("protocol", ["speaker", "clip"])
+def test_only_training_clips_have_copies(protocol: str) -> None:
+    split = split_clips(RAVDESS, protocol, n_copies=3)
+    for parts in split.parts:
+        assert set(parts[1:]) == ({TRAIN} if parts[0] == TRAIN else {splits.UNUSED})
+
+
+def test_clip_protocol_keeps_clips_but_not_speakers_apart() -> None:
+    split = split_clips(RAVDESS, "clip", n_copies=2)
+    sides = [{int(clip) for clip, _ in split.rows(part)} for part in (TRAIN, VALIDATION, TEST)]
+    assert not sides[0] & sides[1]
+    assert not sides[0] & sides[2]
+    assert not sides[1] & sides[2]
+    assert speakers_in(RAVDESS, split, TRAIN) & speakers_in(RAVDESS, split, TEST)
+    assert len(sides[2]) == pytest.approx(0.2 * len(RAVDESS), abs=1)
+
+
+def test_leaky_protocol_leaks_and_says_so() -> None:
+    split = split_clips(RAVDESS, "leaky", n_copies=2)
+    train, test = ({int(clip) for clip, _ in split.rows(part)} for part in (TRAIN, TEST))
+    assert len(train & test) > 0.8 * len(test)
+    np.testing.assert_array_equal(split.rows(VALIDATION), split.rows(TEST))
+    assert f"{len(train & test)} stand in the training part" in split.notes[0]
+
+
+def test_corpus_protocol_tests_on_one_corpus() -> None:
+    clips = RAVDESS + TESS + EMODB
+    split = split_clips(clips, "corpus", test_corpus="emodb")
+    assert {clips[i].corpus for i, _ in split.rows(TEST)} == {"emodb"}
+    assert {clips[i].corpus for i, _ in split.rows(TRAIN)} == {"ravdess", "tess"}
+    assert not speakers_in(clips, split, TRAIN) & speakers_in(clips, split, VALIDATION)
+
+
+def test_the_same_seed_gives_the_same_split() -> None:
+    clips = RAVDESS + EMODB
+    for protocol in ("speaker", "clip", "leaky"):
+        first, second, other = (
+            split_clips(clips, protocol, n_copies=2, seed=seed).parts for seed in (1, 1, 2)
+        )
+        np.testing.assert_array_equal(first, second)
+        assert not np.array_equal(first, other)
+
+
+def test_speakers_must_be_known() -> None:
+    clips = [*TESS, Clip(Path("who.wav"), "mine", "", "angry")]
+    with pytest.raises(SerEdgeError, match=r"who\.wav: its speaker is unknown.*--protocol clip"):
+        split_clips(clips, "speaker")
+
+
+def test_one_speaker_cannot_be_kept_apart() -> None:
+    with pytest.raises(SerEdgeError, match="at least two speakers"):
+        split_clips(clips_of("mine", ["me"]), "speaker")
+
+
+def test_a_corpus_of_one_speaker_trains_only() -> None:
+    clips = RAVDESS + clips_of("mine", ["me"])
+    split = split_clips(clips, "speaker")
+    assert "mine/me" in speakers_in(clips, split, TRAIN)
+    assert any("mine has one speaker" in note for note in split.notes)
+
+
+def test_illegal_requests() -> None:
+    with pytest.raises(ConfigError, match="protocol='random'; expected one of speaker, corpus"):
+        split_clips(RAVDESS, "random")
+    with pytest.raises(ConfigError, match="needs a --test-corpus"):
+        split_clips(RAVDESS, "corpus")
+    with pytest.raises(ConfigError, match="the other protocols take none"):
+        split_clips(RAVDESS, "clip", test_corpus="tess")
+    with pytest.raises(SerEdgeError, match="the clips are of ravdess; name one of at least two"):
+        split_clips(RAVDESS, "corpus", test_corpus="tess")

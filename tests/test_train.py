@@ -1,0 +1,189 @@
+"""Training from end to end, on a small synthetic corpus that the session trains on once."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import Trained
+from PIL import Image
+
+from ser_edge import ConfigError, SerEdgeError
+from ser_edge_train.evaluate import evaluate
+from ser_edge_train.run import Run
+from ser_edge_train.train import TrainOptions, train
+
+pytestmark = pytest.mark.training
+
+
+def split_rows(run: Run) -> list[dict[str, str]]:
+    with (run.folder / "split.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_run_folder_is_whole(trained: Trained) -> None:
+    folder = trained.run.folder
+    assert {path.name for path in folder.iterdir()} - {"bundle"} == {
+        "run.json",
+        "model.keras",
+        "windows.npz",
+        "split.csv",
+        "history.csv",
+        "metrics.json",
+        "report.md",
+        "classification_report.txt",
+        "confusion_matrix.png",
+        "learning_curves.png",
+    }
+    assert not list(folder.parent.glob(".*"))
+    for name in ("confusion_matrix", "learning_curves"):
+        with Image.open(folder / f"{name}.png") as image:
+            assert min(image.size) > 300
+            assert len(set(image.convert("L").tobytes())) > 20
+    report = (folder / "report.md").read_text(encoding="utf-8")
+    assert "protocol **speaker, fold 0, seed 0**" in report
+    assert "synthetic" in report
+
+
+def test_test_speakers_were_not_trained_on(trained: Trained) -> None:
+    rows = split_rows(trained.run)
+    parts = {part: {r["speaker"] for r in rows if r["part"] == part} for part in ("train", "test")}
+    assert parts["test"]
+    assert not parts["train"] & parts["test"]
+    assert parts["train"] == set(trained.run.settings.about["training_speakers"])
+    assert all(r["copy1"] == ("train" if r["part"] == "train" else "unused") for r in rows)
+    test = trained.run.test_windows()
+    assert len(test.truth) == sum(row["part"] == "test" for row in rows)
+    assert set(test.speakers) == parts["test"]
+
+
+def test_standardisation_is_fitted_on_training_rows_only(trained: Trained) -> None:
+    inputs = trained.run.calibration_inputs()
+    # All training windows are in windows.npz: there are fewer than the calibration takes.
+    columns = inputs.reshape(-1, inputs.shape[-1]).astype(np.float64)
+    np.testing.assert_allclose(columns.mean(axis=0), 0, atol=1e-3)
+    np.testing.assert_allclose(columns.std(axis=0), 1, atol=1e-3)
+
+
+def test_the_network_has_learned_something(trained: Trained) -> None:
+    scores = trained.run.settings.about["metrics"]["all"]
+    assert scores["ua"] > 0.25  # chance is 1 in 7
+    history = np.loadtxt(trained.run.folder / "history.csv", delimiter=",", skiprows=1)
+    assert len(history) == trained.run.settings.about["epochs"]
+
+
+def test_the_same_command_gives_the_same_run(trained: Trained, tmp_path: Path) -> None:
+    again = train(
+        [trained.corpus], tmp_path / "again", trained.options, cache=trained.cache, jobs=1
+    )
+    assert split_rows(again) == split_rows(trained.run)
+    metrics = [(r.folder / "metrics.json").read_text() for r in (again, trained.run)]
+    assert metrics[0] == metrics[1]
+    assert again.settings.input == trained.run.settings.input
+
+
+def test_an_interrupted_training_goes_on(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ser_edge_train import fit
+
+    options = replace(trained.options, epochs=4, seed=1)
+    begin = fit.Batches.start_epoch
+    begun: list[int] = []
+
+    def interrupted(batches: fit.Batches, epoch: int) -> None:
+        begun.append(epoch)
+        if epoch == 2 and begun.count(2) == 1:
+            raise KeyboardInterrupt
+        begin(batches, epoch)
+
+    monkeypatch.setattr(fit.Batches, "start_epoch", interrupted)
+    arguments = [trained.corpus], tmp_path / "run", options
+    with pytest.raises(KeyboardInterrupt):
+        train(*arguments, cache=trained.cache, jobs=1)
+    assert not (tmp_path / "run").exists()
+    begun[:] = [2]
+    run = train(*arguments, cache=trained.cache, jobs=1)
+    assert sorted(set(begun)) == [0, 2, 3]  # 0 is the draw that counts the batches
+    assert run.settings.about["epochs"] == 4
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_an_existing_run_is_not_overwritten_unasked(trained: Trained) -> None:
+    before = (trained.run.folder / "run.json").read_bytes()
+    with pytest.raises(SerEdgeError, match=r"exists already; choose another --out"):
+        train([trained.corpus], trained.run.folder, trained.options)
+    assert (trained.run.folder / "run.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("protocol", ["clip", "leaky"])
+def test_the_dishonest_protocols_say_so(trained: Trained, tmp_path: Path, protocol: str) -> None:
+    options = replace(trained.options, protocol=protocol, epochs=1)
+    run = train([trained.corpus], tmp_path / "run", options, cache=trained.cache, jobs=1)
+    report = (run.folder / "report.md").read_text(encoding="utf-8")
+    assert f"protocol **{protocol}, seed 0**" in report
+    assert {"clip": "Speakers stand on both sides", "leaky": "This protocol leaks"}[
+        protocol
+    ] in report
+    n_tested = len(run.test_windows().truth)
+    copies = [row["part"] for row in split_rows(run)] + [row["copy1"] for row in split_rows(run)]
+    assert n_tested == copies.count("test")
+
+
+def test_evaluate_repeats_the_runs_own_figures(trained: Trained) -> None:
+    result = evaluate(trained.run.folder)
+    expected = trained.run.settings.about["metrics"]["all"]
+    assert result.keras["all"].ua == pytest.approx(expected["ua"])
+    assert {(form.file, form.backend) for form in result.forms} >= {
+        ("model.int8.tflite", "litert"),
+        ("model.int8.onnx", "onnx"),
+    }
+    assert "protocol speaker, fold 0" in str(result)
+    json.dumps(result.to_dict())
+
+
+def test_evaluate_leaves_out_speakers_that_were_trained_on(trained: Trained) -> None:
+    result = evaluate(trained.run.folder, [trained.corpus], cache=trained.cache)
+    unheard = [row for row in split_rows(trained.run) if row["part"] != "train"]
+    assert result.keras["all"].n_clips == len(unheard)
+    heard = next(
+        Path(row["path"]).parent
+        for row in split_rows(trained.run)
+        if row["part"] == "train" and row["corpus"] == "ravdess"
+    )
+    with pytest.raises(SerEdgeError, match="no clip of a speaker that the network was not"):
+        evaluate(trained.run.folder, [heard], cache=trained.cache)
+
+
+def test_runs_that_cannot_be_used(trained: Trained, tmp_path: Path) -> None:
+    with pytest.raises(SerEdgeError, match="no such folder; expected a folder written by"):
+        Run.open(tmp_path / "none")
+    with pytest.raises(SerEdgeError, match=r"holds no run\.json"):
+        Run.open(tmp_path)
+    damaged = tmp_path / "damaged"
+    shutil.copytree(trained.run.folder, damaged)
+    (damaged / "model.keras").write_bytes(b"no model")
+    with pytest.raises(SerEdgeError, match=r"model\.keras: is damaged"):
+        Run.open(damaged).network()
+    (damaged / "model.keras").unlink()
+    with pytest.raises(SerEdgeError, match=r"lacks model\.keras"):
+        Run.open(damaged)
+    for text in ("", "{}", "[]", '{"format": "ser-edge-run", "format_version": 1}'):
+        (damaged / "run.json").write_text(text)
+        with pytest.raises(SerEdgeError, match=r"run\.json: is"):
+            Run.open(damaged)
+
+
+def test_illegal_options(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="recipe='best'; expected one of edge, seed"):
+        train([tmp_path], tmp_path / "run", TrainOptions(recipe="best"))
+    with pytest.raises(ConfigError, match="epochs=0; expected at least 1"):
+        train([tmp_path], tmp_path / "run", TrainOptions(epochs=0))
+    with pytest.raises(SerEdgeError, match="expected RAVDESS, CREMA-D"):
+        train([tmp_path], tmp_path / "run", TrainOptions())
+    assert not list(tmp_path.iterdir())
