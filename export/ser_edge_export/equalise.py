@@ -38,33 +38,60 @@ def equalised(network: Any, calibration: NDArray[np.float32]) -> Any:
     Returns
     -------
     network : keras.Model
-        A copy with other weights, in which a normalisation whose gain was moved past it does
-        nothing; the network itself where no normalisation follows a ReLU.
+        A copy with other weights, and an `Offset` in place of each of these normalisations that
+        had no negative gain; the network itself where no normalisation follows a ReLU.
     """
     pairs = list(_relu_then_normalised(network))
     if not pairs:
         return network
-    copy = keras.models.clone_model(network)
-    copy.set_weights(network.get_weights())
+    replaced = {norm.name for _, norm in pairs if (_gain_and_offset(norm)[0] > 0).all()}
+
+    def clone(layer: Any) -> Any:
+        if layer.name in replaced:
+            return Offset(name=layer.name)
+        return layer.__class__.from_config(layer.get_config())
+
+    copy = keras.models.clone_model(network, clone_function=clone)
+    for layer in network.layers:
+        if layer.name not in replaced:
+            copy.get_layer(layer.name).set_weights(layer.get_weights())
     for layer, norm in pairs:
         own_layer, own_norm = copy.get_layer(layer.name), copy.get_layer(norm.name)
         follower = _dense_after(norm)
         if follower is None:
-            _move_ahead(own_layer, own_norm)
+            _move_ahead(own_layer, norm, own_norm)
         else:
             peaks = keras.Model(network.input, layer.output).predict(calibration, verbose=0).max(0)
-            _move_past(own_layer, own_norm, copy.get_layer(follower.name), peaks)
+            _move_past(own_layer, norm, own_norm, copy.get_layer(follower.name), peaks)
     return copy
 
 
-def _move_ahead(layer: Any, norm: Any) -> None:
+class Offset(keras.layers.Layer):  # type: ignore[misc]
+    """Adds a number to each channel: what is left of a normalisation whose gain was moved.
+
+    A normalisation with a gain of 1 would do, but int8 TFLite spends a multiplication on it, and
+    rounds once more.
+    """
+
+    def build(self, input_shape: Any) -> None:
+        """Make the weight [shape=(channels,)]."""
+        self.offset = self.add_weight(shape=(input_shape[-1],), initializer="zeros")
+
+    def call(self, inputs: Any, training: bool = False, mask: Any = None) -> Any:
+        """Add it; the other arguments are there because a normalisation is called with them."""
+        return inputs + self.offset
+
+
+def _move_ahead(layer: Any, norm: Any, remaining: Any) -> None:
     gain, offset = _gain_and_offset(norm)
     kernel, bias = layer.get_weights()
     layer.set_weights([kernel * np.abs(gain), bias * np.abs(gain)])
-    _set_gain_and_offset(norm, np.sign(gain), offset)
+    _set(remaining, np.sign(gain), offset)
 
 
-def _move_past(layer: Any, norm: Any, follower: Any, peaks: NDArray[np.float32]) -> None:
+def _move_past(
+    layer: Any, norm: Any, remaining: Any, follower: Any, peaks: NDArray[np.float32]
+) -> None:
     gain, offset = _gain_and_offset(norm)
     kernel, bias = layer.get_weights()
     next_kernel, next_bias = follower.get_weights()
@@ -76,11 +103,15 @@ def _move_past(layer: Any, norm: Any, follower: Any, peaks: NDArray[np.float32])
     share = np.sqrt(np.where(largest > 0, largest, 1) / peaks)
     layer.set_weights([kernel * share, bias * share])
     follower.set_weights([moved / share[:, None], next_bias + offset @ next_kernel])
-    _set_gain_and_offset(norm, np.ones_like(gain), np.zeros_like(offset))
+    _set(remaining, np.ones_like(gain), np.zeros_like(offset))
 
 
-def _set_gain_and_offset(norm: Any, gain: NDArray[np.float32], offset: NDArray[np.float32]) -> None:
-    norm.set_weights([gain, offset, np.zeros_like(gain), np.full_like(gain, 1 - norm.epsilon)])
+def _set(remaining: Any, gain: NDArray[np.float32], offset: NDArray[np.float32]) -> None:
+    if isinstance(remaining, Offset):
+        remaining.set_weights([offset])
+    else:
+        unit_variance = np.full_like(gain, 1 - remaining.epsilon)
+        remaining.set_weights([gain, offset, np.zeros_like(gain), unit_variance])
 
 
 def _gain_and_offset(norm: Any) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

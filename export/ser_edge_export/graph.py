@@ -138,6 +138,11 @@ def _batch_norm(layer: Any, inputs: tuple[str, ...]) -> list[Op]:
     return [Op("affine", inputs, layer.name, {"gain": gain, "offset": offset})]
 
 
+def _offset(layer: Any, inputs: tuple[str, ...]) -> list[Op]:
+    offset = np.asarray(layer.offset)
+    return [Op("affine", inputs, layer.name, {"gain": np.ones_like(offset), "offset": offset})]
+
+
 def _plain(kind: str) -> Callable[[Any, tuple[str, ...]], list[Op]]:
     return lambda layer, inputs: [Op(kind, inputs, layer.name)]
 
@@ -147,6 +152,7 @@ _READERS: dict[str, Callable[[Any, tuple[str, ...]], list[Op]]] = {
     "DepthwiseConv1D": _conv,
     "Dense": _dense,
     "BatchNormalization": _batch_norm,
+    "Offset": _offset,
     "MaxPooling1D": _maxpool,
     "ReLU": _plain("relu"),
     "Add": _plain("add"),
