@@ -64,9 +64,12 @@ Done in {time.monotonic() - started:.0f} s."""
 
 
 def _predict(run: Run, bundle: Path) -> None:
+    from ser_edge_train.engine import quiet_stderr
+
     with (run.folder / "split.csv").open(encoding="utf-8", newline="") as file:
         tested = [row for row in csv.DictReader(file) if row["part"] == "test"]
-    classifier = Classifier.load(bundle, precision="int8")
+    with quiet_stderr():
+        classifier = Classifier.load(bundle, precision="int8")
     for row in tested[:: max(1, len(tested) // _SHOWN)][:_SHOWN]:
         prediction = classifier.predict(row["path"])
         milliseconds = sum(prediction.timings_ms.values())
