@@ -61,7 +61,7 @@ def test_published_folds_cover_each_actor_once() -> None:
 
 @given(
     n_speakers=st.integers(2, 12),
-    takes=st.integers(1, 3),
+    takes=st.integers(2, 3),
     fold=st.integers(0, 9),
     seed=st.integers(0, 5),
 )
@@ -150,3 +150,25 @@ def test_illegal_requests() -> None:
         split_clips(RAVDESS, "clip", test_corpus="tess")
     with pytest.raises(SerEdgeError, match="the clips are of ravdess; name one of at least two"):
         split_clips(RAVDESS, "corpus", test_corpus="tess")
+
+
+def test_labels_that_nobody_trained_are_left_out() -> None:
+    train = [clip for clip in EMODB if clip.label != "surprise"]
+    split = split_clips(train + TESS, "corpus", test_corpus="tess")
+    clips = train + TESS
+    assert {clips[i].label for i, _ in split.rows(TEST)} == set(LABELS) - {"surprise"}
+    assert "4 clips were left out: no training clip is surprise." in split.notes
+    angry = [clip for clip in EMODB if clip.label == "angry"]
+    with pytest.raises(SerEdgeError, match="the training clips are all angry; expected at least"):
+        split_clips(angry + TESS, "corpus", test_corpus="tess")
+    with pytest.raises(SerEdgeError, match="no clip is left for testing"):
+        split_clips(
+            train + [clip for clip in TESS if clip.label == "surprise"],
+            "corpus",
+            test_corpus="tess",
+        )
+
+
+def test_a_single_clip_of_each_label_is_too_few() -> None:
+    with pytest.raises(SerEdgeError, match="each label has a single clip"):
+        split_clips(clips_of("mine", ["me", "you"], takes=1), "speaker")

@@ -85,7 +85,7 @@ def read_material(
         for reason, count in left_out.items()
     ]
     if rejected:
-        notes.append(f"{len(rejected)} files could not be used; rejected.csv names them.")
+        notes.append(f"Files that could not be used: {len(rejected)}; rejected.csv names them.")
     return Material(
         tuple(clip for clip, _ in kept.values()),
         tuple(item for _, item in kept.values()),

@@ -139,10 +139,33 @@ def split_clips(
         )
     else:
         part[_validation_clips(clips, part, seed, rng, notes)] = VALIDATION
-    parts = np.zeros((len(clips), 1 + n_copies), dtype=np.int64)
+    _leave_out_untrained_labels(clips, part, notes)
+    parts = np.full((len(clips), 1 + n_copies), UNUSED)
     parts[:, 0] = part
     parts[part == TRAIN] = TRAIN
     return Split(protocol, parts, tuple(notes))
+
+
+def _leave_out_untrained_labels(
+    clips: Sequence[Clip], part: NDArray[np.int64], notes: list[str]
+) -> None:
+    labels = np.array([clip.label for clip in clips])
+    trained = np.unique(labels[part == TRAIN])
+    if len(trained) < 2:
+        raise SerEdgeError(
+            f"the training clips are all {', '.join(trained)}; expected at least two labels, add "
+            "recordings or choose another --protocol"
+        )
+    unknown = ~np.isin(labels, trained)
+    if unknown.any():
+        part[unknown] = UNUSED
+        names = ", ".join(np.unique(labels[unknown]))
+        notes.append(f"{unknown.sum()} clips were left out: no training clip is {names}.")
+    if not (part == TEST).any():
+        raise SerEdgeError(
+            "no clip is left for testing, since none of the test part has a label that was "
+            "trained; add recordings or choose another --fold"
+        )
 
 
 def _leaky(clips: Sequence[Clip], n_copies: int, seed: int) -> Split:
@@ -243,8 +266,15 @@ def _validation_clips(
 def _random_clips(
     clips: Sequence[Clip], among: NDArray[np.int64], share: float, seed: int
 ) -> NDArray[np.int64]:
+    """Draw a share of the clips, at least one of each label and never the last of one."""
     labels = [clips[i].label for i in among]
-    counts = [labels.count(label) for label in set(labels)]
-    stratify = labels if min(counts) >= 2 and share * len(labels) >= len(counts) else None
-    parts = train_test_split(among, test_size=share, random_state=seed, stratify=stratify)
+    spare = [i for i, label in zip(among, labels, strict=True) if labels.count(label) > 1]
+    if not spare:
+        raise SerEdgeError(
+            "each label has a single clip, and some are needed for training and some for choosing; "
+            "add recordings"
+        )
+    stratify = [clips[i].label for i in spare]
+    size = max(round(share * len(spare)), len(set(stratify)))
+    parts = train_test_split(spare, test_size=size, random_state=seed, stratify=stratify)
     return np.asarray(parts[1])
