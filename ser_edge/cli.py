@@ -67,6 +67,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         # What is still buffered must not fail again when Python exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except OSError as error:
+        _complain(
+            f"{error.filename or arguments.command}: cannot be used ({error.strerror or error}); "
+            "give a place that can be written to, on a disk with space to spare"
+        )
+        return 1
 
 
 def _complain(message: object) -> None:

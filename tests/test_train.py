@@ -14,6 +14,7 @@ from conftest import Trained
 from PIL import Image
 
 from ser_edge import ConfigError, SerEdgeError
+from ser_edge.cli import main
 from ser_edge_train.evaluate import evaluate
 from ser_edge_train.run import Run
 from ser_edge_train.train import TrainOptions, train
@@ -177,6 +178,24 @@ def test_runs_that_cannot_be_used(trained: Trained, tmp_path: Path) -> None:
         (damaged / "run.json").write_text(text)
         with pytest.raises(SerEdgeError, match=r"run\.json: is"):
             Run.open(damaged)
+
+
+def test_places_that_cannot_be_written(
+    trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    below = str(tmp_path / "file" / "out")
+    corpus = str(trained.corpus)
+    for words in (
+        ["train", corpus, "--out", below],
+        ["train", corpus, "--out", str(tmp_path / "run"), "--cache", str(tmp_path / "file")],
+        ["export", str(trained.run.folder), "--out", below],
+    ):
+        assert main(words) == 1
+        told = capsys.readouterr().err
+        assert told.count("\n") == 1
+        assert "can be written to" in told
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_illegal_options(tmp_path: Path) -> None:

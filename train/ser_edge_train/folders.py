@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,13 +12,20 @@ from ser_edge.errors import SerEdgeError
 
 
 def check_free(target: Path, *, overwrite: bool = False) -> None:
-    """Refuse a target that exists.
+    """Refuse a target that exists or that cannot be made, before any work goes into it.
 
     Raises
     ------
     SerEdgeError
-        If `target` exists and is not to be overwritten.
+        If `target` exists and is not to be overwritten, or lies below something that is not a
+        folder, or not one that can be written to.
     """
+    nearest = next(parent for parent in target.absolute().parents if parent.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+        raise SerEdgeError(
+            f"{target}: cannot be made, since {nearest} is not a folder that can be written to; "
+            "choose another --out"
+        )
     if target.exists() and not overwrite:
         raise SerEdgeError(f"{target}: exists already; choose another --out, or allow --overwrite")
 
@@ -56,7 +64,7 @@ def written_beside(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
     Raises
     ------
     SerEdgeError
-        If `target` exists and is not to be overwritten.
+        As `check_free`.
     """
     check_free(target, overwrite=overwrite)
     partial = partial_folder(target)

@@ -70,11 +70,6 @@ class Split:
             part = TEST
         return np.argwhere(self.parts == part)
 
-    @property
-    def clip_parts(self) -> NDArray[np.int64]:
-        """The part of each clip's original [shape=(n_clips,)]."""
-        return self.parts[:, 0]
-
 
 def split_clips(
     clips: Sequence[Clip],
