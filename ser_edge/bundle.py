@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ from ser_edge.frontend import InputConfig
 
 FORMAT = "ser-edge-bundle"
 FORMAT_VERSION = 1
+
+_MOST_TEXT = 500
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class ModelFile:
 
     @property
     def suffix(self) -> str:
-        """``.tflite`` or ``.onnx``: which interpreters can run it."""
+        """``.tflite``, ``.onnx`` or ``.npz``: which interpreters can run it."""
         return Path(self.file).suffix
 
 
@@ -97,13 +99,28 @@ class Manifest:
             raise ConfigError(f"about={self.about!r}; expected entries by name")
 
     def to_json(self) -> str:
-        """Return the text of ``manifest.json``."""
+        """Write it as JSON.
+
+        Returns
+        -------
+        text : str
+            What ``manifest.json`` holds.
+        """
         content = {"format": FORMAT, "format_version": FORMAT_VERSION, **asdict(self)}
         return json.dumps(content, indent=1, allow_nan=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> Manifest:
-        """Read the text of ``manifest.json``.
+        """Read it from JSON.
+
+        Parameters
+        ----------
+        text : str
+            What ``manifest.json`` holds.
+
+        Returns
+        -------
+        manifest : Manifest
 
         Raises
         ------
@@ -128,7 +145,7 @@ class Manifest:
                 labels=tuple(_list(content, "labels")),
                 input=InputConfig.from_dict(content["input"]),
                 temperature=content["temperature"],
-                models=tuple(ModelFile(**model) for model in _list(content, "models")),
+                models=tuple(_model_file(entry) for entry in _list(content, "models")),
                 about=content.get("about", {}),
             )
         except KeyError as error:
@@ -148,6 +165,13 @@ def _list(content: dict[str, Any], name: str) -> list[Any]:
     return list(content[name])
 
 
+def _model_file(entry: object) -> ModelFile:
+    names = [field.name for field in fields(ModelFile)]
+    if not isinstance(entry, dict) or sorted(entry) != sorted(names):
+        raise ConfigError(f"models holds {entry!r}; expected entries with {', '.join(names)}")
+    return ModelFile(**entry)
+
+
 def _number(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):
@@ -157,7 +181,14 @@ def _number(text: str) -> float:
 
 @dataclass(frozen=True)
 class Bundle:
-    """An exported folder whose manifest has been read.
+    """An exported folder whose manifest has been read; `Bundle.open` makes it.
+
+    Parameters
+    ----------
+    folder : Path
+        Where it is.
+    manifest : Manifest
+        What its ``manifest.json`` says.
 
     Examples
     --------
@@ -178,6 +209,10 @@ class Bundle:
         folder : path
             What ``ser-edge export`` wrote.
 
+        Returns
+        -------
+        bundle : Bundle
+
         Raises
         ------
         BundleError
@@ -196,17 +231,43 @@ class Bundle:
         except (OSError, UnicodeDecodeError) as error:
             raise BundleError(f"{path}: cannot be read ({error}); {remedy}") from None
         except BundleError as error:
-            raise BundleError(f"{path}: {error}") from None
+            text = str(error)  # with the value, of which a foreign file may have megabytes
+            if len(text) > _MOST_TEXT:
+                text = f"{text[: _MOST_TEXT // 2]} … {text[-_MOST_TEXT // 2 :]}"
+            raise BundleError(f"{path}: {text}") from None
 
     def model(self, suffix: str, precision: str) -> ModelFile | None:
-        """Return the model file of a kind and precision, or None where the bundle has none."""
+        """Look for a form of the network.
+
+        Parameters
+        ----------
+        suffix : str
+            ``".tflite"``, ``".onnx"`` or ``".npz"``.
+        precision : str
+            ``"float32"`` or ``"int8"``.
+
+        Returns
+        -------
+        model : ModelFile or None
+            The latter where the bundle has none.
+        """
         matching = (
             m for m in self.manifest.models if (m.suffix, m.precision) == (suffix, precision)
         )
         return next(matching, None)
 
     def verified(self, model: ModelFile) -> Path:
-        """Return a model file's path after checking that it is the file that was exported.
+        """Check that a model file is the one that was exported.
+
+        Parameters
+        ----------
+        model : ModelFile
+            One of ``manifest.models``.
+
+        Returns
+        -------
+        path : Path
+            Where it is.
 
         Raises
         ------
@@ -234,6 +295,18 @@ class Bundle:
 
 
 def describe_model(path: Path, precision: str) -> ModelFile:
-    """Return the manifest's entry for a model file."""
+    """Make the manifest's entry for a model file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    precision : str
+        ``"float32"`` or ``"int8"``.
+
+    Returns
+    -------
+    model : ModelFile
+    """
     content = path.read_bytes()
     return ModelFile(path.name, precision, hashlib.sha256(content).hexdigest(), len(content))

@@ -77,6 +77,7 @@ def assert_refused(folder: Path, message: str) -> None:
         Bundle.open(folder)
     assert str(caught.value).startswith(str(folder))
     assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 1000 + len(str(folder))
 
 
 @pytest.mark.parametrize("entry", ["name", "labels", "input", "temperature", "models"])
@@ -124,6 +125,7 @@ MEAN = [0.0] * 22
         ("models.0.size_bytes", "many", "size_bytes='many'"),
         ("models.0.size_bytes", -1, "size_bytes=-1"),
         ("models.0.colour", "red", "colour"),
+        ("models.0.two\nlines", "red", r"two\\nlines"),
         ("about", [], r"about=\[\]"),
         ("input", [], "do not fit"),
         ("input.layout", "cube", "layout='cube'"),
@@ -166,6 +168,11 @@ def test_illegal_entries(edited_bundle: Edit, where: str, value: Any, message: s
         assert Bundle.open(folder)
     else:
         assert_refused(folder, message)
+
+
+def test_a_megabyte_is_not_repeated(edited_bundle: Edit) -> None:
+    folder = edited_bundle(lambda m: m.update(labels="x" * 10**6))
+    assert_refused(folder, r"does not fit: labels='xx.* … .*xx'; expected a list; export.{0,20}$")
 
 
 def test_folders_that_are_no_bundle(tmp_path: Path, bundle_dir: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ import pytest
 from conftest import Trained
 
 from ser_edge import Bundle, Classifier, SerEdgeError
+from ser_edge.graph import Graph
+from ser_edge.graph_file import graph_bytes
 from ser_edge_export import export as export_module
 from ser_edge_export.export import export
 
@@ -25,6 +28,7 @@ def test_the_bundle_is_whole(trained: Trained) -> None:
         "model.int8.tflite",
         "model.float32.onnx",
         "model.int8.onnx",
+        "model.float32.npz",
         "golden.npz",
         "MODEL_CARD.md",
     }
@@ -40,9 +44,15 @@ def test_the_bundle_is_whole(trained: Trained) -> None:
 
 def test_every_form_says_what_keras_says(trained: Trained) -> None:
     forms = Bundle.open(trained.run.folder / "bundle").manifest.about["forms"]
-    assert {("litert", "int8"), ("litert", "float32"), ("onnx", "int8"), ("onnx", "float32")} <= {
-        (form["backend"], form["precision"]) for form in forms
-    }
+    assert {
+        ("litert", "int8"),
+        ("litert", "float32"),
+        ("onnx", "int8"),
+        ("onnx", "float32"),
+        ("numeric", "float32"),
+    } <= {(form["backend"], form["precision"]) for form in forms}
+    card = (trained.run.folder / "bundle" / "MODEL_CARD.md").read_text("utf-8")
+    assert "| model.float32.npz    | numeric " in card
     for form in forms:
         if form["precision"] == "float32":
             assert form["agreement"] == 1
@@ -86,7 +96,7 @@ def test_golden_clips_come_out_as_stored(trained: Trained) -> None:
 def test_float32_alone(trained: Trained, tmp_path: Path) -> None:
     result = export(trained.run.folder, tmp_path / "bundle", int8=False)
     assert {form.precision for form in result.forms} == {"float32"}
-    assert len(Bundle.open(result.folder).manifest.models) == 2
+    assert len(Bundle.open(result.folder).manifest.models) == 3
     assert "copy this folder to the device" in str(result)
     json.dumps(result.to_dict())
 
@@ -100,6 +110,20 @@ def test_a_form_that_disagrees_is_refused(
     )
     with pytest.raises(SerEdgeError, match=r"model\.int8\.\w+ in \w+ says the same label.* only"):
         export(trained.run.folder, tmp_path / "bundle")
+    assert not list(tmp_path.iterdir())
+
+
+def test_numpy_is_held_against_keras_too(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def negated(graph: Graph) -> bytes:
+        *inner, last = graph.ops
+        arrays = {name: -array for name, array in last.arrays.items()}
+        return graph_bytes(replace(graph, ops=(*inner, replace(last, arrays=arrays))))
+
+    monkeypatch.setattr(export_module, "graph_bytes", negated)
+    with pytest.raises(SerEdgeError, match=r"model\.float32\.npz in numeric says the same label"):
+        export(trained.run.folder, tmp_path / "bundle", int8=False)
     assert not list(tmp_path.iterdir())
 
 

@@ -1,7 +1,8 @@
-"""Keras to plain operations to ONNX, and the rewriting that int8 needs: all exact in float."""
+"""Keras to plain operations to ONNX and NumPy, and the rewriting that int8 needs: all exact."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,9 @@ import pytest
 from numpy.typing import NDArray
 
 from ser_edge import SerEdgeError
+from ser_edge.backends.numeric import open_model
+from ser_edge.graph import Graph
+from ser_edge.graph_file import graph_bytes
 from ser_edge_export.equalise import equalised
 from ser_edge_export.graph import graph_of
 from ser_edge_export.onnx import onnx_model, quantised
@@ -18,6 +22,8 @@ from ser_edge_train.engine import keras
 from ser_edge_train.networks import build_network
 
 pytestmark = pytest.mark.training
+
+layers = keras.layers
 
 # Short vectors keep the seed network small here: the dense layer grows with their length.
 SHAPES = {"edge": (130, 22), "seed": (200, 1)}
@@ -69,17 +75,74 @@ def run_tflite(content: bytes, inputs: NDArray[np.float32]) -> NDArray[np.float3
     return np.stack(outputs)
 
 
+def run_numeric(graph: Graph, inputs: NDArray[np.float32], folder: Path) -> NDArray[np.float32]:
+    path = folder / "model.float32.npz"
+    path.write_bytes(graph_bytes(graph))
+    return open_model(path).run(inputs)
+
+
 def deviation(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
     return float(np.abs(found - expected).max() / expected.std())
 
 
 @pytest.mark.parametrize("name", ["edge", "seed"])
-def test_float_forms_equal_keras(name: str, rng: np.random.Generator) -> None:
+def test_float_forms_equal_keras(name: str, rng: np.random.Generator, tmp_path: Path) -> None:
     network, inputs = trained_like(name, rng), inputs_of(name, rng)
     expected = network.predict(inputs, verbose=0)
-    model = onnx_model(graph_of(network), name)
-    assert deviation(run_onnx(model, inputs), expected) < 1e-4
+    graph = graph_of(network)
+    assert deviation(run_onnx(onnx_model(graph, name), inputs), expected) < 1e-4
+    assert deviation(run_numeric(graph, inputs, tmp_path), expected) < 1e-4
     assert deviation(run_tflite(tflite_model(network), inputs), expected) < 1e-4
+
+
+def random_network(rng: np.random.Generator) -> Any:
+    """Build a network of every layer that there is, with odd lengths, strides and paddings."""
+
+    def one_of(*values: Any) -> Any:
+        return values[rng.integers(len(values))]
+
+    def sliding() -> dict[str, Any]:
+        return {"strides": one_of(1, 2, 3), "padding": one_of("same", "valid")}
+
+    def normalised(x: Any) -> Any:
+        layer = layers.BatchNormalization()
+        x = layer(x)
+        weights = [rng.uniform(0.5, 2, w.shape) * one_of(1, -1) for w in layer.get_weights()]
+        layer.set_weights([*weights[:3], np.abs(weights[3])])
+        return x
+
+    x = inputs = keras.Input((int(rng.integers(41, 60)), 2 * int(rng.integers(1, 4))))
+    for _ in range(2):
+        groups, bias = one_of(1, 2), one_of(True, False)
+        x = layers.Conv1D(6, one_of(1, 2, 5), groups=groups, use_bias=bias, **sliding())(x)
+        x = one_of(normalised, layers.ReLU(), lambda x: normalised(layers.ReLU()(x)))(x)
+        y = layers.DepthwiseConv1D(one_of(1, 3, 4), padding="same", activation="relu")(x)
+        x = one_of(layers.Add(), layers.Concatenate())([normalised(y), x])
+        x = layers.MaxPooling1D(one_of(2, 3), **sliding())(x)
+    means, maxima = layers.GlobalAveragePooling1D()(x), layers.GlobalMaxPooling1D()(x)
+    x = layers.Concatenate()([layers.Flatten()(x), layers.Dropout(0.5)(means), maxima])
+    x = normalised(layers.Dense(9, activation="relu")(x))
+    return keras.Model(inputs, layers.Dense(3, use_bias=one_of(True, False))(x))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_other_networks(seed: int, tmp_path: Path) -> None:
+    keras.utils.set_random_seed(seed)
+    rng = np.random.default_rng(seed)
+    network = random_network(rng)
+    inputs = rng.standard_normal((3, *network.input_shape[1:])).astype(np.float32)
+    expected = np.asarray(network(inputs))
+    graph = graph_of(network)
+    assert deviation(run_onnx(onnx_model(graph, "random"), inputs), expected) < 1e-5
+    assert deviation(run_numeric(graph, inputs, tmp_path), expected) < 1e-5
+
+
+@pytest.mark.parametrize("setting", [{"padding": "causal"}, {"dilation_rate": 2}])
+def test_convolutions_of_other_kinds_are_refused(setting: dict[str, Any]) -> None:
+    inputs = keras.Input((20, 2))
+    x = layers.Conv1D(3, 3, name="odd", **setting)(inputs)
+    with pytest.raises(SerEdgeError, match="odd: causal padding or dilation; expected neither"):
+        graph_of(keras.Model(inputs, layers.GlobalMaxPooling1D()(x)))
 
 
 def test_the_edge_graph_has_no_normalisation_left(rng: np.random.Generator) -> None:

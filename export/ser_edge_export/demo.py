@@ -46,7 +46,7 @@ def demo(folder: Path) -> None:
             )
     say("[bold]2  train[/]    the edge recipe, briefly; some speakers are kept for testing")
     run = train([corpus], run_folder, _OPTIONS, cache=folder / "cache", overwrite=True)
-    say("[bold]3  export[/]   float32 and int8, TFLite and ONNX")
+    say("[bold]3  export[/]   float32 and int8, TFLite, ONNX and NumPy")
     exported = export(run_folder, run_folder / "bundle")
     say("[bold]4  predict[/]  clips of a speaker who was not in training, by the int8 model")
     scores = {name: Scores(**values) for name, values in run.settings.about["metrics"].items()}

@@ -11,6 +11,7 @@ from typing import Any
 from ser_edge.bundle import Bundle, Manifest, ModelFile, describe_model
 from ser_edge.classifier import softmax
 from ser_edge.errors import SerEdgeError
+from ser_edge.graph_file import graph_bytes
 from ser_edge_export.golden import golden_clips, save_golden
 from ser_edge_export.graph import graph_of
 from ser_edge_export.model_card import model_card
@@ -124,10 +125,11 @@ def _write_models(folder: Path, run: Run, network: Any, *, int8: bool) -> tuple[
         path.write_bytes(content)
         written.append(describe_model(path, precision))
 
-    float_onnx = onnx_model(graph_of(network), run.settings.name)
-    logger.info("writing float32 TFLite and ONNX")
+    logger.info("writing float32 TFLite, ONNX and NumPy")
+    graph = graph_of(network)
     write("tflite", "float32", tflite_model(network))
-    write("onnx", "float32", float_onnx.SerializeToString())
+    write("onnx", "float32", onnx_model(graph, run.settings.name).SerializeToString())
+    write("npz", "float32", graph_bytes(graph))
     if int8:
         calibration = run.calibration_inputs()
         logger.info("calibrating int8 TFLite and ONNX on %d training windows", len(calibration))

@@ -1,52 +1,16 @@
-"""A trained Keras network as a short list of plain operations, batch normalisation folded.
-
-What the ONNX file says is written from this list, so that no converter's transposes, reshapes and
-unfolded normalisations come along.
-"""
+"""Read a trained Keras network as the plain operations of `ser_edge.graph`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ser_edge.errors import SerEdgeError
-
-Arrays = dict[str, NDArray[np.float32]]
-
-
-@dataclass(frozen=True)
-class Op:
-    """One operation on (time, channels) or on a vector.
-
-    =============  ====================================  ==========================
-    kind           arrays                                settings
-    =============  ====================================  ==========================
-    ``conv``       weight (k, in / groups, out), bias    stride, groups, left, right
-    ``maxpool``    --                                    size, stride, left, right
-    ``affine``     gain (channels,), offset (channels,)  --
-    ``dense``      weight (in, out), bias                --
-    ``relu``, ``add``, ``concat``, ``flatten``, ``mean``, ``max``: none
-    =============  ====================================  ==========================
-    """
-
-    kind: str
-    inputs: tuple[str, ...]
-    output: str
-    arrays: Arrays = field(default_factory=dict)
-    settings: dict[str, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Graph:
-    """The operations in the order in which they can be computed."""
-
-    input_shape: tuple[int, ...]
-    n_outputs: int
-    ops: tuple[Op, ...]
+from ser_edge.graph import Graph, Op
 
 
 def graph_of(network: Any) -> Graph:
@@ -97,8 +61,9 @@ def _conv(layer: Any, inputs: tuple[str, ...]) -> list[Op]:
         if layer.depth_multiplier != 1:
             raise SerEdgeError(f"{layer.name}: depth_multiplier is not 1")
         weight = weight.transpose(0, 2, 1)
+    if layer.padding == "causal" or layer.dilation_rate != (1,):
+        raise SerEdgeError(f"{layer.name}: causal padding or dilation; expected neither")
     n_out = weight.shape[2]
-    bias = np.asarray(layer.bias) if layer.use_bias else np.zeros(n_out, np.float32)
     size, stride = layer.kernel_size[0], layer.strides[0]
     left, right = _padding(layer, size, stride)
     settings = {
@@ -107,13 +72,17 @@ def _conv(layer: Any, inputs: tuple[str, ...]) -> list[Op]:
         "left": left,
         "right": right,
     }
-    conv = Op("conv", inputs, layer.name, {"weight": weight, "bias": bias}, settings)
-    return _activated(layer, conv)
+    arrays = {"weight": weight, "bias": _bias(layer, n_out)}
+    return _activated(layer, Op("conv", inputs, layer.name, arrays, settings))
 
 
 def _dense(layer: Any, inputs: tuple[str, ...]) -> list[Op]:
-    arrays = {"weight": np.asarray(layer.kernel), "bias": np.asarray(layer.bias)}
+    arrays = {"weight": np.asarray(layer.kernel), "bias": _bias(layer, layer.units)}
     return _activated(layer, Op("dense", inputs, layer.name, arrays))
+
+
+def _bias(layer: Any, n_out: int) -> NDArray[np.float32]:
+    return np.asarray(layer.bias) if layer.use_bias else np.zeros(n_out, np.float32)
 
 
 def _activated(layer: Any, op: Op) -> list[Op]:

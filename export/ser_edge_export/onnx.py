@@ -7,7 +7,6 @@ The graph works on (1, channels, 1, time): ONNX Runtime runs a 2-D convolution i
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,7 +17,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from ser_edge_export.graph import Graph, Op
+from ser_edge.backends.onnx import import_onnxruntime
+from ser_edge.graph import Graph, Op
 
 OPSET = 17
 IR_VERSION = 8  # the pair that ONNX Runtime reads from 1.15 on
@@ -159,7 +159,7 @@ def quantised(model: onnx.ModelProto, calibration: NDArray[np.float32]) -> onnx.
     model : onnx.ModelProto
         Float32 input and output, int8 in between.
     """
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    import_onnxruntime()
     from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
 
     class Reader(CalibrationDataReader):  # type: ignore[misc]

@@ -6,6 +6,7 @@ backend       package             model files    precisions, best first
 ``litert``    ai-edge-litert      ``.tflite``    int8, float32
 ``tflite``    tflite-runtime      ``.tflite``    float32, int8 (its int8 kernels are 7 times slower)
 ``onnx``      onnxruntime         ``.onnx``      int8, float32
+``numeric``   NumPy alone         ``.npz``       float32
 ============  ==================  =============  ================================================
 
 Nothing is imported before a model is opened.
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +53,19 @@ class Backend(Protocol):
         """
 
 
+class NotPicklable:
+    """Base of a backend that holds an interpreter, which cannot be pickled.
+
+    A `ser_edge.Classifier` can: it opens its bundle again.
+    """
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"{type(self).__name__} holds an interpreter and cannot be pickled or copied; pickle "
+            "the Classifier, or open the model again"
+        )
+
+
 _NUMPY = int(np.__version__.partition(".")[0])
 
 
@@ -80,8 +94,11 @@ INTERPRETERS = {
     "litert": Interpreter("ai_edge_litert", "litert", ".tflite", ("int8", "float32")),
     "tflite": Interpreter("tflite_runtime", "tflite", ".tflite", ("float32", "int8"), 1),
     "onnx": Interpreter("onnxruntime", "onnx", ".onnx", ("int8", "float32")),
+    "numeric": Interpreter("numpy", "", ".npz", ("float32",)),
 }
 """The backends by name, in the order in which they are tried."""
+
+_MODULES = {".tflite": "tflite", ".onnx": "onnx", ".npz": "numeric"}
 
 
 def open_model(path: Path, backend: str, *, threads: int = 1) -> Backend:
@@ -90,11 +107,12 @@ def open_model(path: Path, backend: str, *, threads: int = 1) -> Backend:
     Parameters
     ----------
     path : Path
-        A ``.tflite`` or ``.onnx`` file.
+        A ``.tflite``, ``.onnx`` or ``.npz`` file.
     backend : str
         A key of `INTERPRETERS`.
     threads : int > 0
-        Threads that one inference may use; networks of this size are fastest with one.
+        Threads that one inference may use; networks of this size are fastest with one. Without
+        effect on ``numeric``; see `ser_edge.backends.numeric`.
 
     Returns
     -------
@@ -112,8 +130,8 @@ def open_model(path: Path, backend: str, *, threads: int = 1) -> Backend:
             f"{np.__version__}; pip install 'ser-edge[litert]', or "
             f"'numpy<{interpreter.most_numpy + 1}'"
         )
-    module = "onnx" if backend == "onnx" else "tflite"
-    opener: Callable[..., Backend] = import_module(f"ser_edge.backends.{module}").open_model
+    module = f"ser_edge.backends.{_MODULES[interpreter.suffix]}"
+    opener: Callable[..., Backend] = import_module(module).open_model
     try:
         return opener(path, package=interpreter.package, threads=threads)
     except ImportError as error:

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ser_edge.backends import check_inputs, check_model, first_line
+from ser_edge.backends import NotPicklable, check_inputs, check_model, first_line
 from ser_edge.errors import BackendError
 
 
-class OnnxModel:
+class OnnxModel(NotPicklable):
     """An ONNX model with one float input, a batch of one, and one float output."""
 
     def __init__(self, session: Any, name: str, version: str) -> None:
@@ -38,6 +38,18 @@ class OnnxModel:
             ) from None
 
 
+def import_onnxruntime() -> Any:
+    """Import ONNX Runtime, which is imported nowhere else, with its telemetry off.
+
+    From 1.29 on it reports to its makers from Linux too, unless ``ORT_DISABLE_TELEMETRY`` is set
+    before the import. A value that is set already stays: whoever sets it to 0 means it.
+    """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    import onnxruntime
+
+    return onnxruntime
+
+
 def open_model(path: Path, *, package: str, threads: int) -> OnnxModel:
     """Open an ONNX file.
 
@@ -48,17 +60,15 @@ def open_model(path: Path, *, package: str, threads: int) -> OnnxModel:
     ModuleNotFoundError
         If onnxruntime is not installed.
     """
-    # From 1.29 on, ONNX Runtime sends telemetry from Linux unless this is set before the import.
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-    import onnxruntime
-
+    onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 4
     try:
+        # What it would fall back to is the same provider, and it would print that.
         session = onnxruntime.InferenceSession(
-            str(path), options, providers=["CPUExecutionProvider"]
+            str(path), options, providers=["CPUExecutionProvider"], enable_fallback=0
         )
     except Exception as error:  # as in run
         raise BackendError(

@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import threading
 from importlib import import_module
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ser_edge.backends import check_inputs, check_model, first_line
+from ser_edge.backends import NotPicklable, check_inputs, check_model, first_line
 from ser_edge.errors import BackendError
 
 
-class TFLiteModel:
+class TFLiteModel(NotPicklable):
     """A TFLite model with one input, a batch of one, and one output."""
 
     def __init__(self, interpreter: Any, name: str, package: str) -> None:
@@ -33,6 +32,9 @@ class TFLiteModel:
     @property
     def version(self) -> str:
         """The interpreter's package and version."""
+        # Imported here, for it takes longer than opening the model.
+        from importlib.metadata import version
+
         distribution = self._package.replace("_", "-")
         return f"{distribution} {version(distribution)}"
 
@@ -40,7 +42,8 @@ class TFLiteModel:
         """Compute the logits of each input; see `ser_edge.backends.Backend.run`."""
         check_inputs(self._name, inputs, self._input["shape"][1:].tolist())
         try:
-            # The interpreter owns one set of tensors, so one thread at a time may use it.
+            # The interpreter owns one set of tensors, so one thread at a time may use it. One for
+            # each thread was not faster, and takes the weights' memory each time.
             with self._lock:
                 return np.stack([self._run_one(window) for window in inputs])
         except (ValueError, RuntimeError) as error:

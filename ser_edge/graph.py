@@ -1,0 +1,245 @@
+"""A network as a short list of plain operations, batch normalisation folded.
+
+`ser_edge_export` reads it from a Keras model and writes the ONNX file from it, so that no
+converter's transposes, reshapes and unfolded normalisations come along; `ser_edge.backends.numeric`
+runs it. A graph that could be made can be run: its wiring and every shape are checked once, here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from reprlib import repr as brief
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ser_edge.errors import ConfigError
+
+Shape = tuple[int, ...]
+
+# Three to four times what the largest published network of this kind takes for one window. A file
+# that asks for more was not exported, and must not take a device's memory or time.
+MOST_NUMBERS = 1 << 26
+MOST_PRODUCTS = 1 << 33
+
+
+class _Kind(NamedTuple):
+    """What an operation takes; 0 is any rank of its inputs, or any number of them."""
+
+    rank: int
+    n_inputs: int = 1
+    arrays: tuple[tuple[str, int], ...] = ()  # name, rank
+    settings: tuple[str, ...] = ()
+
+
+KINDS = {
+    "conv": _Kind(2, 1, (("weight", 3), ("bias", 1)), ("stride", "groups", "left", "right")),
+    "maxpool": _Kind(2, 1, (), ("size", "stride", "left", "right")),
+    "affine": _Kind(0, 1, (("gain", 1), ("offset", 1))),
+    "dense": _Kind(1, 1, (("weight", 2), ("bias", 1))),
+    "relu": _Kind(0),
+    "add": _Kind(0, 2),
+    "concat": _Kind(0, 0),
+    "flatten": _Kind(2),
+    "mean": _Kind(2),
+    "max": _Kind(2),
+}
+"""The operations that there are."""
+
+
+@dataclass(frozen=True)
+class Op:
+    """One operation on (time, channels) or on a vector.
+
+    =============  ====================================  ==========================
+    kind           arrays                                settings
+    =============  ====================================  ==========================
+    ``conv``       weight (k, in / groups, out), bias    stride, groups, left, right
+    ``maxpool``    --                                    size, stride, left, right
+    ``affine``     gain (channels,), offset (channels,)  --
+    ``dense``      weight (in, out), bias                --
+    ``relu``, ``add``, ``concat``, ``flatten``, ``mean``, ``max``: none
+    =============  ====================================  ==========================
+
+    ``left`` and ``right`` count padded frames: zeros for ``conv``, and what is never a maximum for
+    ``maxpool``. ``concat`` joins channels, ``flatten`` frames; ``mean`` and ``max`` are over time.
+
+    Raises
+    ------
+    ConfigError
+        If the kind is unknown, or inputs, arrays or settings are not what it takes.
+    """
+
+    kind: str
+    inputs: tuple[str, ...]
+    output: str
+    arrays: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    settings: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in (*self.inputs, self.output):
+            if not (isinstance(name, str) and name.isprintable() and 0 < len(name) <= 100):
+                raise ConfigError(f"a tensor is named {brief(name)}; expected a word")
+        if self.kind not in KINDS:
+            raise ConfigError(f"kind={brief(self.kind)}; expected one of {', '.join(KINDS)}")
+        kind = KINDS[self.kind]
+        _expect("the number of inputs", len(self.inputs), kind.n_inputs or len(self.inputs) or 1)
+        _expect("the set of settings", set(self.settings), set(kind.settings))
+        for name, value in self.settings.items():
+            _check_size(name, value, 0 if name in ("left", "right") else 1)
+        _expect("the set of arrays", set(self.arrays), {name for name, _ in kind.arrays})
+        for name, rank in kind.arrays:
+            array = self.arrays[name]
+            _expect(f"the type of {name}", array.dtype, np.dtype(np.float32))
+            _expect(f"the rank of {name}", array.ndim, rank)
+            if not (array.size and np.isfinite(array).all()):
+                raise ConfigError(f"{name} is empty or not finite; expected weights")
+
+
+@dataclass(frozen=True)
+class Graph:
+    """The operations in the order in which they can be computed.
+
+    Parameters
+    ----------
+    input_shape : tuple of int
+        Of the tensor ``input``.
+    n_outputs : int
+        Length of the tensor ``logits``, which the last operation makes.
+    ops : tuple of Op
+
+    Raises
+    ------
+    ConfigError
+        If an operation takes what none before it makes, if shapes do not fit, or if one window
+        takes more than `MOST_NUMBERS` numbers or `MOST_PRODUCTS` multiplications.
+
+    Examples
+    --------
+    >>> dense = {"weight": np.ones((22, 7), np.float32), "bias": np.zeros(7, np.float32)}
+    >>> mean, logits = Op("mean", ("input",), "mean"), Op("dense", ("mean",), "logits", dense)
+    >>> Graph((130, 22), 7, (mean, logits)).n_outputs
+    7
+    >>> Graph((130, 20), 7, (mean, logits))
+    Traceback (most recent call last):
+    ser_edge.errors.ConfigError: operation 'logits' (dense): the shape of weight is (22, 7); ...
+    """
+
+    input_shape: Shape
+    n_outputs: int
+    ops: tuple[Op, ...]
+
+    def __post_init__(self) -> None:
+        _expect("the input's rank", len(self.input_shape), 2)
+        for size in (*self.input_shape, self.n_outputs):
+            _check_size("a size of input or output", size, 1)
+        shapes = {"input": self.input_shape}
+        numbers = products = 0
+        for op in self.ops:
+            try:
+                shapes[op.output], held, multiplied = _made(op, shapes)
+            except ConfigError as error:
+                raise ConfigError(f"operation {op.output!r} ({op.kind}): {error}") from None
+            numbers, products = numbers + held, products + multiplied
+            if numbers > MOST_NUMBERS or products > MOST_PRODUCTS:
+                raise ConfigError(
+                    f"up to operation {op.output!r} one window takes {numbers} numbers and "
+                    f"{products} multiplications; expected {MOST_NUMBERS} and {MOST_PRODUCTS} at "
+                    "most"
+                )
+        _expect("the last operation's output", [op.output for op in self.ops[-1:]], ["logits"])
+        _expect("the shape of logits", shapes["logits"], (self.n_outputs,))
+
+
+def _made(op: Op, shapes: dict[str, Shape]) -> tuple[Shape, int, int]:
+    """Return the shape of what an operation makes, the numbers that it takes, and the products."""
+    if op.output in shapes:
+        raise ConfigError("there is a tensor of that name already")
+    missing = [name for name in op.inputs if name not in shapes]
+    if missing:
+        raise ConfigError(f"takes {missing[0]!r}, which none before it makes")
+    inputs = [shapes[name] for name in op.inputs]
+    for shape in inputs:
+        _expect("an input's rank", len(shape), KINDS[op.kind].rank or len(shape))
+    made, read = _SHAPES[op.kind](op, *inputs), math.prod(inputs[0])
+    if op.kind in ("conv", "maxpool"):
+        read = made[0] * _size(op) * inputs[0][1]
+    n_out = op.arrays["weight"].shape[-1] if "weight" in op.arrays else 1
+    return made, read + math.prod(made), read * n_out // op.settings.get("groups", 1)
+
+
+def _size(op: Op) -> int:
+    """Return how many frames a convolution or pooling sees at a time."""
+    return op.settings["size"] if op.kind == "maxpool" else len(op.arrays["weight"])
+
+
+def _slid(op: Op, length: int, channels: int) -> Shape:
+    size, left, right = _size(op), op.settings["left"], op.settings["right"]
+    if max(left, right) >= size or size > left + length + right:
+        raise ConfigError(
+            f"slides over {left} + {length} + {right} frames, {size} at a time; expected no more "
+            "at a time than there are, and less padding"
+        )
+    return (left + length + right - size) // op.settings["stride"] + 1, channels
+
+
+def _conv(op: Op, shape: Shape) -> Shape:
+    length, channels = shape
+    size, _, n_out = op.arrays["weight"].shape
+    groups = op.settings["groups"]
+    _expect("inputs and outputs modulo groups", (channels % groups, n_out % groups), (0, 0))
+    _expect("the shape of weight", op.arrays["weight"].shape, (size, channels // groups, n_out))
+    _expect("the shape of bias", op.arrays["bias"].shape, (n_out,))
+    return _slid(op, length, n_out)
+
+
+def _affine(op: Op, shape: Shape) -> Shape:
+    for name, array in op.arrays.items():
+        _expect(f"the shape of {name}", array.shape, shape[-1:])
+    return shape
+
+
+def _dense(op: Op, shape: Shape) -> Shape:
+    n_out = op.arrays["bias"].shape
+    _expect("the shape of weight", op.arrays["weight"].shape, shape + n_out)
+    return n_out
+
+
+def _add(_op: Op, one: Shape, other: Shape) -> Shape:
+    _expect("the second input's shape", other, one)
+    return one
+
+
+def _concat(_op: Op, *shapes: Shape) -> Shape:
+    for shape in shapes:
+        _expect("an input's shape", shape, (*shapes[0][:-1], *shape[-1:]))
+    return (*shapes[0][:-1], sum(shape[-1] for shape in shapes))
+
+
+_SHAPES: dict[str, Callable[..., Shape]] = {
+    "conv": _conv,
+    "maxpool": lambda op, shape: _slid(op, *shape),
+    "affine": _affine,
+    "dense": _dense,
+    "relu": lambda _op, shape: shape,
+    "add": _add,
+    "concat": _concat,
+    "flatten": lambda _op, shape: (math.prod(shape),),
+    "mean": lambda _op, shape: shape[1:],
+    "max": lambda _op, shape: shape[1:],
+}
+
+
+def _check_size(name: str, value: object, least: int) -> None:
+    if type(value) is not int or not least <= value <= MOST_NUMBERS:
+        raise ConfigError(
+            f"{name} is {brief(value)}; expected a whole number, {least} to {MOST_NUMBERS}"
+        )
+
+
+def _expect(what: str, found: object, expected: object) -> None:
+    if found != expected:
+        raise ConfigError(f"{what} is {brief(found)}; expected {brief(expected)}")

@@ -1,0 +1,71 @@
+"""Eight threads at once on one classifier, against the same work in one thread."""
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ser_edge.backends import INTERPRETERS
+
+Fresh = Callable[..., subprocess.CompletedProcess[str]]
+
+# In a process of its own, as tflite-runtime needs one without TensorFlow. Threads change places
+# every 10 µs of Python, and a network takes 15 µs and more, so that they meet inside of it.
+EIGHT = """
+import json, sys, threading, time
+import numpy as np
+from ser_edge import Classifier
+
+folder, backend, precision = sys.argv[1:]
+classifier = Classifier.load(folder, backend=backend, precision=precision)
+golden = np.load(folder + "/golden.npz")
+inputs = [golden[f"clip{i % 3}_inputs"] * (1 + i / 24) for i in range(24)]
+clips = [golden[f"clip{i}_samples"] for i in range(3)]
+rate = classifier.bundle.manifest.input.features.sample_rate
+jobs = [lambda x=x: classifier.backend.run(x) for x in inputs]
+jobs += [lambda c=c: list(classifier.predict(c, rate).probabilities.values()) for c in clips]
+expected = [job() for job in jobs]
+barrier, counts, wrong, failed = threading.Barrier(8), [0] * 8, [0] * 8, []
+
+def work(number):
+    order = np.random.default_rng(number).permutation(len(jobs))
+    barrier.wait()
+    end = time.monotonic() + 0.6
+    try:
+        while time.monotonic() < end or counts[number] < 2 * len(jobs):
+            for i in order:
+                wrong[number] += not np.array_equal(jobs[i](), expected[i])
+                counts[number] += 1
+    except Exception as error:
+        failed.append(repr(error))
+
+sys.setswitchinterval(1e-5)
+threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+print(json.dumps({"counts": counts, "wrong": wrong, "failed": failed}))
+"""
+
+
+@pytest.mark.parametrize(
+    ("backend", "precision"),
+    [
+        pytest.param(
+            name,
+            precision,
+            marks=pytest.mark.skipif(not interpreter.usable, reason=f"no {interpreter.package}"),
+        )
+        for name, interpreter in INTERPRETERS.items()
+        for precision in interpreter.precisions
+    ],
+)
+def test_eight_threads_answer_as_one(
+    bundle_dir: Path, fresh: Fresh, backend: str, precision: str
+) -> None:
+    done = fresh(EIGHT, bundle_dir, backend, precision, check=True)
+    found = json.loads(done.stdout)
+    assert found["failed"] == []
+    assert found["wrong"] == [0] * 8
+    assert min(found["counts"]) >= 54

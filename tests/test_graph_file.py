@@ -1,0 +1,229 @@
+"""``model.float32.npz``: what is in it, and files that are damaged or made to do harm."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import re
+import tracemalloc
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ser_edge.errors import BackendError
+from ser_edge.graph import Graph, Op
+from ser_edge.graph_file import graph_bytes, read_graph
+
+Members = dict[str, bytes]
+
+ARRAYS = {"weight": np.ones((3, 4, 2), np.float32), "bias": np.array([0.5, -1], np.float32)}
+SETTINGS = {"stride": 1, "groups": 1, "left": 1, "right": 1}
+GRAPH = Graph(
+    (10, 4),
+    2,
+    (Op("conv", ("input",), "made", ARRAYS, SETTINGS), Op("mean", ("made",), "logits")),
+)
+
+
+def npy(array: Any) -> bytes:
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()
+
+
+def members() -> Members:
+    with zipfile.ZipFile(io.BytesIO(graph_bytes(GRAPH))) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def zipped(content: Members, compression: int = zipfile.ZIP_STORED) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", compression) as archive:
+        for name, data in content.items():
+            archive.writestr(name, data)
+    return file.getvalue()
+
+
+def test_what_is_written_is_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "m.npz"
+    path.write_bytes(graph_bytes(GRAPH))
+    found = read_graph(path)
+    assert (found.input_shape, found.n_outputs) == (GRAPH.input_shape, GRAPH.n_outputs)
+    for one, other in zip(found.ops, GRAPH.ops, strict=True):
+        assert (one.kind, one.inputs, one.output) == (other.kind, other.inputs, other.output)
+        assert one.settings == other.settings
+        assert one.arrays.keys() == other.arrays.keys()
+        for name, array in one.arrays.items():
+            np.testing.assert_array_equal(array, other.arrays[name])
+    assert graph_bytes(found) == graph_bytes(GRAPH)
+
+
+def test_anyone_can_read_it(bundle_dir: Path) -> None:
+    """What the module says of the file, taken at its word."""
+    with np.load(bundle_dir / "model.float32.npz", allow_pickle=False) as file:
+        layout = json.loads(file["graph.json"])
+        arrays = {name: file[name] for name in file.files if name != "graph.json"}
+    assert set(layout) == {"format", "format_version", "input_shape", "n_outputs", "ops"}
+    assert (layout["format"], layout["format_version"]) == ("ser-edge-graph", 1)
+    assert (layout["input_shape"], layout["n_outputs"]) == ([130, 22], 7)
+    assert layout["ops"][0]["inputs"] == ["input"]
+    assert layout["ops"][-1]["output"] == "logits"
+    assert {array.dtype for array in arrays.values()} == {np.dtype("<f4")}
+    outputs = {op["output"] for op in layout["ops"]}
+    assert {name.rpartition(".")[0] for name in arrays} <= outputs
+    weights = [op for op in layout["ops"] if op["kind"] in ("conv", "dense")]
+    assert {f"{op['output']}.{name}" for op in weights for name in ("weight", "bias")} == set(
+        arrays
+    )
+
+
+def edited(change: Callable[[dict[str, Any]], object]) -> Members:
+    layout = json.loads(members()["graph.json"])
+    change(layout)
+    return members() | {"graph.json": json.dumps(layout).encode()}
+
+
+def first(**values: Any) -> Members:
+    return edited(lambda layout: layout["ops"][0].update(values))
+
+
+def weight(data: bytes) -> Members:
+    return members() | {"made.weight.npy": data}
+
+
+def claiming(shape: str, kind: str = "<f4", order: str = "False") -> bytes:
+    """The header of an array, and what 24 numbers take."""
+    header = f"{{'descr': '{kind}', 'fortran_order': {order}, 'shape': {shape}, }}"
+    return b"\x93NUMPY\x01\x00v\x00" + f"{header:<117}\n".encode() + bytes(96)
+
+
+def without(name: str) -> Members:
+    return {other: data for other, data in members().items() if other != name}
+
+
+TYPE = "graph.json has an entry of another type"
+HEADER = r"made\.weight\.npy is not float32 in NumPy's format 1\.0"
+
+HARMFUL: dict[str, tuple[Members, str]] = {
+    "no arrays": (without("made.bias.npy"), r"lacks an entry \(There is no item named 'made\.bias"),
+    "no graph": (without("graph.json"), "lacks an entry .*'graph.json'"),
+    "not JSON": (members() | {"graph.json": b"{"}, "Expecting property name"),
+    "not text": (members() | {"graph.json": b"\xff"}, "'utf-8' codec can't decode"),
+    "deep": (members() | {"graph.json": b"[" * 100_000}, "maximum recursion depth"),
+    "digits": (members() | {"graph.json": b"9" * 5000}, "Exceeds the limit|" + TYPE),
+    "a list": (members() | {"graph.json": b"[]"}, TYPE),
+    "null": (members() | {"graph.json": b"null"}, TYPE),
+    "format": (edited(lambda g: g.update(format="onnx")), r"is \('onnx', 1\); expected \('ser"),
+    "version": (edited(lambda g: g.update(format_version=2)), r"is \('ser-edge-graph', 2\); exp"),
+    "format is long": (edited(lambda g: g.update(format="x" * 999)), r"\[\.\.\.\]$"),
+    "no ops": (edited(lambda g: g.pop("ops")), r"lacks an entry \(ops\)"),
+    "ops are null": (edited(lambda g: g.update(ops=None)), TYPE),
+    "an op is a word": (edited(lambda g: g.update(ops=["conv"])), TYPE),
+    "an op lacks": (edited(lambda g: g["ops"][0].pop("inputs")), r"lacks an entry \(inputs\)"),
+    "shape": (
+        edited(lambda g: g.update(input_shape=[1e3, 4])),
+        "a size of input or output is 1000",
+    ),
+    "huge shape": (edited(lambda g: g.update(input_shape=[10**30, 4])), "is 10000000000"),
+    "outputs": (edited(lambda g: g.update(n_outputs="7")), "a size of input or output is '7'"),
+    "kind": (first(kind="lstm"), "kind='lstm'; expected one of conv"),
+    "kind is a list": (first(kind=["conv"]), TYPE),
+    "kind is long": (first(kind="x" * 10**6), r"kind='xxxxxxxxxxxx\.\.\.xxx"),
+    "inputs": (first(inputs=["made"]), r"operation 'made' \(conv\): takes 'made', which none"),
+    "inputs are null": (first(inputs=None), TYPE),
+    "an input is a list": (first(inputs=[[]]), r"a tensor is named \[\]"),
+    "settings": (first(settings={"stride": 1}), "the set of settings is"),
+    "settings are a word": (first(settings="ab"), "dictionary update sequence"),
+    "stride": (first(settings={**SETTINGS, "stride": 0}), "stride is 0; expected"),
+    "padding": (first(settings={**SETTINGS, "left": 10**9}), "left is 1000000000; expected"),
+    "less data": (weight(npy(ARRAYS["weight"])[:-4]), r"has 220 bytes, which is not \(3, 4, 2\)"),
+    "more data": (weight(npy(ARRAYS["weight"]) + b"...."), r"has 228 bytes, which is not"),
+    "100 GB": (weight(claiming("(25000000000,)")), r"not \(25000000000,\) numbers"),
+    "an overflow": (weight(claiming("(4294967296, 4294967296, 6)")), r"not \(4294967296,"),
+    "no size": (weight(claiming("()")), HEADER),
+    "another size": (
+        weight(npy(np.ones((3, 5, 2), np.float32))),
+        r"shape of weight is \(3, 5, 2\)",
+    ),
+    "another rank": (weight(npy(np.ones((12, 2), np.float32))), "the rank of weight is 2"),
+    "objects": (weight(npy(np.array([{}, []], object))), HEADER),
+    "a pickle": (weight(claiming("(3, 4, 2)", "|O")), HEADER),
+    "float64": (weight(npy(np.ones((3, 4, 2)))), HEADER),
+    "big-endian": (weight(npy(np.ones((3, 4, 2), ">f4"))), HEADER),
+    "by columns": (weight(claiming("(3, 4, 2)", order="True")), HEADER),
+    "code": (weight(claiming("(__import__('os'),)")), HEADER),
+    "another header": (weight(npy(ARRAYS["weight"]).replace(b"\0v", b"\0w", 1)), HEADER),
+    "not an array": (weight(b"weights"), HEADER),
+    "no bytes": (weight(b""), HEADER),
+    "NaN": (weight(npy(np.full((3, 4, 2), np.nan, np.float32))), "weight is empty or not finite"),
+    "empty": (weight(npy(np.ones((0, 4, 2), np.float32))), "weight is empty or not finite"),
+}
+
+
+def refused(path: Path, content: bytes) -> str:
+    """Return why a file is refused; nothing large may be allocated on the way."""
+    path.write_bytes(content)
+    tracemalloc.start()
+    try:
+        with pytest.raises(BackendError) as caught:
+            read_graph(path)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # Messages, JSON's recursion and what zipfile keeps come to 1 MB at most.
+    assert peak < 4 * len(content) + 2**21
+    message = str(caught.value)
+    start, end = (
+        f"numpy cannot open {path.name}: ",
+        "; export it again, or choose another --backend",
+    )
+    assert message.startswith(start)
+    assert message.endswith(end)
+    assert len(message) < 350
+    assert message.isprintable()
+    return message[len(start) : -len(end)]
+
+
+@pytest.mark.parametrize("name", HARMFUL)
+def test_harmful_members(tmp_path: Path, name: str) -> None:
+    content, message = HARMFUL[name]
+    assert re.search(message, refused(tmp_path / "m.npz", zipped(content)))
+
+
+def test_a_file_that_is_no_archive(tmp_path: Path) -> None:
+    good = graph_bytes(GRAPH)
+    for content in (b"", b"PK\x05\x06", npy(ARRAYS["weight"]), good[: len(good) // 2], good[:-1]):
+        assert refused(tmp_path / "m.npz", content) == "File is not a zip file"
+    changed = bytearray(good)
+    changed[good.index(b"\x00\x00\x80\x3f")] ^= 1
+    assert refused(tmp_path / "m.npz", bytes(changed)) == "Bad CRC-32 for file 'made.weight.npy'"
+    with pytest.raises(BackendError, match=r"numpy cannot open gone\.npz: \[Errno 2\] No such"):
+        read_graph(tmp_path / "gone.npz")
+
+
+def test_an_archive_that_grows_is_not_opened(tmp_path: Path) -> None:
+    """A few kilobytes of zip become gigabytes when compressed well, or when members overlap."""
+    zeros = members() | {"made.weight.npy": bytes(10**8)}
+    small = zipped(zeros, zipfile.ZIP_DEFLATED)
+    assert len(small) < 10**6
+    assert refused(tmp_path / "m.npz", small) == "is compressed, and was not when it was exported"
+    honest = zipped(members())
+    size = len(members()["made.weight.npy"]).to_bytes(4, "little")
+    claimed = honest.replace(size + size, (2**31).to_bytes(4, "little") * 2)
+    assert claimed != honest
+    assert refused(tmp_path / "m.npz", claimed) == "its members claim more bytes than it has"
+
+
+def test_every_cut_and_every_changed_byte_is_answered(tmp_path: Path, rng: Any) -> None:
+    good = graph_bytes(GRAPH)
+    path = tmp_path / "m.npz"
+    for place in rng.choice(len(good), 300, replace=False):
+        for content in (good[:place], good[:place] + b"\xff" + good[place + 1 :]):
+            path.write_bytes(content)
+            with contextlib.suppress(BackendError):
+                read_graph(path)

@@ -1,0 +1,263 @@
+"""The network in NumPy alone: every operation against its definition, and graphs that cannot be."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from ser_edge import Bundle
+from ser_edge.backends.numeric import NumericModel, open_model
+from ser_edge.errors import BackendError, ConfigError
+from ser_edge.graph import Graph, Op
+
+Array = NDArray[np.float32]
+
+
+def floats(rng: np.random.Generator, *shape: int) -> Array:
+    return rng.standard_normal(shape).astype(np.float32)
+
+
+def check(x: Array, ops: list[Op], expected: Any, atol: float = 0) -> None:
+    """Run operations on one window [shape=(time, channels)]; the last makes ``y`` or ``logits``."""
+    expected = np.asarray(expected, np.float64)
+    if ops[-1].output == "y":
+        ops = [*ops, Op("flatten", ("y",), "logits")]
+    model = NumericModel(Graph(x.shape, expected.size, tuple(ops)), "m.npz")
+    (logits,) = model.run(x[None])
+    np.testing.assert_allclose(logits, expected.ravel(), rtol=0, atol=atol)
+
+
+def sliding(rng: np.random.Generator) -> tuple[int, dict[str, int]]:
+    size = int(rng.integers(1, 7))
+    left, right = (int(rng.integers(0, size)) for _ in range(2))
+    return size, {"stride": int(rng.integers(1, 5)), "left": left, "right": right}
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_convolution(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    size, settings = sliding(rng)
+    groups, n_in, n_out = (int(rng.choice(sizes)) for sizes in ([1, 2, 5], [1, 1, 2, 4], [1, 1, 3]))
+    x = floats(rng, int(rng.integers(size, 20)), groups * n_in)
+    weight, bias = floats(rng, size, n_in, groups * n_out), floats(rng, groups * n_out)
+    padded = np.pad(x.astype(float), ((settings["left"], settings["right"]), (0, 0)))
+    expected = [
+        [
+            (padded[start : start + size, out // n_out * n_in :][:, :n_in] * weight[..., out]).sum()
+            + bias[out]
+            for out in range(groups * n_out)
+        ]
+        for start in range(0, len(padded) - size + 1, settings["stride"])
+    ]
+    arrays = {"weight": weight, "bias": bias}
+    conv = Op("conv", ("input",), "y", arrays, {"groups": groups, **settings})
+    # float32 sums of up to 24 products of the order of 1; measured 2e-6.
+    check(x, [conv], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_pooling(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    size, settings = sliding(rng)
+    x = floats(rng, int(rng.integers(size, 20)), 3) - 9  # so that a padded zero would win
+    left, length = settings["left"], settings["left"] + len(x) + settings["right"]
+    starts = range(0, length - size + 1, settings["stride"])
+    expected = [x[max(0, start - left) : start - left + size].max(axis=0) for start in starts]
+    check(x, [Op("maxpool", ("input",), "y", {}, {"size": size, **settings})], expected)
+
+
+X = np.array([[1, -2, 3], [-4, 5, -6]], np.float32)
+PAIR = {"gain": np.array([2, 0, -1], np.float32), "offset": np.array([0, 1, 2], np.float32)}
+DENSE = {
+    "weight": np.arange(12, dtype=np.float32).reshape(6, 2),
+    "bias": np.array([100, 0], np.float32),
+}
+
+
+@pytest.mark.parametrize(
+    ("ops", "expected"),
+    [
+        ([Op("relu", ("input",), "y")], [[1, 0, 3], [0, 5, 0]]),
+        ([Op("affine", ("input",), "y", PAIR)], [[2, 1, -1], [-8, 1, 8]]),
+        ([Op("add", ("input", "input"), "y")], 2 * X),
+        ([Op("concat", ("input", "input"), "y")], np.hstack([X, X])),
+        ([Op("mean", ("input",), "logits")], [-1.5, 1.5, -1.5]),
+        ([Op("max", ("input",), "logits")], [1, 5, 3]),
+        ([Op("flatten", ("input",), "logits")], [1, -2, 3, -4, 5, -6]),
+        (
+            [Op("flatten", ("input",), "x"), Op("dense", ("x",), "logits", DENSE)],
+            [100 - 4 + 12 - 24 + 40 - 60, 1 - 6 + 15 - 28 + 45 - 66],
+        ),
+        (
+            [
+                Op("mean", ("input",), "a"),
+                Op("max", ("input",), "b"),
+                Op("affine", ("b",), "c", PAIR),
+                Op("concat", ("c", "a"), "logits"),
+            ],
+            [2, 1, -1, -1.5, 1.5, -1.5],
+        ),
+    ],
+)
+def test_the_other_operations(ops: list[Op], expected: Any) -> None:
+    before = X.copy()
+    check(X, ops, expected)
+    np.testing.assert_array_equal(X, before)
+
+
+def test_golden_logits(bundle_dir: Path, golden: dict[str, Any]) -> None:
+    model = open_model(bundle_dir / "model.float32.npz")
+    assert model.version == f"numpy {np.__version__}"
+    for i in range(3):
+        expected = golden[f"clip{i}_logits"]
+        found = model.run(golden[f"clip{i}_inputs"])
+        assert found.dtype == np.float32
+        assert found.shape == expected.shape
+        # Keras sums in another order: measured 2e-6, of logits up to 10.
+        np.testing.assert_allclose(found, expected, rtol=0, atol=2e-5)
+
+
+def test_a_window_is_computed_by_itself(bundle_dir: Path, golden: dict[str, Any]) -> None:
+    model = open_model(bundle_dir / "model.float32.npz")
+    inputs = golden["clip2_inputs"]
+    together = model.run(inputs)
+    np.testing.assert_array_equal(together, np.concatenate([model.run(x[None]) for x in inputs]))
+    np.testing.assert_array_equal(together[::-1], model.run(inputs[::-1]))
+    assert model.run(inputs[:0]).shape == (0, len(together[0]))
+
+
+def test_it_can_be_pickled(bundle_dir: Path, golden: dict[str, Any]) -> None:
+    model = open_model(bundle_dir / "model.float32.npz")
+    inputs = golden["clip0_inputs"]
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).run(inputs), model.run(inputs))
+
+
+def test_overflow_is_left_to_the_caller_without_a_warning() -> None:
+    huge = {name: np.full(3, 3e38, np.float32) for name in ("gain", "offset")}
+    ops = (Op("affine", ("input",), "y", huge), Op("mean", ("y",), "logits"))
+    logits = NumericModel(Graph((2, 3), 3, ops), "m.npz").run(np.ones((1, 2, 3), np.float32))
+    assert not np.isfinite(logits).any()
+
+
+def conv(weight: tuple[int, int, int], bias: int = 0, **settings: int) -> Op:
+    arrays = {"weight": np.ones(weight, np.float32), "bias": np.ones(bias or weight[2], np.float32)}
+    settings = {"stride": 1, "groups": 1, "left": 0, "right": 0, **settings}
+    return Op("conv", ("input",), "y", arrays, settings)
+
+
+def pool(**settings: int) -> Op:
+    settings = {"size": 3, "stride": 1, "left": 0, "right": 0, **settings}
+    return Op("maxpool", ("input",), "y", {}, settings)
+
+
+def affine(*sizes: int) -> Op:
+    arrays = [np.ones(size, np.float32) for size in sizes]
+    return Op("affine", ("input",), "y", dict(zip(("gain", "offset"), arrays, strict=True)))
+
+
+def dense(rows: int, columns: int, bias: int) -> list[Op]:
+    arrays = {"weight": np.ones((rows, columns), np.float32), "bias": np.ones(bias, np.float32)}
+    return [Op("mean", ("input",), "m"), Op("dense", ("m",), "logits", arrays)]
+
+
+MEAN = Op("mean", ("input",), "logits")
+
+
+@pytest.mark.parametrize(
+    ("ops", "message"),
+    [
+        ([], r"the last operation's output is \[\]; expected \['logits'\]"),
+        ([Op("mean", ("input",), "y")], "the last operation's output is"),
+        ([Op("relu", ("input",), "logits")], r"the shape of logits is \(10, 4\); expected \(4,\)"),
+        ([Op("relu", ("y",), "x"), MEAN], r"^operation 'x' \(relu\): takes 'y', which none before"),
+        ([Op("relu", ("x",), "x"), MEAN], "takes 'x', which none before it makes"),
+        ([Op("relu", ("input",), "input"), MEAN], "a tensor of that name already"),
+        ([MEAN, MEAN], "a tensor of that name already"),
+        ([Op("mean", ("input",), "m"), Op("max", ("m",), "logits")], "an input's rank is 1; exp"),
+        ([Op("mean", ("input",), "m"), Op("add", ("m", "input"), "y")], "second input's shape is"),
+        (
+            [Op("mean", ("input",), "m"), Op("concat", ("input", "m"), "y")],
+            r"an input's shape is \(4,\); expected \(10, 4\)",
+        ),
+        ([conv((3, 3, 2))], r"the shape of weight is \(3, 3, 2\); expected \(3, 4, 2\)"),
+        ([conv((3, 2, 4), groups=4)], r"of weight is \(3, 2, 4\); expected \(3, 1, 4\)"),
+        ([conv((3, 4, 4), groups=3)], r"modulo groups is \(1, 1\); expected \(0, 0\)"),
+        ([conv((3, 4, 2), bias=3)], r"the shape of bias is \(3,\); expected \(2,\)"),
+        ([conv((11, 4, 2))], r"slides over 0 \+ 10 \+ 0 frames, 11 at a time; expected no more"),
+        ([conv((3, 4, 2), left=3)], "slides over 3"),
+        ([pool(size=11)], "slides over 0"),
+        ([pool(right=3)], r"slides over 0 \+ 10 \+ 3"),
+        ([pool(size=67108864, left=67108863)], "one window takes 2684354600 numbers and"),
+        ([affine(3, 4)], r"the shape of gain is \(3,\); expected \(4,\)"),
+        ([affine(4, 5)], "the shape of offset"),
+        (dense(3, 4, 4), r"the shape of weight is \(3, 4\); expected \(4, 4\)"),
+        (dense(4, 4, 3), r"the shape of weight is \(4, 4\); expected \(4, 3\)"),
+        (dense(4, 3, 3), r"the shape of logits is \(3,\); expected \(4,\)"),
+    ],
+)
+def test_a_graph_that_cannot_be_computed(ops: list[Op], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Graph((10, 4), 4, tuple(ops))
+
+
+@pytest.mark.parametrize("shape", [(), (10,), (10, 4, 1), (0, 4), (-1, 4), (1.5, 4), (2**40, 4)])
+def test_an_input_that_is_no_input(shape: tuple[Any, ...]) -> None:
+    with pytest.raises(ConfigError, match=r"^(the input's rank|a size of input or output) is"):
+        Graph(shape, 4, (MEAN,))
+
+
+def test_what_a_window_takes_is_bounded() -> None:
+    with pytest.raises(ConfigError, match=r"^up to operation 'logits' one window takes 67\d{6} "):
+        Graph((2**24, 4), 4, (MEAN,))
+    wide = {"weight": np.ones((2**10, 1, 2**10), np.float32), "bias": np.ones(2**10, np.float32)}
+    many = Op("conv", ("input",), "y", wide, {"stride": 1, "groups": 1, "left": 0, "right": 0})
+    with pytest.raises(ConfigError, match="and 9664724992 multiplications; expected 67108864 and"):
+        Graph((10240, 1), 4, (many,))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"kind": "lstm"}, "kind='lstm'; expected one of conv, maxpool"),
+        ({"inputs": ()}, "the number of inputs is 0; expected 1"),
+        ({"inputs": ("a", "b")}, "the number of inputs is 2; expected 1"),
+        ({"inputs": (3,)}, "a tensor is named 3; expected a word"),
+        ({"output": ""}, "a tensor is named ''"),
+        ({"output": "a\nb"}, "a tensor is named"),
+        ({"output": "a" * 101}, r"a tensor is named 'a{12}\.\.\.a{13}'"),
+        ({"settings": {}}, "the set of settings is set"),
+        ({"settings": {"stride": 0, "groups": 1, "left": 0, "right": 0}}, "stride is 0; expected"),
+        ({"settings": {"stride": 1, "groups": True, "left": 0, "right": 0}}, "groups is True; exp"),
+        ({"settings": {"stride": 1, "groups": 1, "left": -1, "right": 0}}, "left is -1; expected"),
+        ({"settings": {"stride": 1, "groups": 1, "left": 0, "right": 1e3}}, "right is 1000.0; ex"),
+        ({"settings": {"stride": 10**99, "groups": 1, "left": 0, "right": 0}}, "stride is 1000"),
+        ({"arrays": {}}, "the set of arrays is set"),
+        ({"weight": np.ones((3, 4, 2))}, "the type of weight is dtype.'float64'"),
+        ({"weight": np.array([[[None]]])}, "the type of weight is dtype.'O'"),
+        ({"weight": np.ones((3, 4), np.float32)}, "the rank of weight is 2; expected 3"),
+        ({"weight": np.ones((3, 0, 2), np.float32)}, "weight is empty or not finite"),
+        ({"weight": np.full((3, 4, 2), np.nan, np.float32)}, "weight is empty or not finite"),
+        ({"weight": np.full((3, 4, 2), np.inf, np.float32)}, "weight is empty or not finite"),
+    ],
+)
+def test_an_operation_that_is_none(change: dict[str, Any], message: str) -> None:
+    good = conv((3, 4, 2))
+    parts: dict[str, Any] = vars(good) | {
+        name: value for name, value in change.items() if name != "weight"
+    }
+    if "weight" in change:
+        parts["arrays"] = good.arrays | change
+    with pytest.raises(ConfigError, match=message):
+        Op(**parts)
+
+
+def test_shapes_are_checked_before_anything_runs(bundle_dir: Path) -> None:
+    model = open_model(bundle_dir / "model.float32.npz")
+    shape = Bundle.open(bundle_dir).manifest.input.shape
+    with pytest.raises(BackendError, match=r"model\.float32\.npz takes inputs of shape"):
+        model.run(np.zeros((1, shape[0] + 1, shape[1]), np.float32))
