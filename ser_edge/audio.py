@@ -1,32 +1,35 @@
 """Recordings as mono float32 samples: WAV by `ser_edge.wav`, other formats by soundfile.
 
 `read` gives the samples that ``librosa.load(path, sr=None, mono=True)`` (librosa 0.11) gives, bit
-for bit; `load` resamples them too; `as_signal` is the gate for arrays that a caller already holds.
-Of a WAV file only the part asked for is read, and never more than the file really holds, whatever
-its header says. Silence is a legal recording here.
+for bit; `load` resamples them too, and `blocks` does so for recordings of any length in constant
+memory; `as_signal` is the gate for arrays that a caller already holds. Of a WAV file only the part
+asked for is read, and never more than the file really holds, whatever its header says. Silence is a
+legal recording here.
 """
 
 import contextlib
-import io
-import math
-import os
-from typing import BinaryIO
+import itertools
+from collections.abc import Generator, Iterator
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ser_edge.decode import Part, check_finite, decoded
 from ser_edge.errors import AudioError
-from ser_edge.resample import check_rate, resample
-from ser_edge.wav import full_scale, read_frames, read_header
+from ser_edge.resample import Resampler, check_rate, resample
+from ser_edge.source import Source, open_source, source_name
+from ser_edge.wav import full_scale
 
-Source = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
-
-# soundfile's headers may promise any length, so its samples are fetched in pieces.
-_PIECE = 1 << 16
+__all__ = ["Source", "as_signal", "blocks", "load", "read", "source_name"]
 
 
 def read(
-    source: Source, *, offset_s: float = 0.0, duration_s: float | None = None
+    source: Source,
+    *,
+    offset_s: float = 0.0,
+    duration_s: float | None = None,
+    max_bytes: int | None = None,
+    max_s: float | None = None,
 ) -> tuple[NDArray[np.float32], int]:
     """Read a recording as mono samples at its own rate.
 
@@ -42,6 +45,10 @@ def read(
         Where to start [s].
     duration_s : float > 0, optional
         How much to read at most [s]; by default all.
+    max_bytes : int > 0, optional
+        Refuse a source of more bytes, before anything of it is decoded.
+    max_s : float > 0, optional
+        Refuse to decode more than this [s], before any of it is decoded where its header tells.
 
     Returns
     -------
@@ -54,7 +61,8 @@ def read(
     ------
     AudioError
         If the recording is missing, empty, truncated, no audio or of an unknown codec, if it holds
-        NaN or infinity, or nothing at all between ``offset_s`` and ``offset_s + duration_s``.
+        NaN or infinity, nothing at all between ``offset_s`` and ``offset_s + duration_s``, or more
+        than ``max_bytes`` or ``max_s`` allow.
 
     Examples
     --------
@@ -68,24 +76,22 @@ def read(
     >>> samples.shape, float(samples[0]), sample_rate
     ((4000,), 0.501953125, 16000)
     """
-    for setting, value in (("offset_s", offset_s), ("duration_s", duration_s)):
-        if value is not None and not 0 <= value < math.inf:
-            raise AudioError(f"{setting}={value!r}; expected a number of seconds, 0 or more")
-    try:
-        with _open(source) as file:
-            samples, rate = _decode(file, offset_s, duration_s)
-        return _finite(samples), rate
-    except AudioError as error:
-        raise AudioError(f"{source_name(source)}: {error}") from None
-    except OSError as error:
-        raise AudioError(
-            f"{source_name(source)}: cannot be read ({error.strerror or type(error).__name__}); "
-            "give a recording that can be"
-        ) from error
+    part = Part(offset_s, duration_s, max_s)
+    with _named(source), open_source(source, max_bytes) as file:
+        with decoded(file, part) as (rate, pieces):
+            first, *others = pieces
+    return np.concatenate([first, *others]) if others else first, rate
 
 
 def load(
-    source: Source, sample_rate: int, *, offset_s: float = 0.0, duration_s: float | None = None
+    source: Source,
+    sample_rate: int,
+    *,
+    offset_s: float = 0.0,
+    duration_s: float | None = None,
+    max_bytes: int | None = None,
+    max_s: float | None = None,
+    engine: str = "numpy",
 ) -> NDArray[np.float32]:
     """Read a recording as mono samples at the rate wanted, as ``librosa.load`` does.
 
@@ -99,6 +105,12 @@ def load(
         Where to start [s].
     duration_s : float > 0, optional
         How much to read at most [s]; by default all.
+    max_bytes : int > 0, optional
+        Refuse a source of more bytes, before anything of it is decoded.
+    max_s : float > 0, optional
+        Refuse to decode more than this [s], before any of it is decoded where its header tells.
+    engine : {"numpy", "soxr"}
+        What resamples, see `ser_edge.resample.resample`.
 
     Returns
     -------
@@ -108,7 +120,9 @@ def load(
     Raises
     ------
     AudioError
-        As `read`, and if ``sample_rate`` is out of range.
+        As `read`, and if ``sample_rate`` is out of range, or soxr is asked for and not installed.
+    ConfigError
+        If there is no such engine.
 
     Examples
     --------
@@ -121,8 +135,76 @@ def load(
     >>> load(file.getvalue(), 22050, duration_s=0.5).shape
     (11025,)
     """
-    samples, rate = read(source, offset_s=offset_s, duration_s=duration_s)
-    return resample(samples, rate, sample_rate)
+    samples, rate = read(
+        source, offset_s=offset_s, duration_s=duration_s, max_bytes=max_bytes, max_s=max_s
+    )
+    return resample(samples, rate, sample_rate, engine=engine)
+
+
+def blocks(
+    source: Source,
+    sample_rate: int,
+    *,
+    block_s: float = 10.0,
+    offset_s: float = 0.0,
+    duration_s: float | None = None,
+    max_bytes: int | None = None,
+    max_s: float | None = None,
+) -> Generator[NDArray[np.float32], None, None]:
+    """Read a recording as `load` does, block by block and in constant memory.
+
+    Parameters
+    ----------
+    source : path, bytes-like or binary file object
+        Where the recording is; it stays open until the last block, or until `close` is called on
+        the generator.
+    sample_rate : int
+        The rate wanted in Hz, 8000 to 192000.
+    block_s : float in [0.01, 3600]
+        How long a block is [s]; only the last is shorter.
+    offset_s, duration_s, max_bytes, max_s
+        As for `load`.
+
+    Yields
+    ------
+    np.ndarray [shape=(n,), dtype=float32]
+        The samples at ``sample_rate``: together, bit for bit, what `load` returns.
+
+    Raises
+    ------
+    AudioError
+        As `load`, when the first block is fetched or when a later one turns out to be damaged.
+
+    Examples
+    --------
+    >>> import io, wave
+    >>> from ser_edge.audio import blocks
+    >>> file = io.BytesIO()
+    >>> with wave.open(file, "wb") as wav:
+    ...     wav.setparams((1, 2, 16000, 0, "NONE", ""))
+    ...     wav.writeframes(bytes(2 * 16000 * 25))
+    >>> [block.shape for block in blocks(file.getvalue(), 22050)]
+    [(220500,), (220500,), (110250,)]
+    """
+    if not (isinstance(block_s, int | float | np.number) and 0.01 <= block_s <= 3600):
+        raise AudioError(f"block_s={block_s!r}; expected 0.01 to 3600 seconds")
+    check_rate(sample_rate)
+    part = Part(offset_s, duration_s, max_s)
+    with _named(source), open_source(source, max_bytes) as file:
+        with decoded(file, part) as (rate, pieces):
+            resampler = Resampler(rate, sample_rate)
+            block, filled = np.empty(round(block_s * sample_rate), np.float32), 0
+            for piece in itertools.chain(pieces, [None]):
+                chunk = resampler.flush() if piece is None else resampler.feed(piece)
+                while chunk.size:
+                    n = min(chunk.size, block.size - filled)
+                    block[filled : filled + n] = chunk[:n]
+                    filled, chunk = filled + n, chunk[n:]
+                    if filled == block.size:
+                        yield block
+                        block, filled = np.empty_like(block), 0
+            if filled:
+                yield block[:filled]
 
 
 def as_signal(samples: ArrayLike) -> NDArray[np.float32]:
@@ -165,122 +247,18 @@ def as_signal(samples: ArrayLike) -> NDArray[np.float32]:
         raise AudioError(
             f"the samples are {array.dtype}; expected float within ±1, or int16, int32 or uint8 PCM"
         )
-    return _finite(np.ascontiguousarray(full_scale(array)))
+    return check_finite(np.ascontiguousarray(full_scale(array)))
 
 
-def _finite(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    finite = np.isfinite(samples)
-    if not finite.all():
-        first = int(finite.argmin())
-        raise AudioError(
-            f"sample {first} is {samples[first]}; expected finite samples, record or convert again"
-        )
-    return samples
-
-
-def source_name(source: Source) -> str:
-    """Return what messages call a source: its file name, or "the recording"."""
-    path = source if isinstance(source, str | os.PathLike) else getattr(source, "name", None)
-    if not isinstance(path, str | os.PathLike):
-        return "the recording"
-    return os.path.basename(os.fsdecode(path)) or os.fsdecode(path) or "the empty path"
-
-
-def _open(source: Source) -> contextlib.AbstractContextManager[BinaryIO]:
-    """Give a binary file that can seek; only what is opened here is closed on leaving."""
-    if isinstance(source, str | os.PathLike):
-        if os.path.isdir(source):
-            raise AudioError("is a directory; give one recording")
-        try:
-            file: BinaryIO = open(source, "rb")
-        except FileNotFoundError:
-            raise AudioError("does not exist; give the path of a recording") from None
-        except ValueError:
-            raise AudioError("is no legal path; give the path of a recording") from None
-        if file.seekable():
-            return file
-        with file:
-            return io.BytesIO(file.read())
-    if isinstance(source, bytes | bytearray | memoryview):
-        return io.BytesIO(bytes(source))
-    if not hasattr(source, "read") or isinstance(source, io.TextIOBase):
-        raise AudioError(
-            f"cannot be read from {type(source).__name__}; expected a path, bytes or a binary file "
-            "(as_signal takes arrays)"
-        )
-    if source.seekable():
-        return contextlib.nullcontext(source)
-    return io.BytesIO(source.read())
-
-
-def _decode(
-    file: BinaryIO, offset_s: float, duration_s: float | None
-) -> tuple[NDArray[np.float32], int]:
-    begin = file.tell()
-    header = read_header(file)
-    if isinstance(header, str):
-        return _decode_foreign(file, begin, header, offset_s, duration_s)
-    first, count = _span(header.n_frames, header.rate, offset_s, duration_s)
-    return _mono(read_frames(file, header, first, count)), header.rate
-
-
-def _span(n: int, rate: int, offset_s: float, duration_s: float | None) -> tuple[int, int]:
-    """First frame and number of frames, rounded down as librosa does."""
-    if not n:
-        raise AudioError("holds no samples; expected at least one, record it again")
-    first = int(offset_s * rate)
-    count = n - first if duration_s is None else min(int(duration_s * rate), n - first)
-    if count < 1:
-        raise AudioError(
-            f"holds {n / rate:.3f} s, of which offset_s={offset_s} and duration_s={duration_s} "
-            "leave no sample; choose others"
-        )
-    return first, count
-
-
-def _mono(frames: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Mean over the channels; of two it is written out: the same bits, many times faster."""
-    channels = frames.T
-    with np.errstate(over="ignore", invalid="ignore"):
-        if len(channels) == 1:
-            mono = channels[0]
-        elif len(channels) == 2:
-            mono = (channels[0] + channels[1]) / 2
-        else:
-            mono = channels.mean(axis=0)
-    return np.require(mono, np.float32, ["C", "W"])
-
-
-def _decode_foreign(
-    file: BinaryIO, begin: int, found: str, offset_s: float, duration_s: float | None
-) -> tuple[NDArray[np.float32], int]:
-    """Let soundfile, if it is there, decode what is not plain WAV."""
+@contextlib.contextmanager
+def _named(source: Source) -> Iterator[None]:
+    """Say in errors which recording it was."""
     try:
-        import soundfile
-    except ModuleNotFoundError as error:
-        if error.name != "soundfile":
-            raise
+        yield
+    except AudioError as error:
+        raise AudioError(f"{source_name(source)}: {error}") from None
+    except OSError as error:
         raise AudioError(
-            f"{found}; expected a PCM WAV recording, convert it or "
-            "pip install 'ser-edge[audio]' for FLAC, OGG and MP3"
-        ) from None
-    file.seek(begin)
-    try:
-        with soundfile.SoundFile(io.BytesIO(file.read()) if begin else file) as sound:
-            rate = int(sound.samplerate)
-            check_rate(rate)
-            first, count = _span(sound.frames, rate, offset_s, duration_s)
-            sound.seek(first)
-            pieces = []
-            while count > 0:
-                piece = sound.read(min(count, _PIECE), dtype="float32", always_2d=True)
-                if not len(piece):
-                    break
-                pieces.append(_mono(piece))
-                count -= len(piece)
-    except (soundfile.SoundFileError, TypeError) as error:  # TypeError: its name ends in .raw
-        reason = str(error).rsplit(": ", 1)[-1].strip().rstrip(".")
-        raise AudioError(f"{found} ({reason}); expected WAV, FLAC, OGG or MP3") from None
-    if not pieces:
-        raise AudioError("holds no samples that could be decoded; convert it to WAV")
-    return np.concatenate(pieces), rate
+            f"{source_name(source)}: cannot be read ({error.strerror or type(error).__name__}); "
+            "give a recording that can be"
+        ) from error

@@ -1,49 +1,47 @@
-"""Change of sample rate with NumPy alone, close to librosa's default (soxr HQ, soxr 1.1).
+"""Change of sample rate with NumPy alone, close to librosa's default (soxr HQ).
 
-The rates reduce to L/M: M input samples last as long as L output samples. A block of k such periods
-has kM samples before and kL after, and the first k·min(L, M)/2 bins of both spectra mean the same
-frequencies. Resampling is then one FFT, one product with the low pass H at those bins, and one
-inverse FFT of the other length:
+One overlap-save filter (`ser_edge.overlap_save`) with soxr's low pass (`ser_edge.soxr_filter`) does
+it, as long as the ratio of the rates makes blocks of a length that the FFT is quick at. 24 414 Hz
+to 22 050 Hz is not like that: 3675/4069, and 4069 = 13 * 313. For such ratios the filter changes
+the rate by a power of two that leaves the signal at least twofold oversampled, and the samples
+wanted are interpolated (`ser_edge.interpolation`).
 
-    y = irfft(H * rfft(x, kM)[: k * min(L, M) / 2 + 1], kL) * L / M
-
-The FFT wraps around; only outputs further from the block's ends than the filter reaches are kept,
-and blocks overlap by that much (overlap-save), so the result is that of one filter over the whole
-signal with silence before and after it. Any ratio costs the same few FFTs; none needs a table of
-its L phases.
-
-The low pass is a Kaiser-windowed sinc on the lower rate's grid, where its response is known at just
-the shared bins. Its numbers, and the slight droop of ratios that are not whole, describe soxr's
-response as measured by impulses in every phase: up to 0.92 of the lower Nyquist frequency the two
-differ by less than 6e-5 from 8, 16, 44.1, 48, 96 and 192 kHz to 22.05 kHz, by 2e-4 from 24.414 kHz
-and 3e-4 from 32 kHz. One difference is left as it is: soxr works in stages, each of which forgets
-what the one before it rings ahead of time zero, and its first few samples are off by up to 9 %.
+One difference to soxr is left as it is: soxr works in stages, each of which forgets what the one
+before it rings ahead of time zero, and its first few samples are off by up to 9 %.
 """
 
+import itertools
 import math
+from collections.abc import Iterator
 from functools import lru_cache
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
-from ser_edge.errors import AudioError
+from ser_edge.errors import AudioError, ConfigError
+from ser_edge.interpolation import WIDTH, Interpolation, kernel_gain
+from ser_edge.overlap_save import BlockFilter, OverlapSave
+from ser_edge.soxr_filter import REACH, response
 
 MIN_RATE, MAX_RATE = 8_000, 192_000
-# -6 dB point, in units of the lower rate's Nyquist frequency.
-_CUTOFF = 0.95687
-# Kaiser beta and half length (in samples of the lower rate). soxr halves the rate before the sharp
-# filter once per octave, and each halving, like a fractional ratio, makes that filter a bit longer.
-_KAISER = ((13.040, 97.25), (13.7114, 102.25), (14.3835, 106.81), (14.777, 109.56))
-_REACH = 112
-_MIN_BLOCK = 2048
-_MIN_PERIODS = 8
-# Samples transformed in one call: few enough to stay in the cache.
-_BATCH = 1 << 14
+ENGINES = ("numpy", "soxr")
+# Of a block, in samples of the lower rate and in periods: long enough not to be mostly overlap.
+_MIN_BLOCK, _MIN_PERIODS = 2048, 8
+# Longer periods make blocks that leave the cache; other prime factors make the FFT slow.
+_MAX_PERIOD = 1280
+_QUICK_FACTORS = 2 * 3 * 5 * 7 * 11
+# Samples taken in at once.
+_PIECE = 1 << 17
+_NOTHING = np.empty(0, np.float32)
 
 
 def check_rate(rate: int) -> None:
     """Refuse a sample rate that no recording of speech has.
+
+    Parameters
+    ----------
+    rate : int
+        Samples a second [Hz].
 
     Raises
     ------
@@ -64,26 +62,9 @@ def check_rate(rate: int) -> None:
         )
 
 
-@lru_cache(maxsize=32)
-def _low_pass(up: int, down: int, periods: int) -> NDArray[np.float64]:
-    """Response at the bins that a block of ``periods`` shares before and after."""
-    ratio = down / up
-    fractional = min(up, down) > 1
-    octaves = max(0, math.floor(math.log2(ratio)) - 1) + fractional
-    beta, half = _KAISER[min(octaves, len(_KAISER) - 1)]
-    n = periods * min(up, down)
-    t = np.arange(-_REACH, _REACH + 1)
-    window = np.i0(beta * np.sqrt(np.maximum(0.0, 1.0 - (t / half) ** 2))) / np.i0(beta)
-    taps = np.zeros(n)
-    taps[t] = _CUTOFF * np.sinc(_CUTOFF * t) * window * (np.abs(t) < half)
-    response = np.fft.rfft(taps).real
-    if fractional:
-        f = np.arange(response.size) / (n / 2)
-        response *= 1.0 - 1.06e-3 * (np.maximum(0.0, f - 0.434) / 0.486) ** 6
-    return np.asarray(response * (up / down))
-
-
-def resample(samples: NDArray[np.float32], rate: int, target_rate: int) -> NDArray[np.float32]:
+def resample(
+    samples: NDArray[np.float32], rate: int, target_rate: int, *, engine: str = "numpy"
+) -> NDArray[np.float32]:
     """Resample a mono signal.
 
     Parameters
@@ -94,6 +75,9 @@ def resample(samples: NDArray[np.float32], rate: int, target_rate: int) -> NDArr
         Its sample rate in Hz, 8000 to 192000.
     target_rate : int
         The sample rate wanted, in the same range.
+    engine : {"numpy", "soxr"}
+        ``"numpy"`` is the same on every device; ``"soxr"`` is what ``librosa.resample`` does with
+        ``res_type="soxr_hq"``, its default, and needs ``pip install soxr``.
 
     Returns
     -------
@@ -103,7 +87,9 @@ def resample(samples: NDArray[np.float32], rate: int, target_rate: int) -> NDArr
     Raises
     ------
     AudioError
-        If a rate is out of range.
+        If a rate is out of range, or soxr is asked for and not installed.
+    ConfigError
+        If there is no such engine.
 
     Examples
     --------
@@ -117,40 +103,165 @@ def resample(samples: NDArray[np.float32], rate: int, target_rate: int) -> NDArr
     >>> bool(np.abs(y - expected)[500:-500].max() < 1e-6)
     True
     """
+    if engine not in ENGINES:
+        raise ConfigError(f"engine={engine!r}; expected one of {', '.join(ENGINES)}")
     check_rate(rate)
     check_rate(target_rate)
     if rate == target_rate:
         return samples
+    out = np.zeros(_n_out(samples.size, rate, target_rate), np.float32)
+    if engine == "soxr":
+        pieces = iter([_by_soxr(samples, rate, target_rate)])
+    else:
+        resampler = Resampler(rate, target_rate)
+        pieces = itertools.chain(resampler._run(samples), resampler._finish())
+    end = 0
+    for piece in pieces:
+        out[end : end + piece.size] = piece
+        end += piece.size
+    return out
 
-    divisor = math.gcd(rate, target_rate)
-    up, down = target_rate // divisor, rate // divisor
-    guard = -(-_REACH // min(up, down))
-    periods = max(_MIN_PERIODS, 1 << ((_MIN_BLOCK - 1) // min(up, down)).bit_length())
-    kept = periods - 2 * guard
-    low_pass = _low_pass(up, down, periods)
 
-    # librosa rounds the length up and soxr rounds it: a last sample that soxr lacks is zero. The
-    # quotient comes first, as there, since the product may fall on either side of a whole number.
-    exact = samples.size * (float(target_rate) / rate)
-    n_out = math.ceil(exact)
-    n_blocks = -(-n_out // (kept * up))
-    out = np.empty((n_blocks, kept * up), np.float32)
-    step = max(1, _BATCH // (periods * max(up, down)))
-    for first in range(0, n_blocks, step):
-        count = min(step, n_blocks - first)
-        start = (first * kept - guard) * down
-        length = ((count - 1) * kept + periods) * down
-        x = np.zeros(length)
-        part = samples[max(0, start) : max(0, start + length)]
-        offset = max(0, -start)
-        x[offset : offset + part.size] = part
-        blocks = as_strided(
-            x, (count, periods * down), (kept * down * x.itemsize, x.itemsize), writeable=False
-        )
-        spectrum = np.fft.rfft(blocks)[:, : low_pass.size]
-        spectrum *= low_pass
-        y = np.fft.irfft(spectrum, periods * up)
-        out[first : first + count] = y[:, guard * up : (guard + kept) * up]
-    resampled = out.reshape(-1)[:n_out]
-    resampled[math.floor(exact + 0.5) :] = 0.0
-    return resampled
+class Resampler:
+    """Resample a mono signal that comes in pieces, in constant memory.
+
+    What `feed` and at last `flush` return is together, bit for bit, what `resample` returns for the
+    whole signal, however it was cut into pieces.
+
+    Parameters
+    ----------
+    rate : int
+        The signal's sample rate in Hz, 8000 to 192000.
+    target_rate : int
+        The sample rate wanted, in the same range.
+
+    Raises
+    ------
+    AudioError
+        If a rate is out of range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ser_edge.resample import Resampler, resample
+    >>> signal = np.random.default_rng(0).uniform(-1, 1, 48000).astype(np.float32)
+    >>> resampler = Resampler(48000, 22050)
+    >>> pieces = [resampler.feed(piece) for piece in np.split(signal, 100)]
+    >>> pieces.append(resampler.flush())
+    >>> bool(np.array_equal(np.concatenate(pieces), resample(signal, 48000, 22050)))
+    True
+    """
+
+    def __init__(self, rate: int, target_rate: int) -> None:
+        check_rate(rate)
+        check_rate(target_rate)
+        self.rate, self.target_rate = int(rate), int(target_rate)
+        self._start()
+
+    def feed(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Take in the next samples.
+
+        Parameters
+        ----------
+        samples : np.ndarray [shape=(n,), dtype=float32]
+            Any number of them.
+
+        Returns
+        -------
+        np.ndarray [shape=(m,), dtype=float32]
+            What they complete, possibly nothing; at usual rates 0.1 to 0.3 s at once.
+        """
+        return np.concatenate([_NOTHING, *self._run(samples)])
+
+    def flush(self) -> NDArray[np.float32]:
+        """End the signal, and be ready for another.
+
+        Returns
+        -------
+        np.ndarray [shape=(m,), dtype=float32]
+            What had not come out yet.
+        """
+        return np.concatenate([_NOTHING, *self._finish()])
+
+    def _start(self) -> None:
+        self._n_in = self._n_out = 0
+        self._filter: OverlapSave | None = None
+        self._interpolate: Interpolation | None = None
+        if self.rate == self.target_rate:
+            return
+        block_filter = _block_filter(self.rate, self.target_rate)
+        self._hop = block_filter.hop
+        step, parts = self.rate * block_filter.up, self.target_rate * block_filter.down
+        if step == parts:
+            self._filter = OverlapSave(block_filter)
+        else:
+            self._filter = OverlapSave(block_filter, lead=WIDTH)
+            divisor = math.gcd(step, parts)
+            self._interpolate = Interpolation(
+                step // divisor, parts // divisor, start=WIDTH * block_filter.up
+            )
+
+    def _push(self, samples: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
+        for piece in self._filter(samples) if self._filter else [samples]:
+            if self._interpolate:
+                piece = self._interpolate(piece)
+            self._n_out += piece.size
+            yield piece
+
+    def _run(self, samples: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
+        self._n_in += samples.size
+        for first in range(0, samples.size, _PIECE):
+            yield from self._push(samples[first : first + _PIECE])
+
+    def _finish(self) -> Iterator[NDArray[np.float32]]:
+        n_out = _n_out(self._n_in, self.rate, self.target_rate)
+        # librosa rounds the length up and soxr rounds it: a last sample that soxr lacks is zero.
+        n_sounding = math.floor(self._n_in * (self.target_rate / self.rate) + 0.5)
+        while self._n_out < n_out:
+            for piece in self._push(np.zeros(self._hop, np.float32)):
+                begin = self._n_out - piece.size
+                piece[max(0, n_sounding - begin) :] = 0.0
+                yield piece[: max(0, n_out - begin)]
+        self._start()
+
+
+def _n_out(n: int, rate: int, target_rate: int) -> int:
+    """Length of ``n`` samples at another rate, as librosa computes it."""
+    # The quotient comes first: the product may fall on either side of a whole number.
+    return math.ceil(n * (target_rate / rate))
+
+
+@lru_cache(maxsize=8)
+def _block_filter(rate: int, target_rate: int) -> BlockFilter:
+    """Filter that changes the rate to the target, or to one from which to interpolate."""
+    divisor, lower = math.gcd(rate, target_rate), min(rate, target_rate)
+    ratio = up, down = target_rate // divisor, rate // divisor
+    exact = max(ratio) <= _MAX_PERIOD and pow(_QUICK_FACTORS, 11, up * down) == 0
+    if not exact:
+        octaves = math.ceil(math.log2(2 * lower / rate))
+        up, down = 2 ** max(0, octaves), 2 ** max(0, -octaves)
+
+    at_least = max(_MIN_PERIODS, -(-_MIN_BLOCK * rate // (lower * down)))
+    periods = 1 << (at_least - 1).bit_length()
+    guard = -(-REACH * rate // (lower * down))
+    # In units of the lower rate's Nyquist frequency, where the gain ends.
+    per_bin = 2 * rate / (periods * down * lower)
+    frequencies = np.arange(int(1 / per_bin) + 1) * per_bin
+    passed = response(frequencies, *ratio)
+    if not exact:
+        passed /= kernel_gain(frequencies * (lower * down / (2 * rate * up)))
+    gain = np.zeros(periods * min(up, down) // 2 + 1)
+    gain[: passed.size] = passed
+    return BlockFilter(up, down, periods, guard, gain)
+
+
+def _by_soxr(samples: NDArray[np.float32], rate: int, target_rate: int) -> NDArray[np.float32]:
+    try:
+        import soxr
+    except ModuleNotFoundError as error:
+        if error.name != "soxr":
+            raise
+        raise AudioError(
+            "engine='soxr' needs soxr; pip install soxr, or leave the engine out"
+        ) from None
+    return np.asarray(soxr.resample(samples, rate, target_rate, quality="HQ"))

@@ -1,199 +1,18 @@
-"""Reading, against soundfile and librosa; `test_wav` has what is in a WAV file."""
+"""Loading, whole or in blocks, and arrays; `test_decode` and `test_source` have what is below."""
 
 import io
-import subprocess
-import sys
+import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
-from numpy.typing import NDArray
+from recordings import written
 
-from ser_edge.audio import as_signal, load, read
+from ser_edge.audio import as_signal, blocks, load, read
 from ser_edge.errors import AudioError
-
-
-def written(
-    samples: NDArray[Any], rate: int = 16000, subtype: str = "PCM_16", container: str = "WAV"
-) -> bytes:
-    file = io.BytesIO()
-    soundfile.write(file, samples, rate, subtype, format=container)
-    return file.getvalue()
-
-
-def reference(data: bytes) -> NDArray[np.float32]:
-    samples, _ = soundfile.read(io.BytesIO(data), dtype="float32", always_2d=True)
-    return np.asarray(samples.T.mean(axis=0), np.float32)
-
-
-@pytest.mark.parametrize(
-    ("offset_s", "duration_s"),
-    [(0.0, None), (0.6, 2.5), (0.1234567, 0.333), (2.9, 2.5), (0.7, 0.1)],
-)
-@pytest.mark.parametrize("container", ["WAV", "FLAC"])
-def test_a_part_is_librosas(
-    rng: np.random.Generator, offset_s: float, duration_s: float | None, container: str
-) -> None:
-    data = written(rng.uniform(-1, 1, (72001, 2)), 24000, container=container)
-    samples, rate = read(data, offset_s=offset_s, duration_s=duration_s)
-    # librosa.load's own frame arithmetic.
-    first = int(offset_s * rate)
-    count = None if duration_s is None else first + int(duration_s * rate)
-    np.testing.assert_array_equal(samples, reference(data)[first:count])
-
-
-class Recorder(io.BytesIO):
-    """A file that counts what is read from it."""
-
-    taken = 0
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        data = super().read(size)
-        self.taken += len(data)
-        return data
-
-
-def test_only_the_part_asked_for_is_read() -> None:
-    file = Recorder(written(np.zeros(480000)))
-    read(file, offset_s=10.0, duration_s=0.5)
-    assert file.taken < 16000 + 100
-
-
-@pytest.mark.parametrize("container", ["WAV", "FLAC"])
-def test_file_objects_are_read_from_where_they_stand_and_left_open(container: str) -> None:
-    data = written(np.linspace(-1, 1, 500), container=container)
-    file = io.BytesIO(b"before" + data)
-    file.seek(6)
-    np.testing.assert_array_equal(read(file)[0], reference(data))
-    assert not file.closed
-
-
-class Pipe(io.RawIOBase):
-    """What a pipe gives: no way back."""
-
-    def __init__(self, data: bytes) -> None:
-        self._rest = io.BytesIO(data)
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        return self._rest.readinto(buffer)
-
-
-def test_a_pipe_is_read_to_its_end() -> None:
-    data = written(np.linspace(-1, 1, 500))
-    samples, _ = read(cast(BinaryIO, Pipe(data)), offset_s=0.01)
-    np.testing.assert_array_equal(samples, read(data)[0][160:])
-
-
-@pytest.mark.parametrize("kind", [str, Path, bytes, bytearray, memoryview])
-def test_every_kind_of_source(tmp_path: Path, kind: type) -> None:
-    data = written(np.linspace(-1, 1, 500))
-    path = tmp_path / "clip.wav"
-    path.write_bytes(data)
-    source = kind(path) if kind in (str, Path) else kind(data)
-    np.testing.assert_array_equal(read(source)[0], reference(data))
-
-
-def test_silence_is_returned() -> None:
-    assert not read(written(np.zeros(100)))[0].any()
-
-
-@pytest.mark.parametrize("container", ["FLAC", "OGG", "MP3"])
-def test_other_containers_need_soundfile(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, container: str
-) -> None:
-    if container not in soundfile.available_formats():
-        pytest.skip(f"this libsndfile has no {container}")
-    subtype = {"FLAC": "PCM_16", "OGG": "VORBIS", "MP3": "MPEG_LAYER_III"}[container]
-    path = tmp_path / f"clip.{container.lower()}"
-    path.write_bytes(written(0.1 * np.sin(np.arange(20000) / 9), 16000, subtype, container))
-    samples, rate = read(path)
-    assert rate == 16000
-    np.testing.assert_array_equal(samples, reference(path.read_bytes())[: samples.size])
-
-    monkeypatch.setitem(sys.modules, "soundfile", None)
-    with pytest.raises(AudioError, match=r"^clip\.\w+: begins .*pip install 'ser-edge\[audio\]'"):
-        read(path)
-
-
-def test_other_codecs_need_soundfile(monkeypatch: pytest.MonkeyPatch) -> None:
-    data = written(np.linspace(-1, 1, 500), subtype="ULAW")
-    np.testing.assert_array_equal(read(data)[0], reference(data))
-    monkeypatch.setitem(sys.modules, "soundfile", None)
-    with pytest.raises(AudioError, match=r"codec 0x0007; .*pip install 'ser-edge\[audio\]'"):
-        read(data)
-
-
-@pytest.mark.parametrize(
-    ("last", "message"),
-    [
-        (np.nan, "sample 2 is nan; expected finite"),
-        (np.inf, "sample 2 is inf"),
-        (-1e300, "sample 2 is -inf"),  # beyond float32
-    ],
-)
-def test_samples_that_are_not_finite_are_refused(last: float, message: str) -> None:
-    with pytest.raises(AudioError, match=f"^the recording: {message}"):
-        read(written(np.array([0, 0.5, last]), subtype="DOUBLE"))
-
-
-def test_paths_that_lead_nowhere(tmp_path: Path) -> None:
-    with pytest.raises(AudioError, match=r"^gone\.wav: does not exist"):
-        read(tmp_path / "gone.wav")
-    with pytest.raises(AudioError, match="is a directory"):
-        read(tmp_path)
-    with pytest.raises(AudioError, match="is no legal path"):
-        read("a\0b")
-    with pytest.raises(AudioError, match=r"^the empty path: does not exist"):
-        read("")
-
-
-def test_a_forbidden_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> None:
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr("builtins.open", refuse)
-    with pytest.raises(AudioError, match=r"^clip\.wav: cannot be read \(Permission denied\)"):
-        read("somewhere/clip.wav")
-
-
-def test_a_file_that_fails_while_read() -> None:
-    class Failing(io.BytesIO):
-        def read(self, size: int | None = -1, /) -> bytes:
-            raise OSError(5, "Input/output error")
-
-    with pytest.raises(AudioError, match=r"cannot be read \(Input/output error\)"):
-        read(Failing(b"RIFF"))
-
-
-@pytest.mark.parametrize("source", [3, None, np.zeros(5), io.StringIO("text")])
-def test_other_sources_are_refused(source: Any) -> None:
-    with pytest.raises(AudioError, match="expected a path, bytes or a binary file"):
-        read(source)
-
-
-@pytest.mark.parametrize("container", ["WAV", "FLAC"])
-def test_an_offset_beyond_the_end(container: str) -> None:
-    data = written(np.zeros(16000), container=container)
-    with pytest.raises(AudioError, match=r"holds 1\.000 s, of which offset_s=1\.0 and"):
-        read(data, offset_s=1.0)
-    with pytest.raises(AudioError, match="leave no sample"):
-        read(data, duration_s=1e-6)
-    with pytest.raises(AudioError, match="leave no sample"):
-        read(data, offset_s=1e300)
-
-
-@pytest.mark.parametrize("value", [-0.1, np.inf, np.nan])
-def test_illegal_times(value: float) -> None:
-    data = written(np.zeros(160))
-    with pytest.raises(AudioError, match="offset_s="):
-        read(data, offset_s=value)
-    with pytest.raises(AudioError, match="duration_s="):
-        read(data, duration_s=value)
 
 
 def test_load_reads_and_resamples(rng: np.random.Generator) -> None:
@@ -245,17 +64,97 @@ def test_other_arrays_are_refused(samples: Any, message: str) -> None:
         as_signal(samples)
 
 
-def test_soundfile_is_imported_only_when_needed(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("rate", "target"), [(16000, 22050), (48000, 22050), (24414, 22050), (22050, 22050)]
+)
+@pytest.mark.parametrize("container", ["WAV", "FLAC"])
+@pytest.mark.parametrize("block_s", [0.1, 1.0, 60.0])
+def test_blocks_are_what_load_returns(
+    rng: np.random.Generator, rate: int, target: int, container: str, block_s: float
+) -> None:
+    data = written(rng.uniform(-1, 1, (7 * rate + 13, 2)), rate, container=container)
+    part: dict[str, Any] = {"offset_s": 0.3, "duration_s": 6.05}
+    pieces = list(blocks(data, target, block_s=block_s, **part))
+    assert {piece.size for piece in pieces[:-1]} <= {round(block_s * target)}
+    assert 0 < pieces[-1].size <= round(block_s * target)
+    np.testing.assert_array_equal(np.concatenate(pieces), load(data, target, **part))
+
+
+def peak_of_blocks(source: Path, **part: Any) -> int:
+    """Allocated at most [bytes]."""
+    tracemalloc.start()
+    for block in blocks(source, 22050, block_s=1.0, **part):
+        assert block.size
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak
+
+
+@pytest.mark.parametrize(("rate", "container"), [(16000, "WAV"), (48000, "WAV"), (16000, "FLAC")])
+def test_blocks_take_constant_memory(tmp_path: Path, rate: int, container: str) -> None:
+    path = tmp_path / "long"
+    minute = np.tile(np.arange(-500, 500, dtype=np.int16), 60 * rate // 1000)
+    with soundfile.SoundFile(path, "w", rate, 1, "PCM_16", format=container) as file:
+        for _ in range(5):
+            file.write(minute)
+    next(blocks(path, 22050))  # designs the filter
+    short, whole = peak_of_blocks(path, duration_s=20.0), peak_of_blocks(path)
+    assert whole < 1.05 * short + 50_000
+    assert whole < 6 << 20
+
+
+def test_blocks_of_hours_that_a_file_only_claims() -> None:
+    promise = written(np.zeros(100))[:40] + (1 << 31).to_bytes(4, "little")
+    with pytest.raises(AudioError, match="holds no samples"):
+        next(blocks(promise, 22050, block_s=3600))
+
+
+def test_blocks_leave_a_file_open_and_close_their_own(tmp_path: Path) -> None:
+    data = written(np.zeros(16000))
+    file = io.BytesIO(data)
+    assert sum(block.size for block in blocks(file, 16000, block_s=0.1)) == 16000
+    assert not file.closed
     path = tmp_path / "clip.wav"
-    path.write_bytes(written(np.zeros(100)))
-    code = (
-        "import sys; from ser_edge import audio; audio.load(sys.argv[1], 22050); "
-        "print(sorted({'soundfile', 'soxr', 'scipy', 'librosa'} & set(sys.modules)))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, path], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.strip() == "[]"
+    path.write_bytes(data)
+    some = blocks(path, 16000, block_s=0.1)
+    next(some)
+    some.close()  # else an unclosed file would be warned about, which is an error here
+
+
+def test_blocks_end_where_a_recording_is_damaged() -> None:
+    samples = np.zeros(300_000, np.float32)
+    samples[200_000] = np.nan
+    some = blocks(written(samples, subtype="FLOAT"), 16000, block_s=1.0)
+    for _ in range(8):
+        assert next(some).size == 16000
+    with pytest.raises(AudioError, match=r"^the recording: sample 200000 is nan"):
+        next(some)
+
+
+@pytest.mark.parametrize("block_s", [0, -1.0, 3601, np.nan, np.inf, "1"])
+def test_illegal_blocks(block_s: Any) -> None:
+    with pytest.raises(AudioError, match=r"block_s=.*; expected 0\.01 to 3600 seconds"):
+        next(blocks(written(np.zeros(160)), 22050, block_s=block_s))
+
+
+def loaded(data: bytes, sample_rate: int, **limits: Any) -> object:
+    return load(data, sample_rate, **limits)
+
+
+def first_block(data: bytes, sample_rate: int, **limits: Any) -> object:
+    return next(blocks(data, sample_rate, **limits))
+
+
+@pytest.mark.parametrize("get", [loaded, first_block])
+def test_limits_are_kept(get: Callable[..., object]) -> None:
+    data = written(np.zeros(16000))
+    get(data, 22050, max_s=1, max_bytes=len(data))
+    with pytest.raises(AudioError, match=r"holds 1\.000 s; expected at most max_s=0\.5"):
+        get(data, 22050, max_s=0.5)
+    with pytest.raises(AudioError, match="expected at most max_bytes=1000"):
+        get(data, 22050, max_bytes=1000)
+    with pytest.raises(AudioError, match=r"^the sample rate is 100 Hz"):
+        get(data, 100)
 
 
 @pytest.mark.corpora

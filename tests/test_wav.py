@@ -1,57 +1,20 @@
 """The WAV reader, through `read`: against soundfile, and against files made to break it."""
 
 import io
-import struct
 import sys
 import tracemalloc
 import wave
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-import soundfile
-from numpy.typing import NDArray
+from recordings import RATE, by_soundfile, chunk, fmt, riff, tone, written
 
 from ser_edge.audio import read
 from ser_edge.errors import AudioError
 from ser_edge.wav import WavHeader, read_frames, read_header
 
-RATE = 16000
 SUBTYPES = ("PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE")
-
-
-def chunk(name: bytes, body: bytes, length: int | None = None) -> bytes:
-    size = struct.pack("<I", len(body) if length is None else length)
-    return name + size + body + b"\0" * (len(body) % 2)
-
-
-def fmt(
-    tag: int = 1, channels: int = 1, rate: int = RATE, bits: int = 16, align: int | None = None
-) -> bytes:
-    align = channels * bits // 8 if align is None else align
-    return struct.pack("<HHIIHH", tag, channels, rate, min(rate * align, 2**32 - 1), align, bits)
-
-
-def riff(*chunks: bytes) -> bytes:
-    return chunk(b"RIFF", b"WAVE" + b"".join(chunks))
-
-
-def tone(n: int = 800) -> bytes:
-    return np.array(12000 * np.sin(2 * np.pi * 440 * np.arange(n) / RATE), "<i2").tobytes()
-
-
-def written(
-    samples: NDArray[Any], rate: int = RATE, subtype: str = "PCM_16", container: str = "WAV"
-) -> bytes:
-    file = io.BytesIO()
-    soundfile.write(file, samples, rate, subtype, format=container)
-    return file.getvalue()
-
-
-def reference(data: bytes) -> NDArray[np.float32]:
-    samples, _ = soundfile.read(io.BytesIO(data), dtype="float32", always_2d=True)
-    return np.asarray(samples.T.mean(axis=0), np.float32)
 
 
 @pytest.mark.parametrize("container", ["WAV", "WAVEX"])
@@ -67,7 +30,7 @@ def test_samples_are_soundfiles(
     assert rate == 44100
     assert samples.dtype == np.float32
     assert samples.flags.writeable
-    np.testing.assert_array_equal(samples, reference(data))
+    np.testing.assert_array_equal(samples, by_soundfile(data))
 
 
 @pytest.mark.parametrize("rate", [8000, 11025, 16000, 22050, 24414, 44100, 48000, 96000, 192000])
@@ -85,7 +48,7 @@ def test_unknown_and_odd_chunks_are_skipped() -> None:
     )
     samples, _ = read(data)
     assert samples.size == 800
-    np.testing.assert_array_equal(samples, reference(data))
+    np.testing.assert_array_equal(samples, by_soundfile(data))
 
 
 @pytest.mark.parametrize(
@@ -104,7 +67,7 @@ def test_a_recording_by_the_standard_library(tmp_path: Path) -> None:
         file.setsampwidth(2)
         file.setframerate(RATE)
         file.writeframes(tone())
-    np.testing.assert_array_equal(read(path)[0], reference(path.read_bytes()))
+    np.testing.assert_array_equal(read(path)[0], by_soundfile(path.read_bytes()))
 
 
 GOOD_FMT = chunk(b"fmt ", fmt())
