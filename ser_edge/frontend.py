@@ -25,7 +25,9 @@ SILENCE = 1e-4
 LOUDEST = 100.0
 """A clip whose peak lies above this is not in units of full scale: 16-bit values as floats."""
 
-_MOST_VALUES = 1 << 22
+# Frames times about what one costs. 60 s at 48 kHz in frames of 2048, 512 apart, may be; what a
+# foreign manifest asks for beyond takes minutes and gigabytes for one window.
+_MOST_WORK = 1 << 24
 
 
 class Frontend:
@@ -72,6 +74,27 @@ class Frontend:
         AudioError
             If the clip is silent or empty, or not in units of full scale, or not finite.
         """
+        starts = self.starts(samples)
+        return np.stack([self.window_features(samples, start) for start in starts]), starts
+
+    def starts(self, samples: NDArray[np.float32]) -> NDArray[np.int64]:
+        """Check a clip and lay windows over it.
+
+        Parameters
+        ----------
+        samples : np.ndarray [shape=(n,), dtype=float32]
+            The clip, at the features' sample rate.
+
+        Returns
+        -------
+        starts : np.ndarray [shape=(n_windows,), dtype=int64]
+            First sample of each window.
+
+        Raises
+        ------
+        AudioError
+            If the clip is silent or empty, or not in units of full scale.
+        """
         peak = float(np.abs(samples).max(initial=0))
         if peak < SILENCE:
             raise AudioError(
@@ -82,11 +105,23 @@ class Frontend:
             raise AudioError(
                 f"has a peak of {peak:.4g}; expected samples within ±1, divide them by full scale"
             )
-        starts = window_starts(samples, self.window, self._extract.config.sample_rate)
-        windows = [
-            self._extract(cut_window(samples, start, self.window_samples)) for start in starts
-        ]
-        return np.stack(windows), starts
+        return window_starts(samples, self.window, self._extract.config.sample_rate)
+
+    def window_features(self, samples: NDArray[np.float32], start: int) -> NDArray[np.float32]:
+        """Compute the features of one window.
+
+        Parameters
+        ----------
+        samples : np.ndarray [shape=(n,), dtype=float32]
+            The clip, at the features' sample rate.
+        start : int in [0, n)
+            The window's first sample.
+
+        Returns
+        -------
+        features : np.ndarray [shape=(n_frames, n_columns), dtype=float32]
+        """
+        return self._extract(cut_window(samples, start, self.window_samples))
 
 
 @dataclass(frozen=True)
@@ -116,10 +151,11 @@ class InputConfig:
         if self.layout not in LAYOUTS:
             raise ConfigError(f"layout={self.layout!r}; expected one of {LAYOUTS}")
         frames, columns = self.window_shape
-        if not 1 <= frames <= _MOST_VALUES // columns:
+        most = _MOST_WORK // (self.features.n_fft + 2 * self.features.n_mels + 256)
+        if not 1 <= frames <= most:
             raise ConfigError(
                 f"a window of duration_s={self.window.duration_s} gives {frames} frames; expected "
-                f"1 to {_MOST_VALUES // columns}, choose another duration or hop_length"
+                f"1 to {most}, choose another duration or hop_length"
             )
         n_values = columns if self.layout == "sequence" else frames * columns
         for name, values, least in (("mean", self.mean, -1e12), ("scale", self.scale, 1e-12)):
@@ -166,6 +202,15 @@ class InputConfig:
     @classmethod
     def from_dict(cls, settings: Mapping[str, Any]) -> InputConfig:
         """Make it from ``dataclasses.asdict``'s result, read back from JSON.
+
+        Parameters
+        ----------
+        settings : dict
+            Values by name.
+
+        Returns
+        -------
+        config : InputConfig
 
         Raises
         ------

@@ -34,12 +34,13 @@ def mel_bands(
     """
     edges = _mel_to_hz(np.linspace(_hz_to_mel(fmin), _hz_to_mel(fmax), n_mels + 2))
     bins = np.fft.rfftfreq(n_fft, 1 / sample_rate)
-    widths = np.diff(edges)
-    slopes = edges[:, None] - bins
-    rising = -slopes[:-2] / widths[:-1, None]
-    falling = slopes[2:] / widths[1:, None]
-    triangles = np.maximum(0, np.minimum(rising, falling))
-    return np.asarray(triangles * (2 / (edges[2:] - edges[:-2]))[:, None])
+    weights = np.zeros((n_mels, len(bins)))
+    # Band by band: whole matrices would be the most memory that a short process ever needs.
+    for band, low, centre, high in zip(weights, edges, edges[1:], edges[2:], strict=False):
+        np.minimum((bins - low) / (centre - low), (high - bins) / (high - centre), out=band)
+        np.maximum(band, 0, out=band)
+        band *= 2 / (high - low)
+    return weights
 
 
 # Slaney's mel scale: linear below 1 kHz (200/3 Hz a mel), logarithmic above (27 mel to 6.4 kHz).

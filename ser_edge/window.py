@@ -9,7 +9,7 @@ long the recording was.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -44,6 +44,11 @@ class WindowConfig:
     ------
     ConfigError
         For a value outside these ranges.
+
+    Examples
+    --------
+    >>> WindowConfig(duration_s=3.0, hop_s=1.5).n_samples(16000)
+    48000
     """
 
     duration_s: float = 2.5
@@ -62,20 +67,41 @@ class WindowConfig:
 
     @classmethod
     def from_dict(cls, settings: dict[str, Any]) -> WindowConfig:
-        """Make the settings from JSON.
+        """Make the settings from ``dataclasses.asdict``'s result, read back from JSON.
+
+        Parameters
+        ----------
+        settings : dict
+            Values by name; those left out keep their default.
+
+        Returns
+        -------
+        config : WindowConfig
 
         Raises
         ------
         ConfigError
             For an unknown name or a value out of range.
         """
-        try:
-            return cls(**settings)
-        except TypeError as error:
-            raise ConfigError(f"the window settings do not fit: {error}") from None
+        names = [field.name for field in fields(cls)]
+        if not isinstance(settings, dict) or not set(settings) <= set(names):
+            raise ConfigError(
+                f"the window settings do not fit: {settings!r}; expected some of {', '.join(names)}"
+            )
+        return cls(**settings)
 
     def n_samples(self, sample_rate: int) -> int:
-        """Length of a window in samples."""
+        """Return the length of a window in samples.
+
+        Parameters
+        ----------
+        sample_rate : int > 0
+            Samples a second [Hz].
+
+        Returns
+        -------
+        n_samples : int
+        """
         return round(self.duration_s * sample_rate)
 
 
@@ -122,7 +148,21 @@ def window_starts(
 
 
 def cut_window(samples: NDArray[np.float32], start: int, length: int) -> NDArray[np.float32]:
-    """Return ``length`` samples from ``start`` on; a clip that ends before is repeated.
+    """Take a window out of a clip; a clip that ends before is repeated.
+
+    Parameters
+    ----------
+    samples : np.ndarray [shape=(n,), dtype=float32]
+        The clip.
+    start : int in [0, n)
+        The window's first sample.
+    length : int > 0
+        The window's length, in samples.
+
+    Returns
+    -------
+    window : np.ndarray [shape=(length,), dtype=float32]
+        A view of the clip, where that is long enough.
 
     Examples
     --------

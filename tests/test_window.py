@@ -116,7 +116,8 @@ def test_other_illegal_settings() -> None:
         WindowConfig(duration_s=0.05)
 
 
-@pytest.mark.parametrize("settings", [{"length": 1}, [], 3, "offset"])
+@pytest.mark.parametrize("settings", [{"length": 1}, {"two\nlines": 1}, [], 3, "offset"])
 def test_foreign_settings(settings: Any) -> None:
-    with pytest.raises(ConfigError, match="do not fit"):
+    with pytest.raises(ConfigError, match="do not fit") as caught:
         WindowConfig.from_dict(settings)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,168 @@
+"""What is computed from each frame of a signal: `FeatureConfig`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from ser_edge.descriptors import DESCRIPTORS
+from ser_edge.errors import ConfigError
+from ser_edge.resample import MAX_RATE, MIN_RATE
+
+# Far beyond speech, and low enough that settings read from a file cannot exhaust the memory.
+_MOST_SAMPLES = 16384
+_MOST_MELS = 512
+
+
+@dataclass(frozen=True)
+class FeatureConfig:
+    """What is computed from each frame, under librosa's names and defaults.
+
+    Parameters
+    ----------
+    sample_rate : int in [8000, 192000]
+        Samples a second of the signals to come [Hz].
+    n_fft : int in [2, 16384]
+        Frame length, in samples.
+    hop_length : int in [1, 16384]
+        Samples from one frame to the next.
+    n_mfcc : int in [1, n_mels]
+        Mel-frequency cepstral coefficients kept.
+    n_mels : int in [1, 512]
+        Mel bands.
+    fmin, fmax : float
+        Lowest and highest frequency of the mel bands, 1 Hz or more apart [Hz]; ``fmax=None`` is
+        half the sample rate.
+    center : bool
+        Whether frame ``t`` is centred on sample ``t * hop_length`` (the signal is padded), or
+        starts there.
+    descriptors : tuple of str
+        Which of ``zcr``, ``rms``, ``log_rms``, ``centroid``, ``rolloff``, ``flatness``,
+        ``log_mel``, ``mfcc`` and ``delta`` (`ser_edge.descriptors`) are computed, in the order of
+        the columns.
+
+    Raises
+    ------
+    ConfigError
+        For a value outside these ranges.
+
+    Examples
+    --------
+    >>> FeatureConfig().columns[:4]
+    ('zcr', 'rms', 'mfcc0', 'mfcc1')
+    """
+
+    sample_rate: int = 22050
+    n_fft: int = 2048
+    hop_length: int = 512
+    n_mfcc: int = 20
+    n_mels: int = 128
+    fmin: float = 0.0
+    fmax: float | None = None
+    center: bool = True
+    descriptors: tuple[str, ...] = ("zcr", "rms", "mfcc")
+
+    def __post_init__(self) -> None:
+        _check("sample_rate", self.sample_rate, MIN_RATE, MAX_RATE)
+        _check("n_fft", self.n_fft, 2, _MOST_SAMPLES)
+        _check("hop_length", self.hop_length, 1, _MOST_SAMPLES)
+        _check("n_mels", self.n_mels, 1, _MOST_MELS)
+        _check("n_mfcc", self.n_mfcc, 1, self.n_mels)
+        top = self.sample_rate / 2 if self.fmax is None else self.fmax
+        numbers = isinstance(self.fmin, int | float) and isinstance(top, int | float)
+        if not (numbers and 0 <= self.fmin <= top - 1 and top <= self.sample_rate / 2):
+            raise ConfigError(
+                f"the mel bands go from fmin={self.fmin!r} to fmax={top!r} Hz; expected "
+                f"0 <= fmin <= fmax - 1 and fmax <= {self.sample_rate / 2}, half the sample rate"
+            )
+        if not isinstance(self.center, bool):
+            raise ConfigError(f"center={self.center!r}; expected True or False")
+        known = tuple(DESCRIPTORS)
+        names = self.descriptors if isinstance(self.descriptors, tuple) else ()
+        if not (names and all(name in known for name in names) and len(set(names)) == len(names)):
+            raise ConfigError(
+                f"descriptors={self.descriptors!r}; expected one or more of {known}, each once"
+            )
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Name of each column of the features, such as ``mfcc3``."""
+        return tuple(
+            f"{name}{i}" if DESCRIPTORS[name].columns else name
+            for name, columns in self.columns_of.items()
+            for i in range(columns.stop - columns.start)
+        )
+
+    @property
+    def columns_of(self) -> dict[str, slice]:
+        """Which columns of the features each descriptor has."""
+        columns, start = {}, 0
+        for name in self.descriptors:
+            setting = DESCRIPTORS[name].columns
+            columns[name] = slice(start, start + (getattr(self, setting) if setting else 1))
+            start = columns[name].stop
+        return columns
+
+    def n_frames(self, n_samples: int) -> int:
+        """Return how many frames a signal gives.
+
+        Parameters
+        ----------
+        n_samples : int >= 0
+            Its length.
+
+        Returns
+        -------
+        n_frames : int
+            0 where it is too short for one.
+        """
+        padded = n_samples + 2 * self.padding
+        return max(0, 1 + (padded - self.n_fft) // self.hop_length)
+
+    @property
+    def padding(self) -> int:
+        """Samples by which a signal is padded at either end."""
+        return self.n_fft // 2 if self.center else 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings for JSON.
+
+        Returns
+        -------
+        settings : dict
+            Values by name.
+        """
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, settings: Mapping[str, Any]) -> FeatureConfig:
+        """Make the settings from `to_dict`'s result, read back from JSON.
+
+        Parameters
+        ----------
+        settings : dict
+            Values by name; those left out keep their default.
+
+        Returns
+        -------
+        config : FeatureConfig
+
+        Raises
+        ------
+        ConfigError
+            For an unknown name, or a value that is out of range or of another type.
+        """
+        try:
+            unknown = sorted(set(settings) - {field.name for field in fields(cls)})
+            if unknown:
+                raise ConfigError(f"unknown feature setting {unknown[0]!r}")
+            descriptors = tuple(settings.get("descriptors", cls.descriptors))
+            return cls(**{**settings, "descriptors": descriptors})
+        except (AttributeError, TypeError) as error:
+            raise ConfigError(f"a feature setting has the wrong type: {error}") from None
+
+
+def _check(name: str, value: object, least: int, most: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise ConfigError(f"{name}={value!r}; expected a whole number from {least} to {most}")
