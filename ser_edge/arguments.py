@@ -9,6 +9,8 @@ from pathlib import Path
 from ser_edge import __version__
 
 BUNDLE_VARIABLE = "SER_EDGE_BUNDLE"
+# Those of `ser_edge.backends`, which needs NumPy.
+BACKENDS = ("litert", "tflite", "onnx", "numeric")
 
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -43,14 +45,22 @@ def _parser() -> argparse.ArgumentParser:
     predict = command("predict", "Say which emotion is heard in recordings.")
     predict.add_argument("clips", nargs="+", metavar="CLIP", help="a WAV file, or FLAC, OGG, MP3")
     _add_bundle(predict)
-    predict.add_argument("--backend", choices=("litert", "tflite", "onnx"), help="interpreter")
-    predict.add_argument("--precision", choices=("int8", "float32"), help="form of the network")
+    predict.add_argument(
+        "--backend", choices=BACKENDS, help="default the first of these that works here"
+    )
+    predict.add_argument(
+        "--precision", choices=("int8", "float32"), help="default the faster one in the backend"
+    )
     predict.add_argument("--threads", type=_positive, default=1, help="default 1, the fastest")
     _add_json(predict, "one JSON object a line")
 
     info = command("info", "Show what a bundle holds, and check its files.")
     _add_bundle(info)
     _add_json(info)
+
+    doctor = command("doctor", "Tell which backends work on this machine, and why others do not.")
+    _add_bundle(doctor)
+    _add_json(doctor)
 
     train = command("train", "Train a network on folders of labelled speech.", "train")
     train.add_argument(

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ser_edge.arguments import BUNDLE_VARIABLE, parse_arguments
-from ser_edge.errors import BundleError, SerEdgeError
+from ser_edge.errors import SerEdgeError
 
 
 def entry_point() -> NoReturn:
@@ -80,9 +80,21 @@ def _complain(message: object) -> None:
     print("ser-edge:", " ".join(str(message).splitlines()), file=sys.stderr)
 
 
+class _Later(logging.Handler):
+    """Keeps what is logged; `logging.handlers` has the like, and imports sockets and pickle."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a record."""
+        self.records.append(record)
+
+
 @contextlib.contextmanager
 def _interpreters_silent() -> Iterator[None]:
-    """Keep off the terminal what an interpreter's C++ prints; its errors come as exceptions."""
+    """Keep off the terminal what an interpreter's C++ prints; what is logged is told afterwards."""
     try:
         kept = os.dup(2)
     except OSError:  # there is no stderr
@@ -91,14 +103,22 @@ def _interpreters_silent() -> Iterator[None]:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     os.close(nowhere)
+    log = logging.getLogger()
+    later = _Later()
+    handlers, log.handlers = log.handlers, [later]
     try:
         yield
     finally:
         os.dup2(kept, 2)
         os.close(kept)
+        log.handlers = handlers
+        for record in later.records:
+            log.handle(record)
 
 
 def _predict(arguments: argparse.Namespace) -> int:
+    # Ahead of NumPy, whose OpenBLAS would start a thread a core and keep them busy waiting.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", str(arguments.threads))
     from ser_edge.classifier import Classifier
 
     with _interpreters_silent():
@@ -130,59 +150,22 @@ def _predict(arguments: argparse.Namespace) -> int:
 
 
 def _info(arguments: argparse.Namespace) -> int:
-    from ser_edge.backends import INTERPRETERS
     from ser_edge.bundle import Bundle
+    from ser_edge.info import describe, to_dict
 
     bundle = Bundle.open(_bundle(arguments.bundle))
     for model in bundle.manifest.models:
         bundle.verified(model)
-    manifest = bundle.manifest
-    interpreters = {name: i.installed for name, i in INTERPRETERS.items()}
-    if arguments.json:
-        content = json.loads(manifest.to_json())
-        print(json.dumps({"folder": str(bundle.folder), "interpreters": interpreters, **content}))
-        return 0
-    rows = [
-        ("bundle", f"{manifest.name} in {bundle.folder}, sha256 of every model as exported"),
-        ("labels", ", ".join(manifest.labels)),
-        (
-            "input",
-            f"{manifest.input.window.duration_s} s windows at "
-            f"{manifest.input.features.sample_rate} Hz, {manifest.input.shape} numbers each",
-        ),
-        *(
-            ("model", f"{m.file}, {m.precision}, {m.size_bytes / 1024:.0f} KiB")
-            for m in manifest.models
-        ),
-        ("interpreters", ", ".join(f"{n} {'yes' if i else 'no'}" for n, i in interpreters.items())),
-    ]
-    try:
-        rows += _about(manifest.about)
-    except (AttributeError, KeyError, TypeError, ValueError):
-        raise BundleError(
-            f"{bundle.folder}: what its manifest says under `about` does not fit; export it again"
-        ) from None
-    for name, value in rows:
-        print(f"{name:<13} {value}")
+    print(json.dumps(to_dict(bundle)) if arguments.json else describe(bundle))
     return 0
 
 
-def _about(about: dict[str, Any]) -> list[tuple[str, str]]:
-    """Lay out what a manifest tells people; it may lack any of it."""
-    rows = [
-        ("corpora", ", ".join(about.get("corpora", {}))),
-        ("licence", about.get("licence", "not stated")),
-    ]
-    scores = about.get("metrics", {}).get("all")
-    if scores:
-        rows.append(
-            (
-                "accuracy",
-                f"UA {scores['ua']:.1%} on {scores['n_clips']} clips of {scores['n_speakers']} "
-                f"speakers, protocol {about['protocol']['name']}; MODEL_CARD.md has the intervals",
-            )
-        )
-    return rows
+def _doctor(arguments: argparse.Namespace) -> int:
+    from ser_edge.doctor import diagnose
+
+    diagnosis = diagnose(arguments.bundle or os.environ.get(BUNDLE_VARIABLE) or None)
+    print(json.dumps(diagnosis.to_dict()) if arguments.json else diagnosis)
+    return 0 if diagnosis.works else 1
 
 
 def _train(arguments: argparse.Namespace) -> int:
@@ -256,6 +239,7 @@ def _bundle(given: str | None) -> str:
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "predict": _predict,
     "info": _info,
+    "doctor": _doctor,
     "train": _train,
     "evaluate": _evaluate,
     "export": _export,

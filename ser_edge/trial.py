@@ -1,0 +1,181 @@
+"""An import, and a network, tried in a process of its own that may die or hang without doing harm.
+
+Interpreters are compiled for some processors and C libraries and not for others; on a wrong one,
+importing them may end in a signal instead of an exception. This module imports nothing but the
+standard library, so that even NumPy can be tried.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from importlib import import_module
+from time import perf_counter
+from typing import Any
+
+from ser_edge.errors import SerEdgeError
+
+# The other process finds packages where this one does, and not in the current folder.
+_CHILD = (
+    "import sys; sys.path[:] = sys.argv.pop(1).split('\\n'); "
+    "from ser_edge import trial; trial.report(*sys.argv[1:])"
+)
+_MARK = "ser-edge trial: "  # precedes what is reported, whatever else a package prints
+
+
+@dataclass(frozen=True)
+class Trial:
+    """How far something came in a process of its own.
+
+    Parameters
+    ----------
+    state : {"works", "fails", "dies", "hangs"}
+        Whether it worked, raised an exception, ended Python, or had not ended when time was up.
+    wall_ms : float
+        What it took, the start of Python included [ms].
+    stage : {"", "import", "open", "run"}
+        What it came to last; empty where not even Python and ser-edge had started.
+    reason : str
+        How it ended; empty where it works.
+    error : str
+        Name of the class of the exception; empty where none was raised.
+    signal : str
+        What ended it, such as ``"SIGILL"``; empty where no signal did.
+    found : dict of str to str
+        The ``blas`` of NumPy, the ``file`` that ran.
+    """
+
+    state: str
+    wall_ms: float
+    stage: str = ""
+    reason: str = ""
+    error: str = ""
+    signal: str = ""
+    found: dict[str, str] = field(default_factory=dict)
+
+
+def attempt(
+    module: str, *, bundle: str | None = None, backend: str = "", timeout_s: float
+) -> Trial:
+    """Import a module; with a bundle, load that too and run its network on zeros.
+
+    Parameters
+    ----------
+    module : str
+        Of NumPy or an interpreter.
+    bundle : str, optional
+        A bundle's folder.
+    backend : str
+        What is to run the bundle.
+    timeout_s : float > 0
+        When to give up [s].
+
+    Returns
+    -------
+    trial : Trial
+
+    Raises
+    ------
+    SerEdgeError
+        If no process can be started.
+
+    Examples
+    --------
+    >>> attempt("fractions", timeout_s=60).state
+    'works'
+    """
+    words = [module] if bundle is None else [module, bundle, backend]
+    started = perf_counter()
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", _CHILD, "\n".join(sys.path), *words],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            env={"ORT_DISABLE_TELEMETRY": "1", **os.environ},
+            timeout=timeout_s,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as late:
+        stage = _last_report(late.stdout).get("stage", "")
+        return Trial("hangs", 1e3 * timeout_s, stage, f"not done after {timeout_s:g} s")
+    except OSError as error:
+        raise SerEdgeError(
+            f"{module} is tried in a process of its own, and none can be started here "
+            f"({error.strerror or error}); end other programs, and try again"
+        ) from None
+    wall_ms = 1e3 * (perf_counter() - started)
+    told = _last_report(done.stdout)
+    stage = told.pop("stage", "")
+    if done.returncode:
+        name, how = _ended_by(done.returncode)
+        said = done.stderr.decode(errors="replace").strip().splitlines()
+        last = f", after it said: {said[-1][:200]}" if said else ""
+        return Trial("dies", wall_ms, stage, how + last, signal=name)
+    if "error" in told:
+        return Trial("fails", wall_ms, stage, told["reason"], told["error"])
+    if told.pop("done", None) is None:
+        return Trial("dies", wall_ms, stage, "Python exited with status 0")
+    return Trial("works", wall_ms, stage, found=told)
+
+
+def _last_report(stdout: bytes | None) -> dict[str, Any]:
+    lines = (stdout or b"").decode(errors="replace").splitlines()
+    reports = [line.removeprefix(_MARK) for line in lines if line.startswith(_MARK)]
+    return dict(json.loads(reports[-1])) if reports else {}
+
+
+def _ended_by(status: int) -> tuple[str, str]:
+    """Name the signal, if any, and say how a process ended."""
+    try:
+        number = signal.Signals(-status)
+    except ValueError:
+        return "", f"Python exited with status {status}"
+    return number.name, f"ended by {number.name} ({(signal.strsignal(number) or '').lower()})"
+
+
+def report(module: str, bundle: str | None = None, backend: str = "") -> None:
+    """Try something in this process, and print how far it came; see `attempt`."""
+    told: dict[str, str] = {}
+    try:
+        _reach("import", told)
+        imported = import_module(module)
+        if module == "numpy":
+            told["blas"] = _blas(imported)
+        if bundle is not None:
+            import numpy as np
+
+            from ser_edge.classifier import Classifier
+
+            _reach("open", told)
+            classifier = Classifier.load(bundle, backend=backend)
+            _reach("run", told)
+            shape = classifier.bundle.manifest.input.shape
+            classifier.probabilities(np.zeros((1, *shape), np.float32))
+            told["file"] = classifier.model.file
+        told["done"] = "yes"
+    except Exception as error:  # a package may raise anything, and whatever it is, is told
+        lines = str(error).strip().splitlines()
+        told |= {"error": type(error).__name__, "reason": lines[0] if lines else "no message"}
+    _print(told)
+
+
+def _reach(stage: str, told: dict[str, str]) -> None:
+    """Say what comes next, ahead of it, as it may be the last that is heard."""
+    told["stage"] = stage
+    _print(told)
+
+
+def _print(told: dict[str, str]) -> None:
+    print(f"\n{_MARK}{json.dumps(told)}", flush=True)
+
+
+def _blas(numpy: Any) -> str:
+    try:
+        blas = numpy.show_config(mode="dicts")["Build Dependencies"]["blas"]
+        return f"{blas['name']} {blas['version']}"
+    except (KeyError, TypeError):  # not every builder of NumPy states it
+        return "unknown"

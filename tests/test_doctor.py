@@ -1,0 +1,281 @@
+"""What the doctor finds of the backends here, of broken ones, and of other machines' wheels."""
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import ser_edge
+from ser_edge import Classifier
+from ser_edge.backends import INTERPRETERS
+from ser_edge.cli import main
+from ser_edge.diagnosis import BackendReport, Diagnosis
+from ser_edge.doctor import diagnose, missing_wheel
+from ser_edge.machine import this_machine
+
+COMMAND = str(Path(sys.executable).with_name("ser-edge"))
+LITERT = "pip install --force-reinstall --no-deps ai-edge-litert"
+
+Edit = Callable[[Callable[[dict[str, Any]], object]], Path]
+
+
+@pytest.fixture
+def litert(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The source of a LiteRT that precedes the real one, if any; numeric is the only other."""
+    names = ("litert", "numeric")
+    monkeypatch.setattr("ser_edge.backends.INTERPRETERS", {n: INTERPRETERS[n] for n in names})
+    folder = tmp_path / "ai_edge_litert"
+    folder.mkdir()
+    (folder / "__init__.py").touch()
+    (folder / "interpreter.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    return folder / "interpreter.py"
+
+
+def by_name(diagnosis: Diagnosis) -> dict[str, BackendReport]:
+    return {backend.name: backend for backend in diagnosis.backends}
+
+
+def test_what_works_here(bundle_dir: Path) -> None:
+    found = diagnose(bundle_dir)
+    backends = by_name(found)
+    assert list(backends) == list(INTERPRETERS)
+    for name, interpreter in INTERPRETERS.items():
+        backend = backends[name]
+        if interpreter.usable:
+            file = Classifier.load(bundle_dir, backend=name).model.file
+            assert (backend.state, backend.detail, backend.remedy) == ("runs", file, "")
+            assert backend.version
+            assert backend.wall_ms
+        else:
+            assert backend.state in ("absent", "no wheel", "outdated")
+            assert backend.passed_over
+    assert found.chosen == Classifier.load(bundle_dir).backend_name
+    assert found.works
+    assert (found.numpy_problem, found.bundle_problem) == ("", "")
+    assert found.blas
+
+
+@pytest.mark.parametrize(
+    ("code", "state", "detail", "remedy", "chosen"),
+    [
+        (
+            "raise ImportError('GLIBC_2.38 not found')",
+            "fails",
+            "on import: ImportError: GLIBC_2.38 not found",
+            LITERT,
+            "numeric",
+        ),
+        ("raise OSError('no disk')", "fails", "on import: OSError: no disk", LITERT, "litert"),
+        (
+            "import os, signal; os.kill(os.getpid(), signal.SIGILL)",
+            "dies",
+            "on import: ended by SIGILL (illegal instruction)",
+            "pip uninstall ai-edge-litert",
+            "litert",
+        ),
+        (
+            "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)",
+            "dies",
+            "on import: ended by SIGSEGV (segmentation fault)",
+            LITERT,
+            "litert",
+        ),
+        (
+            "raise SystemExit(0)",
+            "dies",
+            "on import: Python exited with status 0",
+            LITERT,
+            "litert",
+        ),
+        (
+            "class Interpreter:\n def __init__(self, **_): raise ValueError('no such op')",
+            "fails",
+            "ai_edge_litert cannot open model.int8.tflite: no such op",
+            "export it again, or choose another --backend",
+            "numeric",
+        ),
+        (
+            "import os\nclass Interpreter:\n def __init__(self, **_): os.abort()",
+            "dies",
+            "on opening the model: ended by SIGABRT (aborted)",
+            LITERT,
+            "litert",
+        ),
+    ],
+)
+def test_an_interpreter_that_does_not_work(
+    bundle_dir: Path, litert: Path, code: str, state: str, detail: str, remedy: str, chosen: str
+) -> None:
+    litert.write_text(code)
+    found = diagnose(bundle_dir)
+    backend = by_name(found)["litert"]
+    assert (backend.state, backend.detail, backend.remedy) == (state, detail, remedy)
+    assert backend.signal == ("SIG" + detail.split("SIG")[1].split()[0] if "SIG" in detail else "")
+    assert found.chosen == chosen
+    assert found.works
+    advice = "until it is mended, give --backend numeric" in str(found)
+    assert advice == (chosen == "litert")
+
+
+def test_an_interpreter_that_hangs(litert: Path) -> None:
+    litert.write_text("import time; time.sleep(1000)")
+    backend = by_name(diagnose(timeout_s=3))["litert"]
+    assert (backend.state, backend.remedy, backend.wall_ms) == ("hangs", LITERT, 3000)
+    assert backend.detail.endswith("not done after 3 s")
+
+
+def test_without_a_bundle_they_are_imported(litert: Path) -> None:
+    found = diagnose()
+    assert [backend.state for backend in found.backends] == ["loads", "loads"]
+    assert (found.chosen, found.bundle, found.works) == ("litert", None, True)
+
+
+def test_a_bundle_without_the_file(litert: Path, edited_bundle: Edit) -> None:
+    def keep(manifest: dict[str, Any]) -> None:
+        manifest["models"] = [m for m in manifest["models"] if m["file"].endswith(".npz")]
+
+    found = diagnose(edited_bundle(keep))
+    backend = by_name(found)["litert"]
+    assert (backend.state, backend.detail) == ("no file", "the bundle has no .tflite file")
+    assert backend.remedy == "ser-edge export RUN --int8"
+    assert (found.chosen, found.works) == ("numeric", True)
+
+
+def test_a_damaged_model(litert: Path, edited_bundle: Edit) -> None:
+    folder = edited_bundle(lambda manifest: None)
+    (folder / "model.float32.npz").write_bytes(b"")
+    (folder / "model.int8.tflite").write_bytes(b"")
+    found = diagnose(folder)
+    assert (found.chosen, found.works) == ("litert", False)
+    for backend in found.backends:
+        assert backend.state == "fails"
+        assert "is damaged or was changed, it has 0 bytes" in backend.detail
+        assert backend.remedy == "copy the whole bundle again"
+
+
+def test_an_interpreter_of_the_older_numpy(
+    monkeypatch: pytest.MonkeyPatch, bundle_dir: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "tflite_runtime").mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr("ser_edge.backends._NUMPY", 2)
+    tflite = {"tflite": INTERPRETERS["tflite"]}
+    monkeypatch.setattr("ser_edge.backends.INTERPRETERS", tflite)
+    (backend,) = diagnose(bundle_dir).backends
+    assert (backend.state, backend.wall_ms) == ("outdated", None)
+    assert backend.detail.startswith("built for NumPy 1, and NumPy is ")
+    assert backend.remedy == "pip install 'numpy<2'"
+
+
+def test_an_interpreter_that_is_not_installed(
+    monkeypatch: pytest.MonkeyPatch, bundle_dir: Path
+) -> None:
+    onnx = dataclasses.replace(INTERPRETERS["onnx"], package="onnxruntime_that_is_missing")
+    monkeypatch.setattr("ser_edge.backends.INTERPRETERS", {"onnx": onnx})
+    here = dataclasses.replace(this_machine(), machine="x86_64", libc="glibc 2.36", system="Linux")
+    for machine, state, detail, remedy in (
+        (here, "absent", "not installed", "pip install 'ser-edge[onnx]'"),
+        (dataclasses.replace(here, libc="musl"), "no wheel", "made for glibc, not for musl", ""),
+    ):
+        monkeypatch.setattr("ser_edge.doctor.this_machine", lambda found=machine: found)
+        diagnosis = diagnose(bundle_dir)
+        (backend,) = diagnosis.backends
+        assert (backend.state, backend.detail, backend.remedy) == (state, detail, remedy)
+        assert (diagnosis.chosen, diagnosis.works) == (None, False)
+
+
+@pytest.mark.parametrize(
+    ("backend", "system", "machine", "libc", "python", "expected"),
+    [
+        ("litert", "Linux", "aarch64", "glibc 2.36", (3, 13), ""),
+        ("litert", "Linux", "armv7l", "glibc 2.36", (3, 11), "not made for Linux on armv7l"),
+        ("litert", "Darwin", "x86_64", "unknown", (3, 11), "not made for Darwin on x86_64"),
+        ("tflite", "Linux", "armv7l", "glibc 2.36", (3, 11), ""),
+        ("tflite", "Linux", "aarch64", "glibc 2.36", (3, 12), "made for Python up to 3.11"),
+        ("tflite", "Windows", "x86_64", "unknown", (3, 10), "not made for Windows on x86_64"),
+        ("onnx", "Linux", "armv6l", "glibc 2.36", (3, 11), "not made for Linux on armv6l"),
+        ("onnx", "Linux", "x86_64", "musl", (3, 12), "made for glibc, not for musl"),
+        ("onnx", "Darwin", "aarch64", "unknown", (3, 13), ""),
+    ],
+)
+def test_wheels(
+    backend: str, system: str, machine: str, libc: str, python: tuple[int, int], expected: str
+) -> None:
+    there = dataclasses.replace(this_machine(), system=system, machine=machine, libc=libc)
+    assert missing_wheel(backend, there, python) == expected
+
+
+def run(*words: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [COMMAND, "doctor", *map(str, words)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+        timeout=200,
+        check=False,
+    )
+
+
+def test_the_command(bundle_dir: Path) -> None:
+    done = run(SER_EDGE_BUNDLE=str(bundle_dir))
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith(f"ser-edge  {ser_edge.__version__}, ")
+    assert f"bundle    {bundle_dir}" in lines
+    assert any(line.startswith("numeric   runs      numpy ") for line in lines)
+    assert lines[-1].startswith("used      ")
+
+
+def test_the_command_for_programs(
+    monkeypatch: pytest.MonkeyPatch, litert: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("SER_EDGE_BUNDLE", raising=False)
+    assert main(["doctor", "--json"]) == 0
+    out, err = capfd.readouterr()
+    assert err == ""
+    told = json.loads(out)
+    assert list(told) == [*(field.name for field in dataclasses.fields(Diagnosis)), "works"]
+    assert (told["chosen"], told["works"]) == ("litert", True)
+    assert told["backends"][0]["state"] == "loads"
+    assert told["machine"]["cores"] >= 1
+
+
+def test_a_bundle_that_is_none(
+    litert: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["doctor", "--bundle", str(tmp_path / "gone")]) == 1
+    out, err = capfd.readouterr()
+    assert err == ""
+    assert f"bundle    {tmp_path / 'gone'}: there is no such folder; expected a bundle" in out
+    assert "numeric   loads " in out
+
+
+@pytest.mark.parametrize(
+    ("code", "problem"),
+    [
+        ("raise ImportError('CPU lacks X86_V2')", "on import: ImportError: CPU lacks X86_V2"),
+        (
+            "import os, signal; os.kill(os.getpid(), signal.SIGILL)",
+            "on import: ended by SIGILL (illegal instruction)",
+        ),
+    ],
+)
+def test_a_broken_numpy(tmp_path: Path, bundle_dir: Path, code: str, problem: str) -> None:
+    (tmp_path / "numpy.py").write_text(code)
+    done = run("--bundle", bundle_dir, PYTHONPATH=str(tmp_path))
+    assert (done.returncode, done.stderr) == (1, "")
+    lines = done.stdout.splitlines()
+    row = next(i for i, line in enumerate(lines) if line.startswith("numpy "))
+    assert lines[row].endswith(f", {problem}")
+    assert lines[row + 1].strip() == "pip install --force-reinstall --no-deps numpy"
+    assert lines[-1] == "used      none, since none works"
+    done = run("--json", PYTHONPATH=str(tmp_path))
+    told = json.loads(done.stdout)
+    assert (told["numpy_problem"], told["backends"], told["chosen"]) == (problem, [], None)

@@ -1,0 +1,133 @@
+"""`ser-edge info`, and bundles that no command can use."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ser_edge import Bundle
+from ser_edge.backends import Interpreter
+from ser_edge.cli import main
+from ser_edge.errors import BundleError
+from ser_edge.info import describe, to_dict
+
+COMMAND = str(Path(sys.executable).with_name("ser-edge"))
+
+Edit = Callable[[Callable[[dict[str, Any]], object]], Path]
+
+
+def damage_model(folder: Path) -> None:
+    path = folder / "model.int8.tflite"
+    path.write_bytes(b"x" * path.stat().st_size)
+
+
+def damage_manifest(folder: Path) -> None:
+    text = (folder / "manifest.json").read_text()
+    (folder / "manifest.json").write_text(text[:1000])
+
+
+def become_an_unpacked_model(folder: Path) -> None:
+    (folder / "manifest.json").write_text('{"name": "other", "version": 2}')
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (shutil.rmtree, "there is no such folder"),
+        (lambda folder: (folder / "manifest.json").unlink(), "holds no manifest.json"),
+        (damage_model, "model.int8.tflite: is damaged or was changed"),
+        (lambda folder: (folder / "model.int8.tflite").unlink(), "cannot be read (No such file"),
+        (damage_manifest, "manifest.json: is not JSON"),
+        (become_an_unpacked_model, "manifest.json: is not a ser-edge manifest"),
+    ],
+)
+@pytest.mark.parametrize("command", ["predict", "info"])
+def test_bad_bundles_are_one_sentence(
+    edited_bundle: Edit,
+    capfd: pytest.CaptureFixture[str],
+    command: str,
+    damage: Callable[[Path], object],
+    message: str,
+) -> None:
+    folder = edited_bundle(lambda manifest: None)
+    damage(folder)
+    words = ["clip.wav"] if command == "predict" else []
+    assert main([command, *words, "--bundle", str(folder)]) == 1
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err.startswith(f"ser-edge: {folder}")
+    assert message in err
+    assert err.count("\n") == 1
+
+
+def test_no_bundle_was_named(
+    monkeypatch: pytest.MonkeyPatch, bundle_dir: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("SER_EDGE_BUNDLE", raising=False)
+    assert main(["info"]) == 1
+    assert capfd.readouterr().err == (
+        "ser-edge: no bundle was named; give --bundle DIR, or set SER_EDGE_BUNDLE, to a folder "
+        "that `ser-edge export` wrote\n"
+    )
+    monkeypatch.setenv("SER_EDGE_BUNDLE", str(bundle_dir))
+    assert main(["info"]) == 0
+
+
+def test_info(bundle_dir: Path) -> None:
+    command = [COMMAND, "info", "--bundle", str(bundle_dir)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    rows = [line.split(maxsplit=1) for line in done.stdout.splitlines()]
+    told = dict(rows)
+    assert told["labels"] == "angry, disgust, fear, happy, neutral, sad, surprise"
+    assert told["input"] == "3.0 s windows at 22050 Hz, (130, 22) numbers each"
+    models = [value.split(",")[0] for name, value in rows if name == "model"]
+    assert models == [model.file for model in Bundle.open(bundle_dir).manifest.models]
+    assert told["accuracy"].startswith("UA ")
+    assert "protocol speaker" in told["accuracy"]
+    assert "numeric yes" in told["interpreters"]
+
+
+def test_info_for_programs(bundle_dir: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", "--bundle", str(bundle_dir), "--json"]) == 0
+    out, err = capfd.readouterr()
+    assert err == ""
+    told = json.loads(out)
+    manifest = json.loads((bundle_dir / "manifest.json").read_text())
+    assert told.pop("folder") == str(bundle_dir)
+    assert told.pop("interpreters").keys() == {"litert", "tflite", "onnx", "numeric"}
+    assert told == manifest
+
+
+def test_interpreters_are_those_that_fit_this_numpy(
+    monkeypatch: pytest.MonkeyPatch, bundle_dir: Path
+) -> None:
+    monkeypatch.setattr(Interpreter, "installed", True)
+    monkeypatch.setattr("ser_edge.backends._NUMPY", 2)
+    bundle = Bundle.open(bundle_dir)
+    assert to_dict(bundle)["interpreters"] == {
+        "litert": True,
+        "tflite": False,
+        "onnx": True,
+        "numeric": True,
+    }
+    assert "litert yes, tflite no, onnx yes, numeric yes" in describe(bundle)
+
+
+@pytest.mark.parametrize(
+    "about", [{"corpora": 3}, {"metrics": {"all": {"ua": "high"}}}, {"metrics": [1]}]
+)
+def test_what_is_for_people_may_not_fit(edited_bundle: Edit, about: dict[str, Any]) -> None:
+    folder = edited_bundle(lambda manifest: manifest.update(about=about))
+    with pytest.raises(BundleError, match="says under `about` does not fit; export it again"):
+        describe(Bundle.open(folder))
+
+
+def test_what_is_for_people_may_be_missing(edited_bundle: Edit) -> None:
+    folder = edited_bundle(lambda manifest: manifest.update(about={}))
+    assert "licence       not stated" in describe(Bundle.open(folder))
