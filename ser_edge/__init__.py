@@ -5,14 +5,16 @@
 'happy'
 """
 
+import logging
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ser_edge.bundle import Bundle
-    from ser_edge.classifier import Classifier, Prediction
+    from ser_edge.classifier import Classifier
     from ser_edge.errors import AudioError, BackendError, BundleError, ConfigError, SerEdgeError
     from ser_edge.features import FeatureConfig, FeatureExtractor
+    from ser_edge.prediction import Prediction, Segment
     from ser_edge.window import WindowConfig
 else:
     # Imported when first asked for, so that `ser-edge --help` need not wait for NumPy.
@@ -23,6 +25,8 @@ else:
         globals()[name] = value
         return value
 
+
+logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 __version__ = "0.1.0"
 
@@ -36,6 +40,7 @@ __all__ = [
     "FeatureConfig",
     "FeatureExtractor",
     "Prediction",
+    "Segment",
     "SerEdgeError",
     "WindowConfig",
 ]
@@ -49,7 +54,8 @@ _HOMES = {
     "ConfigError": "errors",
     "FeatureConfig": "features",
     "FeatureExtractor": "features",
-    "Prediction": "classifier",
+    "Prediction": "prediction",
+    "Segment": "prediction",
     "SerEdgeError": "errors",
     "WindowConfig": "window",
 }

@@ -2,81 +2,82 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable
+from functools import partial
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ser_edge import audio
-from ser_edge.backends import INTERPRETERS, Backend, open_model
+from ser_edge.backends import INTERPRETERS, Backend
+from ser_edge.backends.selection import open_bundle
 from ser_edge.bundle import Bundle, ModelFile
-from ser_edge.errors import AudioError, BackendError, ConfigError
+from ser_edge.errors import AudioError, BackendError, ConfigError, SerEdgeError
 from ser_edge.frontend import Frontend
+from ser_edge.prediction import Prediction
+from ser_edge.recording import Recording, check_limits, read_recording, recording_name
 from ser_edge.resample import resample
-
-Recording = audio.Source | NDArray[Any]
-"""What can be classified: a path, a file's bytes, a file object, or samples with their rate."""
 
 MOST_THREADS = 64
 
-
-@dataclass(frozen=True)
-class Prediction:
-    """What a classifier says of one recording.
-
-    Parameters
-    ----------
-    label : str
-        The most probable emotion.
-    probability : float
-        Its probability.
-    probabilities : dict of str to float
-        Of every label; they sum to 1.
-    start_s, end_s : float
-        The part of the recording that was heard [s].
-    n_windows : int
-        Windows whose probabilities were averaged.
-    timings_ms : dict of str to float
-        Wall-clock time of ``decode`` (and resampling), ``features`` and ``network`` [ms].
-    """
-
-    label: str
-    probability: float
-    probabilities: dict[str, float]
-    start_s: float
-    end_s: float
-    n_windows: int
-    timings_ms: dict[str, float]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON types."""
-        return asdict(self)
+logger = logging.getLogger(__name__)
 
 
 class Classifier:
     """A bundle's network, opened by one interpreter, ready for recordings.
 
-    Make it with `Classifier.load`; it may be shared between threads.
+    Make it with `Classifier.load`; it may be shared between threads. A pickled one holds no more
+    than its bundle's path and what it was loaded with, and is loaded anew where it is unpickled.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        The exported folder; ``manifest.about`` tells its accuracy, by protocol, and its licence.
+    model : ModelFile
+        The form of the network.
+    backend_name : {"litert", "tflite", "onnx", "numeric"}
+        What runs it.
+    backend : Backend
+        That, with the model open.
+    threads : int
+        Threads that one inference may use.
+
+    Attributes
+    ----------
+    labels : tuple of str
+        The emotions that it tells apart.
 
     Examples
     --------
+    A file of any sample rate and length, and samples from elsewhere, such as a microphone:
+
     >>> classifier = Classifier.load("bundle")  # doctest: +SKIP
-    >>> classifier.predict("clip.wav").label  # doctest: +SKIP
-    'happy'
+    >>> prediction = classifier.predict("clip.wav")  # doctest: +SKIP
+    >>> prediction.label, prediction.probability  # doctest: +SKIP
+    ('happy', 0.83)
+    >>> classifier.predict(samples, 48000).probabilities["angry"]  # doctest: +SKIP
+    0.04
+
+    Whatever goes wrong is a `SerEdgeError`, whose message is one sentence for people.
     """
 
     def __init__(
-        self, bundle: Bundle, model: ModelFile, backend_name: str, backend: Backend
+        self,
+        bundle: Bundle,
+        model: ModelFile,
+        backend_name: str,
+        backend: Backend,
+        threads: int = 1,
     ) -> None:
         self.bundle = bundle
         self.model = model
         self.backend_name = backend_name
         self.backend = backend
+        self.threads = threads
         self.labels = bundle.manifest.labels
+        self._path = os.path.abspath(bundle.folder)  # of now: a process may change its folder
         self._input = bundle.manifest.input
         self._frontend = Frontend(self._input.features, self._input.window)
 
@@ -86,6 +87,15 @@ class Classifier:
             f"Classifier({str(self.bundle.folder)!r}: {self.model.file} in {self.backend_name}, "
             f"{window_s} s windows, labels {', '.join(self.labels)})"
         )
+
+    def __reduce__(self) -> tuple[Callable[[str], Classifier], tuple[str]]:
+        load = partial(
+            type(self).load,
+            backend=self.backend_name,
+            precision=self.model.precision,
+            threads=self.threads,
+        )
+        return load, (self._path,)
 
     @classmethod
     def load(
@@ -102,11 +112,11 @@ class Classifier:
         ----------
         folder : path
             What ``ser-edge export`` wrote.
-        backend : {"litert", "tflite", "onnx"}, optional
-            The interpreter; by default the first of these that is installed and for which the
-            bundle has a file.
+        backend : {"litert", "tflite", "onnx", "numeric"}, optional
+            What runs the network; by default the first of these that works here and for which the
+            bundle has a file (`ser_edge.backends.selection`).
         precision : {"int8", "float32"}, optional
-            The form of the network; by default the faster one in that interpreter.
+            The form of the network; by default the faster one in that backend.
         threads : int in [1, 64]
             Threads that one inference may use.
 
@@ -119,7 +129,7 @@ class Classifier:
         BundleError
             If the folder is not a bundle, or is damaged.
         BackendError
-            If no interpreter is installed that can run a file of the bundle.
+            If no interpreter that works here can run a file of the bundle.
         ConfigError
             If `backend` or `threads` is not legal.
         """
@@ -128,63 +138,116 @@ class Classifier:
         if not (isinstance(threads, int) and 1 <= threads <= MOST_THREADS):
             raise ConfigError(f"threads={threads!r}; expected 1 to {MOST_THREADS}")
         bundle = Bundle.open(folder)
-        name, model = _choose(bundle, backend, precision)
-        opened = open_model(bundle.verified(model), name, threads=threads)
-        return cls(bundle, model, name, opened)
+        name, model, opened = open_bundle(
+            bundle, backend=backend, precision=precision, threads=threads
+        )
+        logger.debug("%s: the %s backend has opened %s", bundle.folder, name, model.file)
+        return cls(bundle, model, name, opened, threads)
 
-    def predict(self, recording: Recording, rate: int | None = None) -> Prediction:
+    def predict(
+        self,
+        recording: Recording,
+        rate: int | None = None,
+        *,
+        max_bytes: int | None = None,
+        max_s: float | None = None,
+        budget_s: float | None = None,
+    ) -> Prediction:
         """Classify one recording.
+
+        The limits are for recordings from strangers; without them, any length is taken.
 
         Parameters
         ----------
         recording : path, bytes, binary file object, or np.ndarray [shape=(n,)]
-            A WAV file (others with ``soundfile``), its content, or mono samples.
+            A WAV file (others with ``soundfile``), its content, or mono samples: float within ±1,
+            or int16, int32 or uint8 PCM.
         rate : int > 0, optional
             Samples a second [Hz]; with an array, and only then.
+        max_bytes : int > 0, optional
+            Refuse a longer file or array, before any of it is decoded.
+        max_s : float > 0, optional
+            Refuse a longer recording [s], before any of it is decoded where its header tells.
+        budget_s : float > 0, optional
+            Give up when this much time has passed [s]. It is looked at ahead of each step and each
+            window; a decoding that has begun is only bounded by `max_bytes` and `max_s`.
 
         Returns
         -------
         prediction : Prediction
+            The ``label``, its ``probability``, the ``probabilities`` of all labels by name, and
+            the same for each window in ``segments``; ``to_dict()`` is ready for JSON.
 
         Raises
         ------
         AudioError
-            If it cannot be read, or is silent, empty or not finite.
+            If it cannot be read, is silent, empty or not finite, or longer than the limits.
+        SerEdgeError
+            If `budget_s` has passed before the last window was begun.
         ConfigError
-            If an array comes without its rate.
+            If an array comes without its rate, or a limit is not legal.
         """
         started = perf_counter()
-        samples, source_name = self._samples(recording, rate)
-        decoded = perf_counter()
-        try:
-            features, starts = self._frontend(samples)
-        except AudioError as error:
-            raise AudioError(f"{source_name}: {error}") from None
-        inputs = self._input.network_inputs(features)
-        extracted = perf_counter()
-        probabilities = self.probabilities(inputs).mean(axis=0)
-        finished = perf_counter()
-        best = int(probabilities.argmax())
+        check_limits(max_bytes=max_bytes, max_s=max_s, budget_s=budget_s)
+        name = recording_name(recording)
+
+        def check_budget(progress: str) -> float:
+            now = perf_counter()
+            if budget_s is not None and now - started > budget_s:
+                raise SerEdgeError(
+                    f"{name}: {progress} after {now - started:.3f} s; expected all within "
+                    f"budget_s={budget_s}, give a shorter recording or more time"
+                )
+            return now
+
+        signal, rate = read_recording(recording, rate, max_bytes=max_bytes, max_s=max_s)
+        check_budget("no window was done")
         sample_rate = self._input.features.sample_rate
-        end = min(int(starts[-1]) + self._frontend.window_samples, len(samples))
-        return Prediction(
-            label=self.labels[best],
-            probability=float(probabilities[best]),
-            probabilities=dict(zip(self.labels, probabilities.tolist(), strict=True)),
-            start_s=int(starts[0]) / sample_rate,
-            end_s=end / sample_rate,
-            n_windows=len(starts),
-            timings_ms={
-                "decode": 1e3 * (decoded - started),
-                "features": 1e3 * (extracted - decoded),
-                "network": 1e3 * (finished - extracted),
-            },
-        )
+        samples = resample(signal, rate, sample_rate)
+        try:
+            starts = self._frontend.starts(samples)
+        except AudioError as error:
+            raise AudioError(f"{name}: {error}") from None
+        decoded = perf_counter()
+        features_s = 0.0
+        rows: list[NDArray[np.float64]] = []
+        for start in starts:
+            began = check_budget(f"{len(rows)} of {len(starts)} windows were done")
+            features = self._frontend.window_features(samples, start)
+            inputs = self._input.network_inputs(features[None])
+            features_s += perf_counter() - began
+            rows.append(self.probabilities(inputs)[0])
+        finished = perf_counter()
+        ends = np.minimum(starts + self._frontend.window_samples, len(samples))
+        timings_ms = {
+            "decode": 1e3 * (decoded - started),
+            "features": 1e3 * features_s,
+            "network": 1e3 * (finished - decoded - features_s),
+        }
+        spans_s = np.stack([starts, ends], axis=1) / sample_rate
+        return Prediction.of_windows(self.labels, np.stack(rows), spans_s, timings_ms)
 
     def predict_batch(
         self, recordings: Iterable[Recording], rate: int | None = None
     ) -> list[Prediction]:
-        """Classify several recordings; see `predict`. The first that fails ends it."""
+        """Classify several recordings, one after the other.
+
+        Parameters
+        ----------
+        recordings : iterable of path, bytes, binary file object, or np.ndarray [shape=(n,)]
+            As for `predict`.
+        rate : int > 0, optional
+            Samples a second of every array [Hz].
+
+        Returns
+        -------
+        predictions : list of Prediction
+
+        Raises
+        ------
+        AudioError, ConfigError
+            As `predict`, for the first recording that fails.
+        """
         return [self.predict(recording, rate) for recording in recordings]
 
     def probabilities(self, inputs: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -211,38 +274,21 @@ class Classifier:
                 f"{np.isfinite(logits).sum()} are finite; expected "
                 f"{(len(inputs), len(self.labels))}, export the bundle again"
             )
-        return softmax(logits / self.bundle.manifest.temperature)
-
-    def _samples(self, recording: Recording, rate: int | None) -> tuple[NDArray[np.float32], str]:
-        sample_rate = self._input.features.sample_rate
-        if isinstance(recording, np.ndarray):
-            if rate is None:
-                raise ConfigError("rate=None; expected the array's samples a second")
-            return resample(audio.as_signal(recording), rate, sample_rate), "the array"
-        return audio.load(recording, sample_rate), audio.source_name(recording)
+        return softmax(logits.astype(np.float64) / self.bundle.manifest.temperature)
 
 
-def softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Turn logits [shape=(n, n_labels)] into probabilities, row by row."""
+def softmax(logits: NDArray[np.float32] | NDArray[np.float64]) -> NDArray[np.float64]:
+    """Turn logits into probabilities.
+
+    Parameters
+    ----------
+    logits : np.ndarray [shape=(n, n_labels), dtype=float]
+        Finite.
+
+    Returns
+    -------
+    probabilities : np.ndarray [shape=(n, n_labels), dtype=float64]
+        Each row sums to 1.
+    """
     shifted = np.exp(logits - logits.max(axis=1, keepdims=True), dtype=np.float64)
     return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
-
-
-def _choose(bundle: Bundle, backend: str | None, precision: str | None) -> tuple[str, ModelFile]:
-    names = [backend] if backend else [n for n, i in INTERPRETERS.items() if i.usable]
-    if not names:
-        raise BackendError(
-            "no usable interpreter is installed; pip install 'ser-edge[litert]' (or [onnx], or "
-            "[tflite] on Python 3.10 and 3.11)"
-        )
-    for name in names:
-        interpreter = INTERPRETERS[name]
-        for wanted in [precision] if precision else interpreter.precisions:
-            model = bundle.model(interpreter.suffix, wanted)
-            if model is not None:
-                return name, model
-    held = ", ".join(model.file for model in bundle.manifest.models)
-    raise BackendError(
-        f"{bundle.folder}: holds no {precision or 'model'} file for {' or '.join(names)}, only "
-        f"{held}; choose another --backend or --precision, or export again"
-    )

@@ -12,7 +12,7 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from ser_edge import Bundle, Classifier, Prediction, audio
+from ser_edge import Bundle, Classifier, Prediction, Segment, audio
 from ser_edge.classifier import softmax
 from ser_edge.errors import AudioError, BackendError, BundleError, ConfigError
 
@@ -62,7 +62,31 @@ def test_a_prediction(classifier: Classifier, golden: dict[str, Any]) -> None:
     assert (prediction.start_s, prediction.end_s, prediction.n_windows) == (0, 3, 1)
     assert set(prediction.timings_ms) == {"decode", "features", "network"}
     assert all(time >= 0 for time in prediction.timings_ms.values())
-    assert Prediction(**json.loads(json.dumps(prediction.to_dict()))) == prediction
+    assert json.loads(json.dumps(prediction.to_dict())) == prediction.to_dict()
+    rebuilt = prediction.to_dict()
+    rebuilt["segments"] = tuple(Segment(**segment) for segment in rebuilt["segments"])
+    assert Prediction(**rebuilt) == prediction
+
+
+def test_a_segment_is_what_is_heard_in_one_window(
+    classifier: Classifier, golden: dict[str, Any]
+) -> None:
+    samples = golden["clip2_samples"]
+    prediction = classifier.predict(samples, RATE)
+    assert len(prediction.segments) == prediction.n_windows == 4
+    assert prediction.start_s == prediction.segments[0].start_s
+    assert prediction.end_s == prediction.segments[-1].end_s
+    for segment, start in zip(prediction.segments, golden["clip2_starts"], strict=True):
+        assert segment.start_s == start / RATE
+        assert segment.end_s == pytest.approx(segment.start_s + 3)
+        alone = classifier.predict(samples[start:][: 3 * RATE], RATE)
+        (only,) = alone.segments
+        assert only.probabilities == segment.probabilities == alone.probabilities
+        assert (only.label, only.probability) == (segment.label, segment.probability)
+        assert segment.probability == segment.probabilities[segment.label]
+    for label in LABELS:
+        each = [segment.probabilities[label] for segment in prediction.segments]
+        assert prediction.probabilities[label] == pytest.approx(np.mean(each), rel=1e-12)
 
 
 def test_long_clips_are_averaged_over_their_windows(
@@ -131,12 +155,13 @@ def test_threads_share_a_classifier(bundle_dir: Path, golden: dict[str, Any], ba
         (1000.0 * np.ones(500), RATE, AudioError, "^the array: has a peak of 1000; expected"),
         (np.ones(500), 100, AudioError, "sample rate is 100 Hz"),
         (np.ones(500), None, ConfigError, "rate=None; expected"),
+        (np.ones(500), "22050", ConfigError, "rate='22050'; expected"),
         ([0.1, 0.2], RATE, AudioError, "cannot be read from list"),
         (b"", None, AudioError, "^the recording: is empty"),
         ("gone.wav", None, AudioError, r"^gone\.wav: does not exist"),
         (wav(np.zeros(5000)), None, AudioError, "^the recording: is silent: its peak is 0 of full"),
     ],
-    ids=range(11),
+    ids=range(12),
 )
 def test_what_cannot_be_classified(
     classifier: Classifier, recording: Any, rate: int | None, error: type, message: str

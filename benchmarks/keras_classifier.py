@@ -1,0 +1,84 @@
+"""The notebook's way, librosa and Keras, behind the names that the endpoint imports.
+
+It hears the same windows as ser-edge, which cost next to nothing; decoding, resampling, features
+and network are librosa's and Keras's. The network is a ``tf.function``, called once for all windows
+of a clip: many times faster than ``model.predict``. `bench_backend.py` compares the two.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import librosa
+import numpy as np
+import soundfile
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from ser_edge.window import WindowConfig, cut_window, window_starts
+
+AudioError = soundfile.SoundFileError
+SerEdgeError = RuntimeError
+
+
+class Classifier:
+    """As much of ``ser_edge.Classifier`` as the endpoint needs."""
+
+    def __init__(self, run: Path) -> None:
+        tf.config.threading.set_intra_op_parallelism_threads(1)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+        settings = json.loads((run / "run.json").read_text("utf-8"))
+        given = settings["input"]
+        self._labels = settings["labels"]
+        self._temperature = settings["temperature"]
+        self._features = given["features"]
+        self._window = WindowConfig(**given["window"])
+        self._mean, self._scale = (np.float32(given[name]) for name in ("mean", "scale"))
+        model = tf.keras.models.load_model(run / "model.keras", compile=False)
+        shape = (None, *model.input_shape[1:])
+        self._network = tf.function(model, input_signature=[tf.TensorSpec(shape, tf.float32)])
+
+    @classmethod
+    def load(cls, folder: str) -> Classifier:
+        return cls(Path(folder))
+
+    def predict(self, body: bytes, *, max_s: float, budget_s: float) -> SimpleNamespace:
+        rate = self._features["sample_rate"]
+        samples, _ = librosa.load(io.BytesIO(body), sr=rate, duration=max_s)
+        starts = window_starts(samples, self._window, rate)
+        length = self._window.n_samples(rate)
+        inputs = np.stack([self._inputs(cut_window(samples, start, length)) for start in starts])
+        each = tf.nn.softmax(self._network(inputs) / self._temperature).numpy()
+        segments = [
+            {"start_s": start / rate, "end_s": (start + length) / rate, **self._named(row)}
+            for start, row in zip(starts.tolist(), each, strict=True)
+        ]
+        answer = {**self._named(each.mean(axis=0)), "segments": segments}
+        return SimpleNamespace(to_dict=lambda: answer)
+
+    def _inputs(self, y: NDArray[np.float32]) -> NDArray[np.float32]:
+        n_fft, hop_length = self._features["n_fft"], self._features["hop_length"]
+        zcr = librosa.feature.zero_crossing_rate(y, frame_length=n_fft, hop_length=hop_length)
+        rms = librosa.feature.rms(y=y, frame_length=n_fft, hop_length=hop_length)
+        mfcc = librosa.feature.mfcc(
+            y=y,
+            sr=self._features["sample_rate"],
+            n_mfcc=self._features["n_mfcc"],
+            n_fft=n_fft,
+            hop_length=hop_length,
+            n_mels=self._features["n_mels"],
+        )
+        rows = np.vstack([zcr, np.log10(rms + 1e-5), mfcc]).T
+        return np.asarray((rows - self._mean) / self._scale, np.float32)
+
+    def _named(self, probabilities: NDArray[np.float32]) -> dict[str, Any]:
+        best = int(probabilities.argmax())
+        return {
+            "label": self._labels[best],
+            "probability": float(probabilities[best]),
+            "probabilities": dict(zip(self._labels, probabilities.tolist(), strict=True)),
+        }
