@@ -67,7 +67,7 @@ def main() -> None:
             start = time.process_time_ns()
             contender()
             spent[contender].append((time.process_time_ns() - start) / n_clips / 1e6)
-    print(f"NumPy {np.__version__}, librosa {librosa.__version__}, least and median of {ROUNDS}")
+    print(f"NumPy {np.__version__}, least and median of {ROUNDS}")
     figures = {name: np.array([min(times), np.median(times)]) for name, times in spent.items()}
     for contender, (least, median) in figures.items():
         print(f"{contender.__name__:34}{least:8.3f} ms {median:8.3f} ms")

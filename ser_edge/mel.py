@@ -46,13 +46,15 @@ def mel_bands(
 # Slaney's mel scale: linear below 1 kHz (200/3 Hz a mel), logarithmic above (27 mel to 6.4 kHz).
 _HZ_PER_MEL = 200 / 3
 _LOG_FROM_HZ = 1000.0
-_LOG_STEP = math.log(6.4) / 27
+# By NumPy's logarithm, as librosa has it: Python's differs in the last bit in some of its versions,
+# and a band's edge that coincides with a bin then lets the bin in, or not.
+_LOG_STEP = float(np.log(6.4)) / 27
 
 
 def _hz_to_mel(frequency: float) -> float:
     if frequency < _LOG_FROM_HZ:
         return frequency / _HZ_PER_MEL
-    return _LOG_FROM_HZ / _HZ_PER_MEL + math.log(frequency / _LOG_FROM_HZ) / _LOG_STEP
+    return _LOG_FROM_HZ / _HZ_PER_MEL + float(np.log(frequency / _LOG_FROM_HZ)) / _LOG_STEP
 
 
 def _mel_to_hz(mel: NDArray[np.float64]) -> NDArray[np.float64]:
