@@ -31,7 +31,7 @@ _MIN_BLOCK, _MIN_PERIODS = 2048, 8
 _MAX_PERIOD = 1280
 _QUICK_FACTORS = 2 * 3 * 5 * 7 * 11
 # Samples taken in at once.
-_PIECE = 1 << 17
+_PIECE = 1 << 16
 _NOTHING = np.empty(0, np.float32)
 
 

@@ -80,6 +80,8 @@ def open_source(
             f"cannot be read from {type(source).__name__}; expected a path, bytes or a binary file "
             "(as_signal takes arrays)"
         )
+    if getattr(source, "closed", False):
+        raise AudioError("is a file that has been closed; give one that is open")
     if _can_seek(source):
         _check_size(_bytes_left(source), max_bytes)
         return contextlib.nullcontext(source)
@@ -124,6 +126,8 @@ def _read_all(file: BinaryIO, max_bytes: int | None) -> bytes:
         piece = file.read(_PIECE if max_bytes is None else min(_PIECE, max_bytes + 1 - len(data)))
         if not piece:
             return bytes(data)
+        if not isinstance(piece, bytes | bytearray | memoryview):
+            raise AudioError(f"gives {type(piece).__name__} when read; open it as a binary file")
         data += piece
     _check_size(len(data), max_bytes, at_least="at least ")
     return bytes(data)

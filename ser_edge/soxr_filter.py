@@ -1,9 +1,8 @@
 """The low pass of soxr HQ (soxr 1.1), librosa's default, as its response to impulses shows it.
 
 It is a Kaiser-windowed sinc on the grid of the lower rate, with a slight droop where the ratio of
-the rates is not whole. To 22.05 kHz from 8, 16, 24.414, 32, 44.1, 48, 96 or 192 kHz, it differs from
-soxr's by less than 8e-5 up to 8 kHz; up to 0.92 of the lower Nyquist frequency by less than 6e-5,
-but for 2e-4 from 24.414 kHz and 3e-4 from 32 kHz.
+the rates is not whole. To 22.05 kHz from 8, 16, 24.414, 32, 44.1, 48, 96 or 192 kHz it differs from
+soxr's by less than 8e-5 up to 0.8 of the lower Nyquist frequency, and by less than 3e-4 up to 0.92.
 """
 
 import math

@@ -187,3 +187,20 @@ def test_an_upload_in_a_temporary_file() -> None:
 def test_illegal_max_bytes(value: Any) -> None:
     with pytest.raises(AudioError, match=r"max_bytes=.*; expected a whole number of bytes, 1 or"):
         read(b"", max_bytes=value)
+
+
+def test_files_that_give_no_bytes() -> None:
+    closed = io.BytesIO(b"RIFF")
+    closed.close()
+    with pytest.raises(AudioError, match="is a file that has been closed; give one that is open"):
+        read(closed)
+
+    class Text:
+        def seekable(self) -> bool:
+            return False
+
+        def read(self, _: int) -> str:
+            return "text"
+
+    with pytest.raises(AudioError, match="gives str when read; open it as a binary file"):
+        read(cast(BinaryIO, Text()))
