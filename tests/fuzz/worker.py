@@ -1,0 +1,125 @@
+"""A process of its own for the reader under test: its crashes, hangs and memory are counted."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import re
+import resource
+import sys
+import tracemalloc
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from time import process_time
+
+from ser_edge.errors import SerEdgeError
+
+_TIMEOUT_S = 60.0  # of the wall clock; the machine may be busy with other things
+# A server that has imported the readers forks a worker in no time, wherever the last one crashed.
+_CONTEXT = multiprocessing.get_context("forkserver")
+_MOST_MEMORY = 8 << 30  # of address space; what asks for more gets a MemoryError
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one file."""
+
+    kind: str
+    """``answer``, the name of an exception, ``crash`` or ``hang``."""
+    message: str = ""
+    ours: bool = True
+    """Whether it was an answer or a `SerEdgeError` of one line."""
+    allocated: int = 0
+    """Most bytes held at once beyond what was held before."""
+    seconds: float = 0.0
+    """Of the processor."""
+
+
+class Worker:
+    """Give files to a function in another process, one at a time."""
+
+    def __init__(self, read: Callable[[bytes], object], warm_up: bytes) -> None:
+        self._read = read
+        self._warm_up = warm_up
+        self._process: multiprocessing.process.BaseProcess | None = None
+        self._start()
+
+    def __call__(self, data: bytes) -> Outcome:
+        if self._process is None:
+            self._start()
+        return self._ask(data)
+
+    def close(self) -> int | None:
+        """End the process; what it exited with is returned."""
+        process, self._process = self._process, None
+        if process is None:
+            return None
+        self._pipe.close()
+        process.join(0.5)
+        process.kill()
+        process.join()
+        return process.exitcode
+
+    def _start(self) -> None:
+        _CONTEXT.set_forkserver_preload([f"{__package__}.readers"])
+        self._pipe, theirs = _CONTEXT.Pipe()
+        self._process = _CONTEXT.Process(target=_serve, args=(theirs, self._read), daemon=True)
+        self._process.start()
+        theirs.close()
+        # Its imports are no file's doing.
+        first = self._ask(self._warm_up)
+        if first.kind != "answer":
+            raise RuntimeError(f"the file that should be good gives {first}")
+
+    def _ask(self, data: bytes) -> Outcome:
+        try:
+            self._pipe.send_bytes(data)
+            if not self._pipe.poll(_TIMEOUT_S):
+                self.close()
+                return Outcome("hang", f"no answer in {_TIMEOUT_S:g} s", ours=False)
+            outcome: Outcome = self._pipe.recv()
+            return outcome
+        except (EOFError, ConnectionError):
+            status = self.close()
+            return Outcome("crash", f"exit status {status}", ours=False)
+
+
+def _serve(pipe: Connection, read: Callable[[bytes], object]) -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY, _MOST_MEMORY))
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # the interpreters' remarks on broken files
+    tracemalloc.start()
+    while True:
+        try:
+            data = pipe.recv_bytes()
+        except EOFError:
+            return
+        pipe.send(_observe(read, data))
+
+
+def _observe(read: Callable[[bytes], object], data: bytes) -> Outcome:
+    tracemalloc.reset_peak()
+    traced, resident = tracemalloc.get_traced_memory()[0], _resident("VmRSS", reset_peak=True)
+    started = process_time()
+    kind, message, ours = "answer", "", True
+    try:
+        read(data)
+    except Exception as error:
+        kind, message = type(error).__name__, str(error)
+        ours = isinstance(error, SerEdgeError) and message.isprintable() and len(message) < 1000
+    seconds = process_time() - started
+    # Interpreters allocate where tracemalloc does not see it, and pages never touched are not
+    # resident.
+    allocated = max(tracemalloc.get_traced_memory()[1] - traced, _resident("VmHWM") - resident)
+    return Outcome(kind, message, ours, allocated, seconds)
+
+
+def _resident(entry: str, *, reset_peak: bool = False) -> int:
+    """Bytes resident now (VmRSS) or at the peak (VmHWM), where Linux tells."""
+    if not sys.platform.startswith("linux"):
+        return 0
+    if reset_peak:
+        Path("/proc/self/clear_refs").write_text("5")
+    found = re.search(rf"{entry}:\s+(\d+) kB", Path("/proc/self/status").read_text("ascii"))
+    return int(found[1]) * 1024 if found else 0
