@@ -1,0 +1,58 @@
+"""What the API reference shows is complete, and no docstring tells of what is not there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import import_module
+from types import FunctionType
+
+import pytest
+from numpydoc.validate import validate
+from test_runtime_imports import MODULES
+
+import ser_edge
+
+REFERENCE = {
+    *("audio", "bundle", "classifier", "errors", "feature_config", "features", "frontend"),
+    *("prediction", "resample", "window"),
+}
+"""The modules that ``make api`` shows, by themselves or by their names in `ser_edge`."""
+
+# numpydoc's codes: no docstring; an unknown parameter, or another order; a parameter, returned or
+# yielded value without a word.
+ALWAYS, COMPLETE = {"GL08", "PR02", "PR03"}, {"PR01", "PR07", "RT01", "YD01"}
+
+
+def public(module: str) -> Iterator[str]:
+    for name, value in vars(import_module(module)).items():
+        if name.startswith("_") or not isinstance(value, type | FunctionType):
+            continue
+        if value.__module__ == module:
+            yield f"{module}.{name}"
+            for member, inner in vars(value).items() if isinstance(value, type) else ():
+                documented = isinstance(inner, FunctionType | property | classmethod | staticmethod)
+                if documented and (member == "__call__" or not member.startswith("_")):
+                    yield f"{module}.{name}.{member}"
+
+
+NAMES = [name for module in MODULES for name in public(module)]
+
+
+def test_there_are_names() -> None:
+    assert len(NAMES) > 100
+    assert "ser_edge.features.FeatureExtractor.__call__" in NAMES
+    assert "ser_edge.classifier.Classifier.load" in NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_docstrings(name: str) -> None:
+    wanted = ALWAYS | COMPLETE if name.split(".")[1] in REFERENCE else ALWAYS
+    assert [error for error in validate(name)["errors"] if error[0] in wanted] == []
+
+
+@pytest.mark.parametrize("name", ser_edge.__all__)
+def test_every_name_of_the_package_is_in_the_reference_with_an_example(name: str) -> None:
+    home = getattr(ser_edge, name)
+    assert home.__module__.split(".")[1] in REFERENCE
+    errors = {code for code, _ in validate(f"{home.__module__}.{name}")["errors"]}
+    assert "EX01" not in errors or issubclass(home, Exception)
