@@ -4,12 +4,16 @@ import doctest
 import json
 import pkgutil
 import subprocess
+import wave
 from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 import ser_edge
+from ser_edge.backends import INTERPRETERS
 
 Fresh = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -46,12 +50,37 @@ def test_nothing_but_numpy_and_the_standard_library(
     assert json.loads(done.stdout) == expected
 
 
-def test_the_runtime_imports_none_of_the_workstation_packages_when_used(fresh: Fresh) -> None:
+def test_features_need_nothing_more(fresh: Fresh) -> None:
+    statement = "import numpy as np, ser_edge; ser_edge.FeatureExtractor()(np.ones(5000))"
+    done = fresh(LOADED, statement)
+    assert done.stderr == ""
+    assert json.loads(done.stdout) == ["numpy", "ser_edge"]
+
+
+@pytest.fixture
+def clip(tmp_path: Path, golden: dict[str, Any]) -> Path:
+    """A recording at another rate than the network's, so that it is resampled."""
+    path = tmp_path / "clip.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, 44100, 0, "NONE", ""))
+        file.writeframes(golden["clip1_samples"].tobytes())
+    return path
+
+
+@pytest.mark.parametrize("backend", INTERPRETERS)
+def test_a_prediction_needs_the_interpreter_and_nothing_more(
+    fresh: Fresh, bundle_dir: Path, clip: Path, backend: str
+) -> None:
+    interpreter = INTERPRETERS[backend]
+    if not interpreter.usable:
+        pytest.skip(f"no {interpreter.package} that goes with this NumPy")
     statement = (
-        "import numpy as np, ser_edge; ser_edge.FeatureExtractor()(np.ones(5000)); "
-        "ser_edge.Classifier.load; ser_edge.Bundle.open"
+        "import ser_edge; "
+        "ser_edge.Classifier.load(sys.argv[2], backend=sys.argv[3]).predict(sys.argv[4])"
     )
-    assert json.loads(fresh(LOADED, statement).stdout) == ["numpy", "ser_edge"]
+    done = fresh(LOADED, statement, bundle_dir, backend, clip)
+    assert done.returncode == 0, done.stderr
+    assert set(json.loads(done.stdout)) == {"numpy", "ser_edge", interpreter.package}
 
 
 def test_every_name_is_there() -> None:

@@ -1,0 +1,47 @@
+"""What a notebook does with one recording: librosa's features, then Keras or ONNX Runtime.
+
+The other side of `bench_start.py`, as a process of its own:
+
+python benchmarks/notebook.py {keras,onnxruntime} RUN CLIP
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import librosa
+import numpy as np
+
+way, run, clip = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
+manifest = json.loads((run / "bundle" / "manifest.json").read_text("utf-8"))
+given = manifest["input"]
+duration_s = given["window"]["duration_s"]
+
+y, rate = librosa.load(clip, offset=0.6, duration=duration_s)
+y = librosa.util.fix_length(y, size=round(duration_s * rate))
+rms = librosa.feature.rms(y=y)
+descriptors = {
+    "zcr": librosa.feature.zero_crossing_rate(y),
+    "rms": rms,
+    "log_rms": np.log10(rms + 1e-5),
+    "mfcc": librosa.feature.mfcc(y=y, sr=rate),
+}
+rows = [descriptors[name] for name in given["features"]["descriptors"]]
+if given["layout"] == "sequence":
+    features = np.concatenate(rows).T
+else:
+    features = np.concatenate([row.T.ravel() for row in rows])[:, None]
+mean, scale = (np.reshape(given[name], (-1, features.shape[1])) for name in ("mean", "scale"))
+inputs = ((features - mean) / scale)[None].astype(np.float32)
+
+if way == "keras":
+    import keras
+
+    model = keras.saving.load_model(run / "model.keras")
+    logits = model.predict(inputs, verbose=0)
+else:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(run / "bundle" / "model.int8.onnx")
+    (logits,) = session.run(None, {session.get_inputs()[0].name: inputs})
+print(json.dumps({"label": manifest["labels"][int(logits.argmax())]}))
