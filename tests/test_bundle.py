@@ -33,7 +33,7 @@ def test_the_manifest_survives_json(bundle_dir: Path) -> None:
 
 def test_the_files_are_as_exported(bundle_dir: Path) -> None:
     bundle = Bundle.open(str(bundle_dir))
-    assert len(bundle.manifest.models) == 4
+    assert len(bundle.manifest.models) == 5
     for model in bundle.manifest.models:
         path = bundle.verified(model)
         assert path == bundle_dir / model.file
