@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from ser_edge.resample import Resampler, resample
+from ser_edge.resampling import Resampler, resample
 
 TARGET = 22050
 

@@ -24,7 +24,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 
-from ser_edge.machine import this_machine
+from ser_edge.doctor.machine import this_machine
 
 HERE = Path(__file__).parent
 NOTEBOOK = "librosa + Keras"

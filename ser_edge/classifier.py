@@ -18,7 +18,7 @@ from ser_edge.errors import AudioError, BackendError, ConfigError, SerEdgeError
 from ser_edge.frontend import Frontend
 from ser_edge.prediction import Prediction
 from ser_edge.recording import Recording, check_limits, read_recording, recording_name
-from ser_edge.resample import resample
+from ser_edge.resampling import resample
 
 MOST_THREADS = 64
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ser_edge import audio
 from ser_edge.errors import AudioError, ConfigError
-from ser_edge.resample import check_rate
+from ser_edge.resampling import check_rate
 
 Recording = audio.Source | NDArray[Any]
 """A path, a file's bytes, a file object, or samples with their rate."""

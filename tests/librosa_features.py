@@ -1,4 +1,4 @@
-"""What librosa computes where `ser_edge.descriptors` names it, and signals to compare on."""
+"""What librosa computes for each of `ser_edge.features.descriptors`, and signals to compare on."""
 
 import contextlib
 import warnings

@@ -178,6 +178,8 @@ def test_a_missing_interpreter_is_named(bundle_dir: Path, fresh: Fresh, backend:
     [
         ("raise ImportError('libm.so.6: version `GLIBC_2.38` not found\\nmore')", "libm.so.6: ver"),
         ("import a_dependency_that_is_missing", "No module named 'a_dependency"),
+        ("raise OSError(28, 'No space left on device')", "[Errno 28] No space left on device"),
+        ("raise AttributeError('_ARRAY_API not found')", "_ARRAY_API not found"),
     ],
 )
 def test_an_interpreter_that_does_not_load(

@@ -11,9 +11,9 @@ from librosa_features import CORNERS, assert_librosas, librosas, no_complaints, 
 from numpy.typing import NDArray
 from test_features_librosa import configs
 
-from ser_edge.descriptors import DESCRIPTORS
 from ser_edge.errors import AudioError
 from ser_edge.features import FeatureConfig, FeatureExtractor
+from ser_edge.features.descriptors import DESCRIPTORS
 
 SPECTRAL = ("centroid", "rolloff", "flatness", "log_mel")
 

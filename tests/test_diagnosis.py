@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from ser_edge.diagnosis import BackendReport, Diagnosis
-from ser_edge.machine import Machine
+from ser_edge.doctor.diagnosis import BackendReport, Diagnosis
+from ser_edge.doctor.machine import Machine
 
 PI = Machine(
     python="CPython 3.11.2",

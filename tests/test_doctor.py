@@ -16,9 +16,9 @@ from ser_edge import Bundle, Classifier
 from ser_edge.backends import INTERPRETERS
 from ser_edge.backends.selection import model_for
 from ser_edge.cli import main
-from ser_edge.diagnosis import BackendReport, Diagnosis
 from ser_edge.doctor import diagnose, missing_wheel
-from ser_edge.machine import this_machine
+from ser_edge.doctor.diagnosis import BackendReport, Diagnosis
+from ser_edge.doctor.machine import this_machine
 
 COMMAND = str(Path(sys.executable).with_name("ser-edge"))
 LITERT = "pip install --force-reinstall --no-deps ai-edge-litert"
@@ -75,7 +75,7 @@ def test_what_works_here(bundle_dir: Path) -> None:
             LITERT,
             "numeric",
         ),
-        ("raise OSError('no disk')", "fails", "on import: OSError: no disk", LITERT, "litert"),
+        ("raise OSError('no disk')", "fails", "on import: OSError: no disk", LITERT, "numeric"),
         (
             "import os, signal; os.kill(os.getpid(), signal.SIGILL)",
             "dies",
@@ -187,7 +187,7 @@ def test_an_interpreter_that_is_not_installed(
         (here, "absent", "not installed", "pip install 'ser-edge[onnx]'"),
         (dataclasses.replace(here, libc="musl"), "no wheel", "made for glibc, not for musl", ""),
     ):
-        monkeypatch.setattr("ser_edge.doctor.this_machine", lambda found=machine: found)
+        monkeypatch.setattr("ser_edge.doctor.examination.this_machine", lambda found=machine: found)
         diagnosis = diagnose(bundle_dir)
         (backend,) = diagnosis.backends
         assert (backend.state, backend.detail, backend.remedy) == (state, detail, remedy)

@@ -11,9 +11,9 @@ import pytest
 from librosa_features import assert_librosas, librosas, random_signal
 from numpy.typing import NDArray
 
-from ser_edge.descriptors import DESCRIPTORS
 from ser_edge.errors import AudioError
 from ser_edge.features import FeatureConfig, FeatureExtractor, flatten
+from ser_edge.features.descriptors import DESCRIPTORS
 
 RATE = 22050
 MIB = 1 << 20

@@ -8,8 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from librosa_features import CORNERS, assert_librosas, librosas, random_signal
 
-from ser_edge import frames
-from ser_edge.features import FeatureConfig, FeatureExtractor
+from ser_edge.features import FeatureConfig, FeatureExtractor, frames
 
 
 def test_random_signals_are_librosas(rng: np.random.Generator) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ser_edge.interpolation import WIDTH, Interpolation, kernel_gain
+from ser_edge.resampling.interpolation import WIDTH, Interpolation, kernel_gain
 
 
 @pytest.mark.parametrize(("step", "parts"), [(8138, 3675), (5, 4), (1, 3), (3, 1), (39, 10)])

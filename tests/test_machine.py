@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from ser_edge import machine
-from ser_edge.machine import read_cpu, read_memory, this_machine, wheel_machine
+from ser_edge.doctor import machine
+from ser_edge.doctor.machine import read_cpu, read_memory, this_machine, wheel_machine
 
 EPYC = """processor\t: 0
 model\t\t: 1

@@ -6,7 +6,7 @@ import scipy.fft
 from librosa.filters import mel
 from librosa_features import no_complaints
 
-from ser_edge.mel import band_groups, dct_matrix, mel_bands
+from ser_edge.features.mel import band_groups, dct_matrix, mel_bands
 
 
 @pytest.mark.parametrize(

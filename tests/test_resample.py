@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from ser_edge.errors import AudioError, ConfigError
-from ser_edge.resample import resample
+from ser_edge.resampling import interpolation, resample, resampler
 
 TARGET = 22050
 EDGE = TARGET // 20
@@ -174,10 +174,7 @@ def test_illegal_rates_are_refused(rate: int) -> None:
 
 
 def test_filters_are_designed_once() -> None:
-    designs = [
-        getattr(sys.modules[f"ser_edge.{module}"], function)
-        for module, function in (("resample", "_block_filter"), ("interpolation", "_weights"))
-    ]
+    designs = [resampler._block_filter, interpolation._weights]
     x = np.zeros(4000, np.float32)
     resample(x, 24414, 16000)
     misses = [design.cache_info().misses for design in designs]

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ser_edge.errors import AudioError
-from ser_edge.resample import Resampler, resample
+from ser_edge.resampling import Resampler, resample
 
 # Filtered at once; interpolated, upwards and downwards; nothing to do.
 RATIOS = [

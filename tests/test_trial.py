@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from ser_edge.doctor.trial import attempt
 from ser_edge.errors import SerEdgeError
-from ser_edge.trial import attempt
 
 DIE = "import os, signal; os.kill(os.getpid(), signal.{})"
 

@@ -11,8 +11,8 @@ import pytest
 from recordings import RATE, by_soundfile, chunk, fmt, riff, tone, written
 
 from ser_edge.audio import read
+from ser_edge.audio.wav import WavHeader, read_frames, read_header
 from ser_edge.errors import AudioError
-from ser_edge.wav import WavHeader, read_frames, read_header
 
 SUBTYPES = ("PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE")
 

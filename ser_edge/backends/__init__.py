@@ -14,7 +14,8 @@ Nothing is imported before a model is opened.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -132,17 +133,33 @@ def open_model(path: Path, backend: str, *, threads: int = 1) -> Backend:
         )
     module = f"ser_edge.backends.{_MODULES[interpreter.suffix]}"
     opener: Callable[..., Backend] = import_module(module).open_model
+    return opener(path, package=interpreter.package, threads=threads)
+
+
+@contextmanager
+def loading(package: str) -> Iterator[None]:
+    """Say in one sentence why an interpreter could not be imported.
+
+    Raises
+    ------
+    BackendError
+        If ``package`` is not installed, or raises anything on its import.
+    """
     try:
-        return opener(path, package=interpreter.package, threads=threads)
-    except ImportError as error:
-        root = (error.name or "").partition(".")[0]
-        if isinstance(error, ModuleNotFoundError) and root == interpreter.package:
+        yield
+    except Exception as error:  # compiled packages raise more than ImportError
+        if isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] == package:
+            name, extra = next(
+                (name, interpreter.extra)
+                for name, interpreter in INTERPRETERS.items()
+                if interpreter.package == package
+            )
             raise BackendError(
-                f"the {backend} backend needs {interpreter.package}, which is not installed; "
-                f"pip install 'ser-edge[{interpreter.extra}]'"
+                f"the {name} backend needs {package}, which is not installed; "
+                f"pip install 'ser-edge[{extra}]'"
             ) from None
         raise BackendError(
-            f"{interpreter.package} is installed but does not load: {first_line(error)}; "
+            f"{package} is installed but does not load: {first_line(error)}; "
             "install it again, or choose another --backend"
         ) from error
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ser_edge.backends import NotPicklable, check_inputs, check_model, first_line
+from ser_edge.backends import NotPicklable, check_inputs, check_model, first_line, loading
 from ser_edge.errors import BackendError
 
 
@@ -56,11 +56,10 @@ def open_model(path: Path, *, package: str, threads: int) -> OnnxModel:
     Raises
     ------
     BackendError
-        If ONNX Runtime refuses the file.
-    ModuleNotFoundError
-        If onnxruntime is not installed.
+        If ONNX Runtime is not installed or does not load, or refuses the file.
     """
-    onnxruntime = import_onnxruntime()
+    with loading(package):
+        onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ser_edge.backends import NotPicklable, check_inputs, check_model, first_line
+from ser_edge.backends import NotPicklable, check_inputs, check_model, first_line, loading
 from ser_edge.errors import BackendError
 
 
@@ -83,11 +83,10 @@ def open_model(path: Path, *, package: str, threads: int) -> TFLiteModel:
     Raises
     ------
     BackendError
-        If the interpreter refuses the file.
-    ModuleNotFoundError
-        If the package is not installed.
+        If the package is not installed or does not load, or refuses the file.
     """
-    module = import_module(f"{package}.interpreter")
+    with loading(package):
+        module = import_module(f"{package}.interpreter")
     # tflite-runtime 2.14 crashes on a file cut short; `Bundle.verified` lets none come here.
     try:
         interpreter = module.Interpreter(model_path=str(path), num_threads=threads)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
 from ser_edge import ConfigError, FeatureConfig
-from ser_edge.descriptors import DESCRIPTORS
+from ser_edge.features.descriptors import DESCRIPTORS
 
 T = TypeVar("T")
 

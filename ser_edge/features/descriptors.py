@@ -27,7 +27,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from ser_edge.errors import AudioError
-from ser_edge.frames import Frames
+from ser_edge.features.frames import Frames
 
 _CROSSING = np.float32(-1e-10)
 _AMIN = 1e-10

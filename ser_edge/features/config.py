@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from ser_edge.descriptors import DESCRIPTORS
 from ser_edge.errors import ConfigError
-from ser_edge.resample import MAX_RATE, MIN_RATE
+from ser_edge.features.descriptors import DESCRIPTORS
+from ser_edge.resampling import MAX_RATE, MIN_RATE
 
 # Far beyond speech, and low enough that settings read from a file cannot exhaust the memory.
 _MOST_SAMPLES = 16384
@@ -39,8 +39,8 @@ class FeatureConfig:
         starts there.
     descriptors : tuple of str
         Which of ``zcr``, ``rms``, ``log_rms``, ``centroid``, ``rolloff``, ``flatness``,
-        ``log_mel``, ``mfcc`` and ``delta`` (`ser_edge.descriptors`) are computed, in the order of
-        the columns.
+        ``log_mel``, ``mfcc`` and ``delta`` (`ser_edge.features.descriptors`) are computed, in the
+        order of the columns.
 
     Raises
     ------

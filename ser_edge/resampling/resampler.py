@@ -1,10 +1,10 @@
 """Change of sample rate with NumPy alone, close to librosa's default (soxr HQ).
 
-One overlap-save filter (`ser_edge.overlap_save`) with soxr's low pass (`ser_edge.soxr_filter`) does
-it, as long as the ratio of the rates makes blocks of a length that the FFT is quick at. 24 414 Hz
-to 22 050 Hz is not like that: 3675/4069, and 4069 = 13 * 313. For such ratios the filter changes
-the rate by a power of two that leaves the signal at least twofold oversampled, and the samples
-wanted are interpolated (`ser_edge.interpolation`).
+One overlap-save filter (`ser_edge.resampling.overlap_save`) with soxr's low pass
+(`ser_edge.resampling.soxr_filter`) does it, as long as the ratio of the rates makes blocks of a
+length that the FFT is quick at. 24 414 Hz to 22 050 Hz is not like that: 3675/4069, and 4069 = 13 *
+313. For such ratios the filter changes the rate by a power of two that leaves the signal at least
+twofold oversampled, and the samples wanted are interpolated (`ser_edge.resampling.interpolation`).
 
 One difference to soxr is left as it is: soxr works in stages, each of which forgets what the one
 before it rings ahead of time zero, and its first few samples are off by up to 9 %.
@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ser_edge.errors import AudioError, ConfigError
-from ser_edge.interpolation import WIDTH, Interpolation, kernel_gain
-from ser_edge.overlap_save import BlockFilter, OverlapSave
-from ser_edge.soxr_filter import REACH, response
+from ser_edge.resampling.interpolation import WIDTH, Interpolation, kernel_gain
+from ser_edge.resampling.overlap_save import BlockFilter, OverlapSave
+from ser_edge.resampling.soxr_filter import REACH, response
 
 MIN_RATE, MAX_RATE = 8_000, 192_000
 ENGINES = ("numpy", "soxr")
@@ -50,7 +50,7 @@ def check_rate(rate: int) -> None:
 
     Examples
     --------
-    >>> from ser_edge.resample import check_rate
+    >>> from ser_edge.resampling import check_rate
     >>> check_rate(100)
     Traceback (most recent call last):
     ser_edge.errors.AudioError: the sample rate is 100 Hz; expected a whole number from 8000 to ...
@@ -94,7 +94,7 @@ def resample(
     Examples
     --------
     >>> import numpy as np
-    >>> from ser_edge.resample import resample
+    >>> from ser_edge.resampling import resample
     >>> tone = np.sin(2 * np.pi * 440 * np.arange(48000) / 48000).astype(np.float32)
     >>> y = resample(tone, 48000, 22050)
     >>> y.shape, y.dtype
@@ -143,7 +143,7 @@ class Resampler:
     Examples
     --------
     >>> import numpy as np
-    >>> from ser_edge.resample import Resampler, resample
+    >>> from ser_edge.resampling import Resampler, resample
     >>> signal = np.random.default_rng(0).uniform(-1, 1, 48000).astype(np.float32)
     >>> resampler = Resampler(48000, 22050)
     >>> pieces = [resampler.feed(piece) for piece in np.split(signal, 100)]

@@ -19,7 +19,7 @@ def source_name(source: Source) -> str:
 
     Examples
     --------
-    >>> from ser_edge.source import source_name
+    >>> from ser_edge.audio.source import source_name
     >>> source_name("recordings/clip.wav"), source_name(b"RIFF")
     ('clip.wav', 'the recording')
     """
@@ -53,7 +53,7 @@ def open_source(
 
     Examples
     --------
-    >>> from ser_edge.source import open_source
+    >>> from ser_edge.audio.source import open_source
     >>> with open_source(b"RIFF and so on") as file:
     ...     file.read(4)
     b'RIFF'

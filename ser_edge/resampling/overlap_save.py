@@ -63,7 +63,7 @@ class OverlapSave:
     Examples
     --------
     >>> import numpy as np
-    >>> from ser_edge.overlap_save import BlockFilter, OverlapSave
+    >>> from ser_edge.resampling.overlap_save import BlockFilter, OverlapSave
     >>> keep_all = BlockFilter(up=1, down=1, periods=8, guard=2, gain=np.ones(5))
     >>> process = OverlapSave(keep_all, lead=1)
     >>> list(process(np.ones(2, np.float32))), list(process(np.ones(5, np.float32)))

@@ -36,7 +36,7 @@ def kernel_gain(frequencies: NDArray[np.float64]) -> NDArray[np.float64]:
     Examples
     --------
     >>> import numpy as np
-    >>> from ser_edge.interpolation import kernel_gain
+    >>> from ser_edge.resampling.interpolation import kernel_gain
     >>> gain = kernel_gain(np.array([0.0, 0.25, 0.5]))
     >>> (gain / gain[0]).round(3)
     array([1.   , 0.361, 0.011])
@@ -58,7 +58,7 @@ class Interpolation:
     Examples
     --------
     >>> import numpy as np
-    >>> from ser_edge.interpolation import Interpolation, kernel_gain
+    >>> from ser_edge.resampling.interpolation import Interpolation, kernel_gain
     >>> slow = 0.1 * np.arange(0.0, 10.0)
     >>> interpolate = Interpolation(step=5, parts=4, start=3)
     >>> y = interpolate(np.sin(slow).astype(np.float32)) / kernel_gain(np.array(0.1 / (2 * np.pi)))

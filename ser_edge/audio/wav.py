@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ser_edge.errors import AudioError
-from ser_edge.resample import check_rate
+from ser_edge.resampling import check_rate
 
 _PCM, _FLOAT, _EXTENSIBLE = 0x0001, 0x0003, 0xFFFE
 # The last 14 bytes of a WAVE_FORMAT_EXTENSIBLE sub-format that is an ordinary format tag.
@@ -60,7 +60,7 @@ def read_header(file: BinaryIO) -> WavHeader | str:
     Examples
     --------
     >>> import io, wave
-    >>> from ser_edge.wav import read_header
+    >>> from ser_edge.audio.wav import read_header
     >>> file = io.BytesIO()
     >>> with wave.open(file, "wb") as wav:
     ...     wav.setparams((2, 2, 16000, 0, "NONE", ""))
@@ -125,7 +125,7 @@ def read_frames(file: BinaryIO, header: WavHeader, first: int, count: int) -> ND
     Examples
     --------
     >>> import io, wave
-    >>> from ser_edge.wav import read_frames, read_header
+    >>> from ser_edge.audio.wav import read_frames, read_header
     >>> file = io.BytesIO()
     >>> with wave.open(file, "wb") as wav:
     ...     wav.setparams((2, 1, 16000, 0, "NONE", ""))
@@ -159,7 +159,7 @@ def full_scale(samples: NDArray[Any]) -> NDArray[np.float32]:
     Examples
     --------
     >>> import numpy as np
-    >>> from ser_edge.wav import full_scale
+    >>> from ser_edge.audio.wav import full_scale
     >>> full_scale(np.array([0, 128, 192], np.uint8))
     array([-1. ,  0. ,  0.5], dtype=float32)
     """

@@ -1,4 +1,4 @@
-"""Recordings as mono float32 samples: WAV by `ser_edge.wav`, other formats by soundfile.
+"""Recordings as mono float32 samples: WAV by `ser_edge.audio.wav`, other formats by soundfile.
 
 `read` gives the samples that ``librosa.load(path, sr=None, mono=True)`` (librosa 0.11) gives, bit
 for bit; `load` resamples them too, and `blocks` does so for recordings of any length in constant
@@ -14,13 +14,11 @@ from collections.abc import Generator, Iterator
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ser_edge.decode import Part, check_finite, decoded
+from ser_edge.audio.decode import Part, check_finite, decoded
+from ser_edge.audio.source import Source, open_source, source_name
+from ser_edge.audio.wav import full_scale
 from ser_edge.errors import AudioError
-from ser_edge.resample import Resampler, check_rate, resample
-from ser_edge.source import Source, open_source, source_name
-from ser_edge.wav import full_scale
-
-__all__ = ["Source", "as_signal", "blocks", "load", "read", "source_name"]
+from ser_edge.resampling import Resampler, check_rate, resample
 
 
 def read(
@@ -110,7 +108,7 @@ def load(
     max_s : float > 0, optional
         Refuse to decode more than this [s], before any of it is decoded where its header tells.
     engine : {"numpy", "soxr"}
-        What resamples, see `ser_edge.resample.resample`.
+        What resamples, see `ser_edge.resampling.resample`.
 
     Returns
     -------

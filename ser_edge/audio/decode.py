@@ -1,4 +1,4 @@
-"""A part of a recording, piece by piece: WAV by `ser_edge.wav`, other formats by soundfile."""
+"""A part of a recording, piece by piece: WAV by `wav` beside this, all else by soundfile."""
 
 import contextlib
 import io
@@ -10,9 +10,9 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from ser_edge.audio.wav import WavHeader, read_frames, read_header
 from ser_edge.errors import AudioError
-from ser_edge.resample import check_rate
-from ser_edge.wav import WavHeader, read_frames, read_header
+from ser_edge.resampling import check_rate
 
 # Numbers decoded at once. soundfile's headers may promise any length, a WAV file may be long.
 _PIECE = 1 << 17
@@ -65,7 +65,7 @@ class Part:
 
         Examples
         --------
-        >>> from ser_edge.decode import Part
+        >>> from ser_edge.audio.decode import Part
         >>> Part(offset_s=0.6, duration_s=2.5).span(48000, 16000)
         (9600, 38400)
         """
@@ -114,7 +114,7 @@ def decoded(file: BinaryIO, part: Part) -> Iterator[tuple[int, Iterator[NDArray[
     Examples
     --------
     >>> import io, wave
-    >>> from ser_edge.decode import Part, decoded
+    >>> from ser_edge.audio.decode import Part, decoded
     >>> file = io.BytesIO()
     >>> with wave.open(file, "wb") as wav:
     ...     wav.setparams((1, 2, 16000, 0, "NONE", ""))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ser_edge.machine import UNKNOWN, Machine
+from ser_edge.doctor.machine import UNKNOWN, Machine
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Diagnosis:
     ser_edge : str
         Its version.
     machine : Machine
-        See `ser_edge.machine.Machine`.
+        See `ser_edge.doctor.machine.Machine`.
     numpy, blas : str or None
         NumPy's version, and what it multiplies matrices with.
     numpy_problem, numpy_remedy : str

@@ -37,7 +37,7 @@ def response(frequencies: NDArray[np.float64], up: int, down: int) -> NDArray[np
     Examples
     --------
     >>> import numpy as np
-    >>> from ser_edge.soxr_filter import response
+    >>> from ser_edge.resampling.soxr_filter import response
     >>> response(np.array([0.0, 0.5, 0.95687]), up=1, down=2).round(5)
     array([1. , 1. , 0.5])
     """

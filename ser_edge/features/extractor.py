@@ -1,7 +1,7 @@
 """Frame-wise descriptors of speech, equal to librosa 0.11's and several times faster.
 
-`ser_edge.descriptors` lists them. A signal goes through `ser_edge.frames` piece by piece; what it
-needs beside the result and its mel bands does not grow with its length.
+`ser_edge.features.descriptors` lists them. A signal goes through `ser_edge.features.frames` piece
+by piece; what it needs beside the result and its mel bands does not grow with its length.
 """
 
 from __future__ import annotations
@@ -13,13 +13,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ser_edge.audio import as_signal
-from ser_edge.descriptors import DESCRIPTORS, Bands
 from ser_edge.errors import AudioError
-from ser_edge.feature_config import FeatureConfig
-from ser_edge.frames import Framing
-from ser_edge.mel import band_groups, dct_matrix, mel_bands
-
-__all__ = ["FeatureConfig", "FeatureExtractor", "flatten"]
+from ser_edge.features.config import FeatureConfig
+from ser_edge.features.descriptors import DESCRIPTORS, Bands
+from ser_edge.features.frames import Framing
+from ser_edge.features.mel import band_groups, dct_matrix, mel_bands
 
 
 class FeatureExtractor:

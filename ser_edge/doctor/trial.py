@@ -22,7 +22,7 @@ from ser_edge.errors import SerEdgeError
 # The other process finds packages where this one does, and not in the current folder.
 _CHILD = (
     "import sys; sys.path[:] = sys.argv.pop(1).split('\\n'); "
-    "from ser_edge import trial; trial.report(*sys.argv[1:])"
+    "from ser_edge.doctor import trial; trial.report(*sys.argv[1:])"
 )
 _MARK = "ser-edge trial: "  # precedes what is reported, whatever else a package prints
 

@@ -9,10 +9,10 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 from ser_edge import __version__
-from ser_edge.diagnosis import BackendReport, Diagnosis
+from ser_edge.doctor.diagnosis import BackendReport, Diagnosis
+from ser_edge.doctor.machine import Machine, this_machine
+from ser_edge.doctor.trial import Trial, attempt
 from ser_edge.errors import BundleError
-from ser_edge.machine import Machine, this_machine
-from ser_edge.trial import Trial, attempt
 
 if TYPE_CHECKING:
     from ser_edge.bundle import Bundle
@@ -31,12 +31,6 @@ _WHEELS: dict[str, dict[str, tuple[str, ...]]] = {
 _NEWEST_PYTHON = {"tflite": (3, 11)}
 
 _WHERE = {"import": "on import: ", "open": "on opening the model: ", "run": "on running it: "}
-# What `ser_edge.backends.selection` takes as a reason to go on to the next.
-_PASSED_OVER = {
-    ("import", "ImportError"),
-    ("import", "ModuleNotFoundError"),
-    ("open", "BackendError"),
-}
 
 
 def diagnose(bundle: str | os.PathLike[str] | None = None, *, timeout_s: float = 60) -> Diagnosis:
@@ -117,7 +111,10 @@ def _examine(name: str, machine: Machine, bundle: Bundle | None, timeout_s: floa
     if state == "works":
         file = trial.found.get("file")
         state, detail = ("runs", file) if file else ("loads", "imported")
-    passed_over = (trial.stage, trial.error) in _PASSED_OVER
+    # As `ser_edge.backends.selection` does: what an interpreter raises is passed over.
+    passed_over = bool(trial.error) and (
+        trial.stage == "import" or (trial.stage, trial.error) == ("open", "BackendError")
+    )
     return told(state, detail, remedy, passed_over, round(trial.wall_ms), trial.signal)
 
 

@@ -1,0 +1,6 @@
+"""The features that the networks hear: librosa 0.11's, with NumPy alone."""
+
+from ser_edge.features.config import FeatureConfig
+from ser_edge.features.extractor import FeatureExtractor, flatten
+
+__all__ = ["FeatureConfig", "FeatureExtractor", "flatten"]
