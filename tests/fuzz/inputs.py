@@ -191,6 +191,10 @@ def manifests(original: bytes) -> SearchStrategy[bytes]:
     return st.one_of(*[edited] * 4, *[mutated(edited, "json")] * 2, _settings(content))
 
 
+# zipfile ends a name at its first zero.
+_MEMBER_NAMES = st.text(st.characters(exclude_characters="\0"), min_size=1, max_size=12)
+
+
 @st.composite
 def _repacked(draw: DrawFn, original: Path) -> bytes:
     """Edit the graph, or mutate, drop, swap or rename an array, of the archive of a network."""
@@ -206,7 +210,7 @@ def _repacked(draw: DrawFn, original: Path) -> bytes:
     elif action == "swap":
         members[name] = members[draw(st.sampled_from(list(members)))]
     elif action == "rename":
-        members[draw(st.text(min_size=1, max_size=12))] = members.pop(name)
+        members[draw(_MEMBER_NAMES)] = members.pop(name)
     else:
         del members[name]
     file = io.BytesIO()
