@@ -7,7 +7,7 @@ import tracemalloc
 import numpy as np
 import pytest
 import soxr
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -180,6 +180,16 @@ def test_filters_are_designed_once() -> None:
     misses = [design.cache_info().misses for design in designs]
     resample(x[:500], 24414, 16000)
     assert [design.cache_info().misses for design in designs] == misses
+
+
+@given(*[st.integers(8000, 192000)] * 2)
+@example(191999, TARGET)  # a prime, and so a period of 191999 samples
+@example(24414, TARGET)
+def test_no_ratio_makes_transforms_long_or_slow(rate: int, target_rate: int) -> None:
+    block = resampler._block_filter.__wrapped__(rate, target_rate)
+    for length in (block.periods * block.up, block.periods * block.down):
+        assert length <= 1 << 16
+        assert pow(2 * 3 * 5 * 7 * 11, 16, length) == 0  # no other prime divides it
 
 
 @pytest.mark.parametrize(("rate", "seconds"), [(48000, 120), (24414, 120), (191999, 1)])
