@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -57,9 +58,13 @@ def test_every_form_says_what_keras_says(trained: Trained) -> None:
         if form["precision"] == "float32":
             assert form["agreement"] == 1
             assert form["largest_change"] < 1e-4
+            assert form["mcnemar_p"] == 1
+            assert form["snr_db"] is None or form["snr_db"] > 90
         else:
             assert form["agreement"] >= 0.95
             assert 1e-4 < form["largest_change"] < 0.2
+            assert 0 <= form["mcnemar_p"] <= 1
+            assert 10 < form["snr_db"] < 60
 
 
 def test_int8_models_compute_in_int8(trained: Trained) -> None:
@@ -79,6 +84,27 @@ def test_int8_models_compute_in_int8(trained: Trained) -> None:
     scales = [np.prod(weights[n.input[1]].dims, dtype=int) for n in quantised]
     assert max(scales) == 128  # one scale for each channel
     assert all(weights[n.input[0]].data_type in (3, 6) for n in quantised)  # int8, int32
+
+
+def test_a_model_file_alone_can_be_understood(trained: Trained) -> None:
+    import onnx
+
+    folder = trained.run.folder / "bundle"
+    manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+    expected = {name: manifest[name] for name in ("name", "labels", "input", "temperature")}
+    for precision in ("float32", "int8"):
+        (entry,) = onnx.load(str(folder / f"model.{precision}.onnx")).metadata_props
+        assert (entry.key, json.loads(entry.value)) == ("ser-edge", expected)
+        with zipfile.ZipFile(folder / f"model.{precision}.tflite") as archive:
+            assert archive.namelist() == ["ser-edge.json"]
+            assert json.loads(archive.read("ser-edge.json")) == expected
+
+
+def test_the_same_run_is_exported_to_the_same_bytes(trained: Trained, tmp_path: Path) -> None:
+    first, second = trained.run.folder / "bundle", tmp_path / "bundle"
+    export(trained.run.folder, second)
+    for path in first.iterdir():
+        assert path.read_bytes() == (second / path.name).read_bytes(), path.name
 
 
 def test_golden_clips_come_out_as_stored(trained: Trained) -> None:

@@ -8,7 +8,13 @@ from numpy.typing import NDArray
 from sklearn.metrics import recall_score
 
 from ser_edge.classifier import softmax
-from ser_edge_train.metrics import average_by_clip, fit_temperature, score
+from ser_edge_train.metrics import (
+    average_by_clip,
+    fit_temperature,
+    mcnemar,
+    score,
+    signal_to_noise_db,
+)
 
 LABELS = ("angry", "happy", "sad")
 
@@ -55,3 +61,21 @@ def test_temperature_is_found(rng: np.random.Generator, temperature: float) -> N
     chances = softmax(calibrated)
     truth = (chances.cumsum(axis=1) > rng.random((20000, 1))).argmax(axis=1)
     assert fit_temperature(calibrated * temperature, truth) == pytest.approx(temperature, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("only_one", "only_other", "expected"),
+    # The sums of binomial tails, by hand.
+    [(0, 0, 1.0), (3, 3, 1.0), (6, 0, 2 / 64), (0, 6, 2 / 64), (5, 1, 14 / 64)],
+)
+def test_mcnemar(only_one: int, only_other: int, expected: float) -> None:
+    one = np.array([True] * (4 + only_one) + [False] * (4 + only_other))
+    other = np.array([True] * 4 + [False] * (4 + only_one) + [True] * only_other)
+    assert mcnemar(one, other) == pytest.approx(expected)
+
+
+def test_signal_to_noise() -> None:
+    signal = np.full((10, 7), 2, np.float32)
+    assert signal_to_noise_db(signal, signal) is None
+    assert signal_to_noise_db(signal, signal + np.float32(0.125)) == pytest.approx(24.08, abs=0.01)
+    assert signal_to_noise_db(signal, signal * np.float32(1.5)) == pytest.approx(6.02, abs=0.01)

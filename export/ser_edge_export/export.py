@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from ser_edge.bundle import Bundle, Manifest, ModelFile, describe_model
-from ser_edge.classifier import softmax
 from ser_edge.errors import SerEdgeError
 from ser_edge.graph_file import graph_bytes
 from ser_edge_export.golden import golden_clips, save_golden
@@ -87,7 +86,7 @@ def export(
 
     from ser_edge_train.fit import logits
 
-    reference = softmax(logits(network, inputs) / settings.temperature)
+    reference = logits(network, inputs)
     with written_beside(out, overwrite=overwrite) as folder:
         models = _write_models(folder, run, network, int8=int8)
         manifest = Manifest(
@@ -113,30 +112,37 @@ def export(
 
 def _write_models(folder: Path, run: Run, network: Any, *, int8: bool) -> tuple[ModelFile, ...]:
     # TensorFlow takes seconds to import: not before the run is known to be good.
-
     from ser_edge_export.equalise import equalised
+    from ser_edge_export.metadata import describe_onnx, describe_tflite, description
     from ser_edge_export.onnx import onnx_model, quantised
     from ser_edge_export.tflite import tflite_model
 
     written = []
+    text = description(run.settings)
 
     def write(name: str, precision: str, content: bytes) -> None:
         path = folder / f"model.{precision}.{name}"
         path.write_bytes(content)
         written.append(describe_model(path, precision))
 
+    def write_tflite(precision: str, content: bytes) -> None:
+        write("tflite", precision, describe_tflite(content, text))
+
+    def write_onnx(precision: str, model: Any) -> None:
+        write("onnx", precision, describe_onnx(model, text).SerializeToString())
+
     logger.info("writing float32 TFLite, ONNX and NumPy")
     graph = graph_of(network)
-    write("tflite", "float32", tflite_model(network))
-    write("onnx", "float32", onnx_model(graph, run.settings.name).SerializeToString())
+    write_tflite("float32", tflite_model(network))
+    write_onnx("float32", onnx_model(graph, run.settings.name))
     write("npz", "float32", graph_bytes(graph))
     if int8:
         calibration = run.calibration_inputs()
         logger.info("calibrating int8 TFLite and ONNX on %d training windows", len(calibration))
         even = equalised(network, calibration)
-        write("tflite", "int8", tflite_model(even, calibration))
+        write_tflite("int8", tflite_model(even, calibration))
         even_onnx = onnx_model(graph_of(even), run.settings.name)
-        write("onnx", "int8", quantised(even_onnx, calibration).SerializeToString())
+        write_onnx("int8", quantised(even_onnx, calibration))
     return tuple(written)
 
 

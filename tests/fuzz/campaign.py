@@ -88,6 +88,8 @@ def run(
             try:
                 seed(batch)(limits(given(target.files)(check)))()
             except (_DefectError, Flaky) as error:
+                if not failed:  # nothing was read wrongly: it is a defect of the campaign's own
+                    raise
                 record(str(error), failed[-1])
             batch += 1
 

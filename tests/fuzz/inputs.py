@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import struct
@@ -147,7 +148,7 @@ def _edited(draw: DrawFn, original: dict[str, Any]) -> bytes:
         elif action == "name" and isinstance(container, dict):
             container[draw(st.sampled_from(list(container)) | st.text(max_size=8))] = old
         else:
-            container[key] = draw(values)
+            container[key] = copy.deepcopy(draw(values))  # to be edited in its turn
     return json.dumps(content, ensure_ascii=draw(st.booleans())).encode("utf-8", "surrogatepass")
 
 
@@ -192,7 +193,9 @@ def manifests(original: bytes) -> SearchStrategy[bytes]:
 
 
 # zipfile ends a name at its first zero.
-_MEMBER_NAMES = st.text(st.characters(exclude_characters="\0"), min_size=1, max_size=12)
+_MEMBER_NAMES = st.text(
+    st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=12
+)
 
 
 @st.composite

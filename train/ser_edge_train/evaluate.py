@@ -101,9 +101,10 @@ def evaluate(
     from ser_edge_train.fit import logits
 
     inputs = run.settings.input.network_inputs(test.features)
-    reference = softmax(logits(run.network(), inputs) / run.settings.temperature)
+    reference = logits(run.network(), inputs)
     forms = () if exported is None else tuple(compare_forms(exported, inputs, test, reference))
-    return Evaluation(tested_on, test.scores(reference, run.settings.labels), forms)
+    probabilities = softmax(reference / run.settings.temperature)
+    return Evaluation(tested_on, test.scores(probabilities, run.settings.labels), forms)
 
 
 def _other_data(

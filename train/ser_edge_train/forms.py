@@ -22,7 +22,7 @@ from ser_edge.backends import INTERPRETERS, open_model
 from ser_edge.bundle import Bundle, ModelFile
 from ser_edge.classifier import softmax
 from ser_edge.errors import BackendError
-from ser_edge_train.metrics import Scores, average_by_clip
+from ser_edge_train.metrics import Scores, average_by_clip, mcnemar, signal_to_noise_db
 from ser_edge_train.run import TestWindows
 
 
@@ -44,6 +44,12 @@ class FormResult:
         Share of the clips on which both say the same label.
     largest_change : float
         Of any clip's probability of any label.
+    mcnemar_p : float in [0, 1]
+        Chance of as uneven a split, or a more uneven one, of the clips that only one of the two
+        hears rightly, were both equally good (McNemar's exact test).
+    snr_db : float or None
+        Power of the Keras model's logits over that of the difference [dB]; None where there is no
+        difference.
     """
 
     backend: str
@@ -54,6 +60,8 @@ class FormResult:
     ua_change: float
     agreement: float
     largest_change: float
+    mcnemar_p: float
+    snr_db: float | None
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON types."""
@@ -64,7 +72,7 @@ def compare_forms(
     bundle: Bundle,
     inputs: NDArray[np.float32],
     test: TestWindows,
-    reference: NDArray[np.float64],
+    reference: NDArray[np.float32],
 ) -> Iterator[FormResult]:
     """Run every model file of a bundle in every interpreter that is installed and can read it.
 
@@ -76,8 +84,8 @@ def compare_forms(
         Standardised features of the test windows.
     test : TestWindows
         Their clips and the truth.
-    reference : np.ndarray [shape=(n, n_labels), dtype=float64]
-        The Keras model's probabilities.
+    reference : np.ndarray [shape=(n, n_labels), dtype=float32]
+        The Keras model's logits.
 
     Yields
     ------
@@ -88,12 +96,14 @@ def compare_forms(
     BackendError
         If an interpreter fails on a file.
     """
-    labels = bundle.manifest.labels
-    expected = average_by_clip(reference, test.clip)
-    expected_ua = test.scores(reference, labels)["all"].ua
+    labels, temperature = bundle.manifest.labels, bundle.manifest.temperature
+    probabilities = softmax(reference / temperature)
+    expected = average_by_clip(probabilities, test.clip)
+    expected_ua = test.scores(probabilities, labels)["all"].ua
+    right = expected.argmax(axis=1) == test.truth
     for backend, model in runnable_forms(bundle):
         logits = run_apart(bundle.folder, backend, model.precision, inputs)
-        probabilities = softmax(logits / bundle.manifest.temperature)
+        probabilities = softmax(logits / temperature)
         found = average_by_clip(probabilities, test.clip)
         scores = test.scores(probabilities, labels)
         yield FormResult(
@@ -105,6 +115,8 @@ def compare_forms(
             ua_change=scores["all"].ua - expected_ua,
             agreement=float((found.argmax(axis=1) == expected.argmax(axis=1)).mean()),
             largest_change=float(np.abs(found - expected).max()),
+            mcnemar_p=mcnemar(right, found.argmax(axis=1) == test.truth),
+            snr_db=signal_to_noise_db(reference, logits),
         )
 
 

@@ -7,6 +7,7 @@ stand or fall together.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp
+from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix, f1_score
 
 _RESAMPLES = 2000
@@ -138,6 +140,53 @@ def average_by_clip(
     sums = np.zeros((len(counts), probabilities.shape[1]))
     np.add.at(sums, clip, probabilities)
     return np.asarray(sums / counts[:, None])
+
+
+def mcnemar(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
+    """Test whether two classifiers are equally good, on the same clips.
+
+    Parameters
+    ----------
+    one, other : np.ndarray [shape=(n_clips,), dtype=bool]
+        Whether each hears each clip rightly.
+
+    Returns
+    -------
+    p : float in [0, 1]
+        Two-sided, by the binomial distribution of the clips on which they differ (McNemar 1947).
+
+    Examples
+    --------
+    >>> mcnemar(np.array([True] * 6 + [False]), np.array([False] * 6 + [True]))
+    0.125
+    """
+    only_one, only_other = int((one & ~other).sum()), int((other & ~one).sum())
+    if only_one + only_other == 0:
+        return 1.0
+    return float(binomtest(only_one, only_one + only_other).pvalue)
+
+
+def signal_to_noise_db(signal: NDArray[np.float32], changed: NDArray[np.float32]) -> float | None:
+    """Measure how far a signal was changed.
+
+    Parameters
+    ----------
+    signal, changed : np.ndarray [same shape, dtype=float]
+        Before and after.
+
+    Returns
+    -------
+    snr_db : float or None
+        Power of the signal over that of the change [dB]; None where there is no change.
+
+    Examples
+    --------
+    >>> signal_to_noise_db(np.array([10.0, -10.0]), np.array([10.0, -9.0]))
+    23.01...
+    """
+    exact = signal.astype(np.float64)
+    power, noise = float((exact**2).sum()), float(((changed - exact) ** 2).sum())
+    return 10 * math.log10(power / noise) if noise else None
 
 
 def fit_temperature(logits: NDArray[np.float32], truth: NDArray[np.int64]) -> float:

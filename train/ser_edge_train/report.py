@@ -131,7 +131,7 @@ def classification_table(scores: Scores, labels: Sequence[str]) -> str:
 def form_table(forms: Iterable[FormResult]) -> str:
     """Return a Markdown table with a row for each exported form in each interpreter."""
     return markdown_table(
-        ["file", "interpreter", "KiB", "UA", "change", "same label", "largest change"],
+        "file,interpreter,KiB,UA,change,McNemar p,same label,largest change,SNR".split(","),
         [
             (
                 form.file,
@@ -139,8 +139,10 @@ def form_table(forms: Iterable[FormResult]) -> str:
                 f"{form.size_bytes / 1024:.0f}",
                 f"{form.scores['all'].ua:.1%}",
                 f"{100 * form.ua_change:+.1f} points",
+                f"{form.mcnemar_p:.2f}",
                 f"{form.agreement:.1%}",
                 f"{form.largest_change:.2g}",
+                "exact" if form.snr_db is None else f"{form.snr_db:.0f} dB",
             )
             for form in forms
         ],
