@@ -38,6 +38,7 @@ print(json.dumps(sorted(loaded - sys.stdlib_module_names)))
     [
         ("import ser_edge", ["ser_edge"]),
         ("import ser_edge.cli", ["ser_edge"]),
+        ("import ser_edge.doctor.trial", ["ser_edge"]),  # where NumPy itself is tried
         ("from ser_edge import *", ["numpy", "ser_edge"]),
         ("import " + ", ".join(MODULES), ["numpy", "ser_edge"]),
     ],

@@ -1,10 +1,10 @@
 """Change of sample rate with NumPy alone, close to librosa's default (soxr HQ).
 
-One overlap-save filter (`ser_edge.resampling.overlap_save`) with soxr's low pass
-(`ser_edge.resampling.soxr_filter`) does it, as long as the ratio of the rates makes blocks of a
-length that the FFT is quick at. 24 414 Hz to 22 050 Hz is not like that: 3675/4069, and 4069 = 13 *
-313. For such ratios the filter changes the rate by a power of two that leaves the signal at least
-twofold oversampled, and the samples wanted are interpolated (`ser_edge.resampling.interpolation`).
+One overlap-save filter (`overlap_save`) with soxr's low pass (`soxr_filter`) does it, as long as
+the ratio of the rates makes blocks of a length that the FFT is quick at. 24 414 Hz to 22 050 Hz is
+not like that: 3675/4069, and 4069 = 13 * 313. For such ratios the filter changes the rate by a
+power of two that leaves the signal at least twofold oversampled, and the samples wanted are
+interpolated (`interpolation`).
 
 One difference to soxr is left as it is: soxr works in stages, each of which forgets what the one
 before it rings ahead of time zero, and its first few samples are off by up to 9 %.
