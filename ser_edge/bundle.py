@@ -20,6 +20,14 @@ from ser_edge.frontend import InputConfig
 FORMAT = "ser-edge-bundle"
 FORMAT_VERSION = 1
 
+PRECISIONS = ("float32", "float16", "dynamic", "int8", "int8-io")
+"""How a file holds the network: weights of float32 or float16; int8 weights alone (``"dynamic"``);
+int8 weights and arithmetic (``"int8"``), with int8 input and output as well (``"int8-io"``)."""
+
+TAKES = ("features", "batch", "audio")
+"""What a file's input is: the standardised features of one window; those of any number of windows;
+or the samples of one window, in which case its output is probabilities instead of logits."""
+
 _MOST_TEXT = 500
 
 
@@ -32,7 +40,9 @@ class ModelFile:
     file : str
         File name, without a folder.
     precision : str
-        ``"float32"`` or ``"int8"`` (int8 weights and int8 arithmetic).
+        One of `PRECISIONS`.
+    takes : str
+        One of `TAKES`.
     sha256 : str
         Digest of the file, in hexadecimal.
     size_bytes : int
@@ -41,12 +51,16 @@ class ModelFile:
 
     file: str
     precision: str
+    takes: str
     sha256: str
     size_bytes: int
 
     def __post_init__(self) -> None:
-        for name in ("file", "precision", "sha256"):
+        for name in ("file", "sha256"):
             _check_text(name, getattr(self, name))
+        for name, legal in (("precision", PRECISIONS), ("takes", TAKES)):
+            if getattr(self, name) not in legal:
+                raise ConfigError(f"{name}={getattr(self, name)!r}; expected one of {legal}")
         if Path(self.file).name != self.file or self.file == "..":
             raise ConfigError(f"file={self.file!r}; expected a file name without a folder")
         if not isinstance(self.size_bytes, int) or self.size_bytes < 0:
@@ -236,7 +250,7 @@ class Bundle:
                 text = f"{text[: _MOST_TEXT // 2]} … {text[-_MOST_TEXT // 2 :]}"
             raise BundleError(f"{path}: {text}") from None
 
-    def model(self, suffix: str, precision: str) -> ModelFile | None:
+    def model(self, suffix: str, precision: str, takes: str = "features") -> ModelFile | None:
         """Look for a form of the network.
 
         Parameters
@@ -244,17 +258,19 @@ class Bundle:
         suffix : str
             ``".tflite"``, ``".onnx"`` or ``".npz"``.
         precision : str
-            ``"float32"`` or ``"int8"``.
+            One of `PRECISIONS`.
+        takes : str
+            One of `TAKES`.
 
         Returns
         -------
         model : ModelFile or None
             The latter where the bundle has none.
         """
-        matching = (
-            m for m in self.manifest.models if (m.suffix, m.precision) == (suffix, precision)
+        wanted = suffix, precision, takes
+        return next(
+            (m for m in self.manifest.models if (m.suffix, m.precision, m.takes) == wanted), None
         )
-        return next(matching, None)
 
     def verified(self, model: ModelFile) -> Path:
         """Check that a model file is the one that was exported.
@@ -294,7 +310,7 @@ class Bundle:
         return path
 
 
-def describe_model(path: Path, precision: str) -> ModelFile:
+def describe_model(path: Path, precision: str, takes: str = "features") -> ModelFile:
     """Make the manifest's entry for a model file.
 
     Parameters
@@ -302,11 +318,13 @@ def describe_model(path: Path, precision: str) -> ModelFile:
     path : Path
         The file.
     precision : str
-        ``"float32"`` or ``"int8"``.
+        One of `PRECISIONS`.
+    takes : str
+        One of `TAKES`.
 
     Returns
     -------
     model : ModelFile
     """
     content = path.read_bytes()
-    return ModelFile(path.name, precision, hashlib.sha256(content).hexdigest(), len(content))
+    return ModelFile(path.name, precision, takes, hashlib.sha256(content).hexdigest(), len(content))

@@ -1,5 +1,6 @@
 """Bundles, whole and damaged: every damage is one sentence, whatever is changed in the manifest."""
 
+import copy
 import json
 import shutil
 from collections.abc import Callable
@@ -121,6 +122,8 @@ MEAN = [0.0] * 22
         ("models.0.file", "", "file=''; expected text"),
         ("models.0.file", "a\0b", "file='a"),
         ("models.0.file", 5, "file=5"),
+        ("models.0.precision", "int4", "precision='int4'; expected one of"),
+        ("models.0.takes", None, "takes=None; expected one of"),
         ("models.0.sha256", None, "sha256=None"),
         ("models.0.size_bytes", "many", "size_bytes='many'"),
         ("models.0.size_bytes", -1, "size_bytes=-1"),
@@ -231,7 +234,7 @@ def test_damaged_model_files(
 def test_plain_file_names_only() -> None:
     for name in ("a/b", "/a", "..", "", "\n"):
         with pytest.raises(ConfigError, match="file="):
-            ModelFile(name, "int8", "0" * 64, 1)
+            ModelFile(name, "int8", "features", "0" * 64, 1)
 
 
 def places(value: Any) -> list[tuple[Any, Any]]:
@@ -261,7 +264,7 @@ def test_only_our_errors_escape_from_any_values(rng: np.random.Generator, bundle
             if rng.random() < 0.2:
                 del container[key]
             else:
-                container[key] = STRANGE[rng.integers(len(STRANGE))]
+                container[key] = copy.deepcopy(STRANGE[rng.integers(len(STRANGE))])
         try:
             manifest = Manifest.from_json(json.dumps(content))
         except SerEdgeError as error:

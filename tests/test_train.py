@@ -58,9 +58,11 @@ def test_test_speakers_were_not_trained_on(trained: Trained) -> None:
     assert not parts["train"] & parts["test"]
     assert parts["train"] == set(trained.run.settings.about["training_speakers"])
     assert all(r["copy1"] == ("train" if r["part"] == "train" else "unused") for r in rows)
-    test = trained.run.test_windows()
-    assert len(test.truth) == sum(row["part"] == "test" for row in rows)
-    assert set(test.speakers) == parts["test"]
+    for part in ("validation", "test"):
+        held = trained.run.held_out(part)
+        spoken = [row["speaker"] for row in rows if row["part"] == part]
+        assert sorted(held.speakers) == sorted(spoken)
+        assert not parts["train"] & set(spoken)
 
 
 def test_standardisation_is_fitted_on_training_rows_only(trained: Trained) -> None:
@@ -131,7 +133,7 @@ def test_the_dishonest_protocols_say_so(trained: Trained, tmp_path: Path, protoc
     assert {"clip": "Speakers stand on both sides", "leaky": "This protocol leaks"}[
         protocol
     ] in report
-    n_tested = len(run.test_windows().truth)
+    n_tested = len(run.held_out("test").truth)
     copies = [row["part"] for row in split_rows(run)] + [row["copy1"] for row in split_rows(run)]
     assert n_tested == copies.count("test")
 

@@ -81,7 +81,7 @@ def export(
     run = Run.open(run_folder)
     settings = run.settings
     network = run.network()
-    test = run.test_windows()
+    test = run.held_out("test")
     inputs = settings.input.network_inputs(test.features)
 
     from ser_edge_train.fit import logits

@@ -18,7 +18,7 @@ from ser_edge_train.forms import FormResult, compare_forms
 from ser_edge_train.material import read_material
 from ser_edge_train.metrics import Scores
 from ser_edge_train.report import form_table, protocol_name, score_table
-from ser_edge_train.run import Run, TestWindows
+from ser_edge_train.run import HeldOut, Run
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def evaluate(
         test = _other_data(run, sources, cache)
         tested_on = f"Tested on {', '.join(map(str, sources))}, speakers not trained on"
     else:
-        test = run.test_windows()
+        test = run.held_out("test")
         tested_on = (
             f"Tested on the run's own test clips, protocol {protocol_name(run.settings.about)}"
         )
@@ -109,7 +109,7 @@ def evaluate(
 
 def _other_data(
     run: Run, sources: Sequence[str | os.PathLike[str]], cache: Path | None
-) -> TestWindows:
+) -> HeldOut:
     store = FeatureStore(run.settings.recipe)
     if cache is not None:
         store = FeatureStore(run.settings.recipe, cache)
@@ -127,7 +127,7 @@ def _other_data(
             "trained on; name other recordings"
         )
     windows = Windows.of([(number, item) for number, (_, item) in enumerate(kept)])
-    return TestWindows(
+    return HeldOut(
         features=windows.features,
         clip=windows.clip,
         truth=np.array([labels.index(clip.label) for clip, _ in kept]),

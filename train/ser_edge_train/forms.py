@@ -23,7 +23,7 @@ from ser_edge.bundle import Bundle, ModelFile
 from ser_edge.classifier import softmax
 from ser_edge.errors import BackendError
 from ser_edge_train.metrics import Scores, average_by_clip, mcnemar, signal_to_noise_db
-from ser_edge_train.run import TestWindows
+from ser_edge_train.run import HeldOut
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class FormResult:
 def compare_forms(
     bundle: Bundle,
     inputs: NDArray[np.float32],
-    test: TestWindows,
+    test: HeldOut,
     reference: NDArray[np.float32],
 ) -> Iterator[FormResult]:
     """Run every model file of a bundle in every interpreter that is installed and can read it.
@@ -82,7 +82,7 @@ def compare_forms(
         The exported folder.
     inputs : np.ndarray [shape=(n, *input_shape), dtype=float32]
         Standardised features of the test windows.
-    test : TestWindows
+    test : HeldOut
         Their clips and the truth.
     reference : np.ndarray [shape=(n, n_labels), dtype=float32]
         The Keras model's logits.

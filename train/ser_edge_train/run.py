@@ -3,7 +3,7 @@
 =================================  =============================================================
 ``run.json``                       recipe, protocol, labels, input, temperature, metrics, versions
 ``model.keras``                    the network
-``windows.npz``                    features for calibration (training) and of the test clips
+``windows.npz``                    features for calibration (training), of validation and test clips
 ``split.csv``                      which clip went where
 ``history.csv``                    losses, an epoch a row
 ``metrics.json``, ``report.md``    figures, and the page to read, with ``*.png`` and the
@@ -30,7 +30,7 @@ from ser_edge_train.metrics import Scores, average_by_clip, score
 from ser_edge_train.recipes import Recipe
 
 FORMAT = "ser-edge-run"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ class RunSettings:
 
 
 @dataclass(frozen=True)
-class TestWindows:
-    """Features of the test part.
+class HeldOut:
+    """Features of clips that the network was not trained on: the validation or the test part.
 
     Parameters
     ----------
@@ -65,8 +65,6 @@ class TestWindows:
     speakers, corpora : np.ndarray [shape=(n_clips,), dtype=str]
         Speaker and corpus of each clip.
     """
-
-    __test__ = False
 
     features: NDArray[np.float32]
     clip: NDArray[np.int64]
@@ -162,13 +160,13 @@ class Run:
             raise SerEdgeError(f"{path}: is damaged ({reason}); train again") from None
 
     def calibration_inputs(self) -> NDArray[np.float32]:
-        """Return network inputs of training windows [shape=(n, *input_shape)]."""
+        """Return network inputs of training windows in random order [shape=(n, *input_shape)]."""
         return self.settings.input.network_inputs(self._windows()["calibration"])
 
-    def test_windows(self) -> TestWindows:
-        """Return the features and the truth of the test part."""
+    def held_out(self, part: str) -> HeldOut:
+        """Return the features and the truth of the ``"validation"`` or the ``"test"`` part."""
         arrays = self._windows()
-        return TestWindows(**{name: arrays[name] for name in TestWindows.__annotations__})
+        return HeldOut(**{name: arrays[f"{part}_{name}"] for name in HeldOut.__annotations__})
 
     def _windows(self) -> dict[str, NDArray[Any]]:
         path = self.folder / "windows.npz"
@@ -179,6 +177,7 @@ class Run:
             raise SerEdgeError(f"{path}: is damaged ({error}); train again") from None
 
 
-def save_windows(folder: Path, calibration: NDArray[np.float32], test: TestWindows) -> None:
+def save_windows(folder: Path, calibration: NDArray[np.float32], **parts: HeldOut) -> None:
     """Write ``windows.npz``."""
-    np.savez_compressed(folder / "windows.npz", calibration=calibration, **vars(test))
+    arrays = {f"{part}_{name}": a for part, held in parts.items() for name, a in vars(held).items()}
+    np.savez_compressed(folder / "windows.npz", calibration=calibration, **arrays)

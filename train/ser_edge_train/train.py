@@ -25,13 +25,13 @@ from ser_edge_train.material import Material, all_windows, read_material
 from ser_edge_train.metrics import fit_temperature
 from ser_edge_train.recipes import RECIPES, Recipe
 from ser_edge_train.report import write_report
-from ser_edge_train.run import Run, RunSettings, TestWindows, save_windows
+from ser_edge_train.run import HeldOut, Run, RunSettings, save_windows
 from ser_edge_train.versions import versions
 
 logger = logging.getLogger(__name__)
 
 _MADE_WITH = ("ser-edge", "tensorflow", "tensorflow-cpu", "keras", "librosa", "numpy")
-_CALIBRATION_WINDOWS = 512
+_CALIBRATION_WINDOWS = 2048
 
 
 @dataclass(frozen=True)
@@ -195,7 +195,7 @@ def _write_run(
     )
     validation_logits = logits(network, config.network_inputs(validation.features))
     temperature = fit_temperature(validation_logits, numbers[validation.clip])
-    tested = _test_windows(test, material, numbers)
+    tested = _held_out(test, material, numbers)
     test_logits = logits(network, config.network_inputs(tested.features))
     scores = tested.scores(softmax(test_logits / temperature), labels)
     about = {
@@ -218,19 +218,20 @@ def _write_run(
     network.save(folder / "model.keras")
     rng = np.random.default_rng(options.seed)
     drawn = rng.permutation(len(training.features))[:_CALIBRATION_WINDOWS]
-    save_windows(folder, training.features[np.sort(drawn)], tested)
+    validated = _held_out(validation, material, numbers)
+    save_windows(folder, training.features[drawn], validation=validated, test=tested)
     _write_split(folder, material, split)
     write_report(folder, settings, scores, history)
     (folder / "resume.json").unlink()
     shutil.rmtree(folder / "backup", ignore_errors=True)
 
 
-def _test_windows(test: Windows, material: Material, numbers: NDArray[np.int64]) -> TestWindows:
-    """Gather the tested clips; in the leaky protocol every copy counts as one."""
-    pairs, item = np.unique(np.stack([test.clip, test.copy]), axis=1, return_inverse=True)
+def _held_out(part: Windows, material: Material, numbers: NDArray[np.int64]) -> HeldOut:
+    """Gather a part's clips; in the leaky protocol every copy counts as one."""
+    pairs, item = np.unique(np.stack([part.clip, part.copy]), axis=1, return_inverse=True)
     clips = [material.clips[i] for i in pairs[0]]
-    return TestWindows(
-        features=test.features,
+    return HeldOut(
+        features=part.features,
         clip=item.reshape(-1),
         truth=numbers[pairs[0]],
         speakers=np.array([clip.speaker or "unknown" for clip in clips]),
