@@ -1,7 +1,7 @@
 """The exported forms of a network, each run by its interpreter and held against the Keras model.
 
 Every interpreter runs in a process of its own: TensorFlow and tflite-runtime cannot share one, and
-a crash ends that process only. ``python -m ser_edge_train.forms FOLDER BACKEND PRECISION`` is that
+a crash ends that process only. ``python -m ser_edge_train.forms FOLDER BACKEND FILE`` is that
 process: inputs come as ``.npy`` on stdin, logits go to stdout.
 """
 
@@ -102,7 +102,7 @@ def compare_forms(
     expected_ua = test.scores(probabilities, labels)["all"].ua
     right = expected.argmax(axis=1) == test.truth
     for backend, model in runnable_forms(bundle):
-        logits = run_apart(bundle.folder, backend, model.precision, inputs)
+        logits = run_apart(bundle.folder, backend, model.file, inputs)
         probabilities = softmax(logits / temperature)
         found = average_by_clip(probabilities, test.clip)
         scores = test.scores(probabilities, labels)
@@ -131,34 +131,32 @@ def runnable_forms(bundle: Bundle) -> Iterator[tuple[str, ModelFile]]:
 
 
 def run_apart(
-    folder: Path, backend: str, precision: str, inputs: NDArray[np.float32]
+    folder: Path, backend: str, file: str, inputs: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """Compute logits in a process of its own; see `ser_edge.backends.Backend.run`.
+    """Run a bundle's model file in a process of its own; see `ser_edge.backends.Backend.run`.
 
     Raises
     ------
     BackendError
         If that process fails.
     """
-    command = [sys.executable, "-m", "ser_edge_train.forms", str(folder), backend, precision]
+    command = [sys.executable, "-m", "ser_edge_train.forms", str(folder), backend, file]
     content = io.BytesIO()
     np.save(content, inputs)
     finished = subprocess.run(command, input=content.getvalue(), capture_output=True, check=False)
     if finished.returncode != 0:
         lines = finished.stderr.decode(errors="replace").strip().splitlines()
         raise BackendError(
-            f"{backend} failed on the {precision} model of {folder} with status "
+            f"{backend} failed on {folder / file} with status "
             f"{finished.returncode}: {lines[-1] if lines else 'no message'}"
         )
     return np.asarray(np.load(io.BytesIO(finished.stdout)), dtype=np.float32)
 
 
-def _run_here(folder: str, backend: str, precision: str) -> None:
+def _run_here(folder: str, backend: str, file: str) -> None:
     inputs = np.load(io.BytesIO(sys.stdin.buffer.read()))
     bundle = Bundle.open(folder)
-    model = bundle.model(INTERPRETERS[backend].suffix, precision)
-    if model is None:
-        raise BackendError(f"{folder}: holds no {precision} model for {backend}")
+    (model,) = (model for model in bundle.manifest.models if model.file == file)
     np.save(sys.stdout.buffer, open_model(bundle.verified(model), backend).run(inputs))
 
 
