@@ -11,6 +11,9 @@ from ser_edge import __version__
 BUNDLE_VARIABLE = "SER_EDGE_BUNDLE"
 # Those of `ser_edge.backends`, which needs NumPy.
 BACKENDS = ("litert", "tflite", "onnx", "numeric")
+# That of `ser_edge.bundle`, and those of `ser_edge_export.forms`.
+PRECISIONS = ("float32", "float16", "dynamic", "int8", "int8-io")
+FORMATS = ("tflite", "onnx", "npz")
 
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -49,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
         "--backend", choices=BACKENDS, help="default the first of these that works here"
     )
     predict.add_argument(
-        "--precision", choices=("int8", "float32"), help="default the faster one in the backend"
+        "--precision", choices=PRECISIONS, help="default the fastest of the bundle in the backend"
     )
     predict.add_argument("--threads", type=_positive, default=1, help="default 1, the fastest")
     _add_json(predict, "one JSON object a line")
@@ -108,17 +111,70 @@ def _parser() -> argparse.ArgumentParser:
     _add_cache(evaluate)
     _add_json(evaluate)
 
-    export = command("export", "Write a run's bundle for devices.", "export")
-    export.add_argument("run_folder", metavar="RUN", help="what `ser-edge train` wrote")
-    export.add_argument(
-        "--int8", action="store_true", help="full-int8 TFLite and ONNX beside float32"
-    )
-    _add_out(export, "bundle; default RUN/bundle")
-    _add_json(export)
+    _add_export(command("export", "Write a network's bundle for devices.", "export"))
 
     demo = command("demo", "Make a small corpus, train, export and predict, all in one.", "export")
     demo.add_argument("--out", type=Path, default=Path("demo"), metavar="DIR", help="default demo")
     return parser
+
+
+def _add_export(export: argparse.ArgumentParser) -> None:
+    export.add_argument(
+        "source",
+        type=Path,
+        metavar="SOURCE",
+        help="what `ser-edge train` wrote, or a .keras or .onnx file of your own",
+    )
+    forms = export.add_argument_group("forms", "Without any of these, float32 in each format.")
+
+    def form(name: str, text: str) -> None:
+        forms.add_argument(name, action="store_true", help=text)
+
+    form("--int8", "full-int8 TFLite and ONNX beside float32")
+    form("--all", "every form there is")
+    for name, choices in (("--format", FORMATS), ("--precision", PRECISIONS)):
+        forms.add_argument(
+            name, action="append", default=[], choices=choices, help="only this; may be repeated"
+        )
+    form("--audio", "beside TFLite and ONNX a file that takes samples and gives probabilities")
+    form("--batch", "beside ONNX a file for any number of windows")
+    form("--uint8", "uint8 activations in static int8 ONNX (U8S8), faster on some x86")
+    form("--reduce-range", "weights of 7 bits in static int8 ONNX, for x86 without VNNI")
+
+    gate = export.add_argument_group("gate", "What each form has to keep, on the test clips.")
+    gate.add_argument(
+        "--min-agreement",
+        type=_percent,
+        default=98.0,
+        metavar="PERCENT",
+        help="clips with the same label as before; default 98",
+    )
+    gate.add_argument(
+        "--max-ua-loss",
+        type=_percent,
+        default=1.0,
+        metavar="POINTS",
+        help="by how much UA may fall with int8 weights; default 1",
+    )
+    gate.add_argument(
+        "--max-float-ua-loss",
+        type=_percent,
+        default=0.1,
+        metavar="POINTS",
+        help="the same for float32 and float16; default 0.1",
+    )
+    gate.add_argument(
+        "--qat",
+        action="store_true",
+        help="train the weights to live with int8, where nothing less passes",
+    )
+    gate.add_argument(
+        "--allow-degraded",
+        action="store_true",
+        help="write the bundle even if a form falls short; its manifest says so",
+    )
+    _add_out(export, "bundle; default SOURCE/bundle, or for a file its name without suffix")
+    _add_json(export)
 
 
 def _add_bundle(parser: argparse.ArgumentParser) -> None:
@@ -136,6 +192,16 @@ def _add_out(parser: argparse.ArgumentParser, text: str) -> None:
 
 def _add_cache(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cache", type=Path, metavar="DIR", help="folder for computed features")
+
+
+def _percent(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1
+    if not 0 <= value <= 100:
+        raise argparse.ArgumentTypeError(f"{text!r}; expected a number from 0 to 100")
+    return value
 
 
 def _natural(text: str) -> int:

@@ -211,10 +211,9 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 
 
 def _export(arguments: argparse.Namespace) -> int:
-    from ser_edge_export.export import export
+    from ser_edge_export.command import export_command
 
-    out = arguments.out or Path(arguments.run_folder, "bundle")
-    result = export(arguments.run_folder, out, int8=arguments.int8, overwrite=arguments.overwrite)
+    result = export_command(arguments)
     print(json.dumps(result.to_dict()) if arguments.json else result)
     return 0
 

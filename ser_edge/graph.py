@@ -38,6 +38,7 @@ class _Kind(NamedTuple):
 KINDS = {
     "conv": _Kind(2, 1, (("weight", 3), ("bias", 1)), ("stride", "groups", "left", "right")),
     "maxpool": _Kind(2, 1, (), ("size", "stride", "left", "right")),
+    "pad": _Kind(2, 1, (("value", 1),), ("left", "right")),
     "affine": _Kind(0, 1, (("gain", 1), ("offset", 1))),
     "dense": _Kind(1, 1, (("weight", 2), ("bias", 1))),
     "relu": _Kind(0),
@@ -59,13 +60,15 @@ class Op:
     =============  ====================================  ==========================
     ``conv``       weight (k, in / groups, out), bias    stride, groups, left, right
     ``maxpool``    --                                    size, stride, left, right
+    ``pad``        value (channels,)                     left, right
     ``affine``     gain (channels,), offset (channels,)  --
     ``dense``      weight (in, out), bias                --
     ``relu``, ``add``, ``concat``, ``flatten``, ``mean``, ``max``: none
     =============  ====================================  ==========================
 
-    ``left`` and ``right`` count padded frames: zeros for ``conv``, and what is never a maximum for
-    ``maxpool``. ``concat`` joins channels, ``flatten`` frames; ``mean`` and ``max`` are over time.
+    ``left`` and ``right`` count padded frames: zeros for ``conv``, what is never a maximum for
+    ``maxpool``, and ``value`` for ``pad``. ``concat`` joins channels, ``flatten`` frames; ``mean``
+    and ``max`` are over time.
 
     Raises
     ------
@@ -196,6 +199,11 @@ def _conv(op: Op, shape: Shape) -> Shape:
     return _slid(op, length, n_out)
 
 
+def _pad(op: Op, shape: Shape) -> Shape:
+    _expect("the shape of value", op.arrays["value"].shape, shape[-1:])
+    return op.settings["left"] + shape[0] + op.settings["right"], shape[1]
+
+
 def _affine(op: Op, shape: Shape) -> Shape:
     for name, array in op.arrays.items():
         _expect(f"the shape of {name}", array.shape, shape[-1:])
@@ -222,6 +230,7 @@ def _concat(_op: Op, *shapes: Shape) -> Shape:
 _SHAPES: dict[str, Callable[..., Shape]] = {
     "conv": _conv,
     "maxpool": lambda op, shape: _slid(op, *shape),
+    "pad": _pad,
     "affine": _affine,
     "dense": _dense,
     "relu": lambda _op, shape: shape,

@@ -11,12 +11,13 @@ import pytest
 from numpy.typing import NDArray
 
 from ser_edge import SerEdgeError
-from ser_edge.backends.numeric import open_model
+from ser_edge.backends.numeric import NumericModel, open_model
 from ser_edge.graph import Graph
 from ser_edge.graph_file import graph_bytes
+from ser_edge_export.calibration import calibrate
 from ser_edge_export.equalise import equalised
 from ser_edge_export.graph import graph_of
-from ser_edge_export.onnx import onnx_model, quantised
+from ser_edge_export.onnx import Int8, onnx_model
 from ser_edge_export.tflite import tflite_model
 from ser_edge_train.engine import keras
 from ser_edge_train.networks import build_network
@@ -29,8 +30,8 @@ layers = keras.layers
 SHAPES = {"edge": (130, 22), "seed": (200, 1)}
 
 
-def trained_like(name: str, rng: np.random.Generator) -> Any:
-    """Build a network as training leaves it: some units rarely active, one gain negative.
+def trained_like(name: str, rng: np.random.Generator, sign: int = 1) -> Any:
+    """Build a network as training leaves it: some units rarely active, one gain of another sign.
 
     The batch normalisations know the statistics of their inputs.
     """
@@ -43,7 +44,7 @@ def trained_like(name: str, rng: np.random.Generator) -> Any:
         if type(layer).__name__ == "BatchNormalization":
             gamma, beta, *statistics = layer.get_weights()
             gamma = rng.uniform(0.5, 1.5, len(gamma))
-            gamma[1] = -gamma[1]
+            gamma[1] *= sign
             layer.set_weights([gamma, rng.normal(0, 0.1, len(beta)), *statistics])
     for _ in range(60):
         network(inputs_of(name, rng, 32), training=True)
@@ -54,11 +55,14 @@ def inputs_of(name: str, rng: np.random.Generator, n: int = 8) -> NDArray[np.flo
     return rng.standard_normal((n, *SHAPES[name])).astype(np.float32)
 
 
-def run_onnx(model: onnx.ModelProto, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+def run_onnx(
+    model: onnx.ModelProto, inputs: NDArray[np.float32], *, at_once: bool = False
+) -> NDArray[np.float32]:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(model.SerializeToString())
-    return np.concatenate([session.run(None, {"features": x[None]})[0] for x in inputs])
+    batches = [inputs] if at_once else [x[None] for x in inputs]
+    return np.concatenate([session.run(None, {"features": batch})[0] for batch in batches])
 
 
 def run_tflite(content: bytes, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -85,14 +89,17 @@ def deviation(found: NDArray[np.float32], expected: NDArray[np.float32]) -> floa
     return float(np.abs(found - expected).max() / expected.std())
 
 
+@pytest.mark.parametrize("sign", [1, -1])
 @pytest.mark.parametrize("name", ["edge", "seed"])
-def test_float_forms_equal_keras(name: str, rng: np.random.Generator, tmp_path: Path) -> None:
-    network, inputs = trained_like(name, rng), inputs_of(name, rng)
+def test_float_forms_equal_keras(
+    name: str, sign: int, rng: np.random.Generator, tmp_path: Path
+) -> None:
+    network, inputs = trained_like(name, rng, sign), inputs_of(name, rng)
     expected = network.predict(inputs, verbose=0)
     graph = graph_of(network)
     assert deviation(run_onnx(onnx_model(graph, name), inputs), expected) < 1e-4
     assert deviation(run_numeric(graph, inputs, tmp_path), expected) < 1e-4
-    assert deviation(run_tflite(tflite_model(network), inputs), expected) < 1e-4
+    assert deviation(run_tflite(tflite_model(graph, "float32"), inputs), expected) < 1e-4
 
 
 def random_network(rng: np.random.Generator) -> Any:
@@ -134,7 +141,11 @@ def test_other_networks(seed: int, tmp_path: Path) -> None:
     expected = np.asarray(network(inputs))
     graph = graph_of(network)
     assert deviation(run_onnx(onnx_model(graph, "random"), inputs), expected) < 1e-5
+    batch = onnx_model(graph, "random", batch=True)
+    assert deviation(run_onnx(batch, inputs, at_once=True), expected) < 1e-5
     assert deviation(run_numeric(graph, inputs, tmp_path), expected) < 1e-5
+    assert deviation(run_tflite(tflite_model(graph, "float32"), inputs), expected) < 1e-5
+    assert deviation(run_numeric(equalised(graph, inputs), inputs, tmp_path), expected) < 1e-4
 
 
 @pytest.mark.parametrize("setting", [{"padding": "causal"}, {"dilation_rate": 2}])
@@ -145,47 +156,88 @@ def test_convolutions_of_other_kinds_are_refused(setting: dict[str, Any]) -> Non
         graph_of(keras.Model(inputs, layers.GlobalMaxPooling1D()(x)))
 
 
-def test_the_edge_graph_has_no_normalisation_left(rng: np.random.Generator) -> None:
+def test_no_normalisation_is_left(rng: np.random.Generator) -> None:
     kinds = [op.kind for op in graph_of(trained_like("edge", rng)).ops]
     assert "affine" not in kinds
     assert kinds.count("conv") == 7
+    kinds = [op.kind for op in graph_of(trained_like("seed", rng)).ops]
+    assert "affine" not in kinds
+    assert kinds.count("pad") == 2  # the published order puts a convolution behind it
     model = onnx_model(graph_of(trained_like("edge", rng)), "edge")
     assert [n.op_type for n in model.graph.node].count("Transpose") == 1
 
 
+@pytest.mark.parametrize("sign", [1, -1])
 @pytest.mark.parametrize("name", ["edge", "seed"])
-def test_equalising_changes_no_logit(name: str, rng: np.random.Generator) -> None:
-    network, inputs = trained_like(name, rng), inputs_of(name, rng)
-    before = [weights.copy() for weights in network.get_weights()]
-    even = equalised(network, inputs)
-    assert (even is network) == (name == "edge")
-    expected = network.predict(inputs, verbose=0)
-    assert deviation(even.predict(inputs, verbose=0), expected) < 1e-4
-    for one, other in zip(before, network.get_weights(), strict=True):
-        np.testing.assert_array_equal(one, other)
+def test_equalising_changes_no_logit(
+    name: str, sign: int, rng: np.random.Generator, tmp_path: Path
+) -> None:
+    graph, inputs = graph_of(trained_like(name, rng, sign)), inputs_of(name, rng)
+    before = graph_bytes(graph)
+    even = equalised(graph, inputs)
+    assert graph_bytes(graph) == before
+    expected = run_numeric(graph, inputs, tmp_path)
+    assert deviation(run_numeric(even, inputs, tmp_path), expected) < 1e-4
 
 
-def test_int8_of_the_published_order_needs_equalising(rng: np.random.Generator) -> None:
-    network, inputs = trained_like("seed", rng), inputs_of("seed", rng, 64)
-    expected = network.predict(inputs, verbose=0)
-
-    def errors(candidate: Any) -> NDArray[np.float64]:
-        as_onnx = quantised(onnx_model(graph_of(candidate), "seed"), inputs)
-        found = run_onnx(as_onnx, inputs), run_tflite(tflite_model(candidate, inputs), inputs)
-        return np.array([np.sqrt(np.mean((one - expected) ** 2)) for one in found])
-
-    # Measured, in units of the logits' deviation 0.95: naive 0.14 (ONNX) and 0.69 (TFLite),
-    # equalised 0.13 and 0.11.
-    naive, even = errors(network), errors(equalised(network, inputs))
-    assert (even < 0.2 * expected.std()).all()
-    assert even[1] < 0.4 * naive[1]
+def test_equalising_leaves_gains_of_one(rng: np.random.Generator) -> None:
+    even = equalised(graph_of(trained_like("seed", rng, -1)), inputs_of("seed", rng))
+    gains = [op.arrays["gain"] for op in even.ops if op.kind == "affine"]
+    assert len(gains) == 3
+    for gain in gains:
+        assert set(gain.tolist()) == {1, -1}
 
 
-def test_quantising_leaves_the_float_model_as_it_is(rng: np.random.Generator) -> None:
-    model = onnx_model(graph_of(trained_like("edge", rng)), "edge")
-    before = model.SerializeToString()
-    quantised(model, inputs_of("edge", rng))
-    assert model.SerializeToString() == before
+def unevenness(graph: Graph, inputs: NDArray[np.float32]) -> float:
+    """Mean over tensors of the largest channel's peak over the median one's."""
+    tensors = [NumericModel(graph, "").tensors(x) for x in inputs]
+    ratios = []
+    for name in {op.output for op in graph.ops if op.kind == "conv"}:
+        peaks = np.max([np.abs(values[name]).max(axis=0) for values in tensors], axis=0)
+        ratios.append(peaks.max() / np.median(peaks))
+    return float(np.mean(ratios))
+
+
+def test_equalising_makes_channels_even(rng: np.random.Generator) -> None:
+    graph, inputs = graph_of(trained_like("edge", rng)), inputs_of("edge", rng)
+    # Measured: 2.0 to 1.5.
+    assert unevenness(equalised(graph, inputs), inputs) < 0.85 * unevenness(graph, inputs)
+
+
+def int8_errors(graph: Graph, inputs: NDArray[np.float32], expected: Any) -> NDArray[np.float64]:
+    """Deviation of the int8 logits in ONNX Runtime and in LiteRT."""
+    ranges = calibrate(graph, inputs)
+    found = (
+        run_onnx(onnx_model(graph, "int8", int8=Int8(ranges)), inputs),
+        run_tflite(tflite_model(graph, "int8", ranges), inputs),
+    )
+    return np.array([np.sqrt(np.mean((one - expected) ** 2)) for one in found])
+
+
+def test_int8_of_the_published_order_needs_equalising(
+    rng: np.random.Generator, tmp_path: Path
+) -> None:
+    graph, inputs = graph_of(trained_like("seed", rng)), inputs_of("seed", rng, 64)
+    expected = run_numeric(graph, inputs, tmp_path)
+    naive = int8_errors(graph, inputs, expected)
+    even = int8_errors(equalised(graph, inputs), inputs, expected)
+    # Measured, in units of the logits' deviation: 0.15, equalised 0.099, in both. A trained network
+    # is worse off: docs/decisions.md.
+    assert (even < 0.12 * expected.std()).all()
+    assert (even < 0.8 * naive).all()
+
+
+def test_one_calibration_stands_behind_both_int8_files(
+    rng: np.random.Generator, tmp_path: Path
+) -> None:
+    graph, inputs = graph_of(trained_like("edge", rng)), inputs_of("edge", rng, 32)
+    ranges = calibrate(graph, inputs)
+    as_onnx = run_onnx(onnx_model(graph, "edge", int8=Int8(ranges)), inputs)
+    as_tflite = run_tflite(tflite_model(graph, "int8", ranges), inputs)
+    step = (ranges["logits"][1] - ranges["logits"][0]) / 255
+    # Rounding within a kernel may differ: measured, not at all, or by a step on 1 % of them.
+    assert np.abs(as_onnx - as_tflite).max() < 1.5 * step
+    assert (np.abs(as_onnx - as_tflite) < 0.5 * step).mean() > 0.9
 
 
 def test_an_unknown_layer_is_named() -> None:

@@ -1,69 +1,101 @@
-"""`ser-edge export`: from a run folder to a bundle that has been tried before it is handed over."""
+"""`ser-edge export`: from a trained network to a bundle that was tried before it is handed over."""
 
 from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from ser_edge.bundle import Bundle, Manifest, ModelFile, describe_model
+from ser_edge.bundle import Bundle, Manifest, describe_model
 from ser_edge.errors import SerEdgeError
-from ser_edge.graph_file import graph_bytes
+from ser_edge_export.forms import Form
+from ser_edge_export.gate import Gate
 from ser_edge_export.golden import golden_clips, save_golden
-from ser_edge_export.graph import graph_of
+from ser_edge_export.mending import Mended, Quantisation, ladder, mend
 from ser_edge_export.model_card import model_card
+from ser_edge_export.proof import write_proof
+from ser_edge_export.source import Source
 from ser_edge_train.folders import check_free, written_beside
-from ser_edge_train.forms import FormResult, compare_forms
+from ser_edge_train.forms import FormResult, Reference, compare_forms, runnable_forms
 from ser_edge_train.report import form_table
-from ser_edge_train.run import Run
 from ser_edge_train.versions import versions
 
 logger = logging.getLogger(__name__)
 
 _MADE_WITH = ("ser-edge", "tensorflow", "tensorflow-cpu", "onnx", "onnxruntime")
-# Below this agreement with the Keras model a conversion is not imprecise but broken.
-_LEAST_AGREEMENT = {"float32": 0.99, "int8": 0.9}
 
 
 @dataclass(frozen=True)
 class Export:
-    """What `export` wrote, and how each form compares with the Keras model on the test clips."""
+    """What `export` wrote.
+
+    Parameters
+    ----------
+    folder : Path
+        The bundle.
+    forms : tuple of FormResult
+        How each form compares with the source on the test clips.
+    mended : dict of str to Mended
+        How the int8 forms were made, by file.
+    complaints : tuple of str
+        Forms that fall short of the gate, with their figures; empty unless that was allowed.
+    """
 
     folder: Path
     forms: tuple[FormResult, ...]
+    mended: dict[str, Mended]
+    complaints: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON types."""
-        return {"folder": str(self.folder), "forms": [asdict(form) for form in self.forms]}
+        return {
+            "folder": str(self.folder),
+            "forms": [form.to_dict() for form in self.forms],
+            "int8": {file: str(mended.way) for file, mended in self.mended.items()},
+            "complaints": list(self.complaints),
+        }
 
     def __str__(self) -> str:
+        ways = "".join(f"{file}: {mended.way}\n" for file, mended in self.mended.items())
         return (
-            "Exported forms against Keras, on the run's test clips:\n\n"
-            f"{form_table(self.forms)}\n\n"
+            "Exported forms against their source, on its test clips:\n\n"
+            f"{form_table(self.forms, latency=True)}\n\n{ways}\n"
             f"{self.folder}: copy this folder to the device; "
             f"next: ser-edge predict CLIP --bundle {self.folder}"
         )
 
 
 def export(
-    run_folder: str | os.PathLike[str],
+    source: Source,
     out: str | os.PathLike[str],
+    forms: Sequence[Form],
     *,
-    int8: bool = True,
+    gate: Gate | None = None,
+    fine_tune: bool = False,
+    allow_degraded: bool = False,
     overwrite: bool = False,
 ) -> Export:
-    """Write a run's network in every form that a device may want, and try each.
+    """Write a network in the forms that a device may want, and prove each.
 
     Parameters
     ----------
-    run_folder : path
-        What ``ser-edge train`` wrote.
+    source : Source
+        The network, and clips to prove it on.
     out : path
         The bundle to write; it appears whole or not at all.
-    int8 : bool
-        Whether full-int8 forms are written beside float32.
+    forms : sequence of Form
+        What is written.
+    gate : Gate, optional
+        What each has to keep, in every interpreter that is here.
+    fine_tune : bool
+        Whether weights may be trained to live with int8, where nothing less helps.
+    allow_degraded : bool
+        Write the bundle even if a form falls short; its manifest says so.
     overwrite : bool
         Whether `out` may be replaced.
 
@@ -74,93 +106,94 @@ def export(
     Raises
     ------
     SerEdgeError
-        If the run cannot be used, `out` exists, or a form does not say what the network says.
+        If the network cannot be written in a form, `out` exists, or a form falls short.
     """
+    gate = gate or Gate()
     out = Path(out)
     check_free(out, overwrite=overwrite)
-    run = Run.open(run_folder)
-    settings = run.settings
-    network = run.network()
-    test = run.held_out("test")
-    inputs = settings.input.network_inputs(test.features)
-
-    from ser_edge_train.fit import logits
-
-    reference = logits(network, inputs)
+    samples = source.samples() if any(form.takes == "audio" for form in forms) else None
+    ways = _Ways(source, gate, fine_tune)
     with written_beside(out, overwrite=overwrite) as folder:
-        models = _write_models(folder, run, network, int8=int8)
+        models = []
+        for form in forms:
+            way = ways.of(form)
+            logger.info("writing %s", form.file)
+            (folder / form.file).write_bytes(source.network.content(form, source, way))
+            models.append(describe_model(folder / form.file, form.precision, form.takes))
         manifest = Manifest(
-            settings.name, settings.labels, settings.input, settings.temperature, models
+            source.name, source.labels, source.input, source.temperature, tuple(models)
         )
-        _write_manifest(folder, manifest)
-        logger.info("trying each form on %d test clips", len(test.truth))
-        forms = tuple(compare_forms(Bundle(folder, manifest), inputs, test, reference))
-        _refuse_broken(forms)
-        about = {
-            **{k: v for k, v in settings.about.items() if k != "training_speakers"},
-            "recipe": settings.recipe.to_dict(),
-            "forms": [{k: v for k, v in f.to_dict().items() if k != "scores"} for f in forms],
-            "licence": _licence(settings.about["corpora"]),
-            "exported_with": versions(*_MADE_WITH),
-        }
-        manifest = replace(manifest, about=about)
-        _write_manifest(folder, manifest)
-        save_golden(folder / "golden.npz", golden_clips(manifest.input), network, manifest)
-        (folder / "MODEL_CARD.md").write_text(model_card(manifest, forms), encoding="utf-8")
-    return Export(out, forms)
-
-
-def _write_models(folder: Path, run: Run, network: Any, *, int8: bool) -> tuple[ModelFile, ...]:
-    # TensorFlow takes seconds to import: not before the run is known to be good.
-    from ser_edge_export.equalise import equalised
-    from ser_edge_export.metadata import describe_onnx, describe_tflite, description
-    from ser_edge_export.onnx import onnx_model, quantised
-    from ser_edge_export.tflite import tflite_model
-
-    written = []
-    text = description(run.settings)
-
-    def write(name: str, precision: str, content: bytes) -> None:
-        path = folder / f"model.{precision}.{name}"
-        path.write_bytes(content)
-        written.append(describe_model(path, precision))
-
-    def write_tflite(precision: str, content: bytes) -> None:
-        write("tflite", precision, describe_tflite(content, text))
-
-    def write_onnx(precision: str, model: Any) -> None:
-        write("onnx", precision, describe_onnx(model, text).SerializeToString())
-
-    logger.info("writing float32 TFLite, ONNX and NumPy")
-    graph = graph_of(network)
-    write_tflite("float32", tflite_model(network))
-    write_onnx("float32", onnx_model(graph, run.settings.name))
-    write("npz", "float32", graph_bytes(graph))
-    if int8:
-        calibration = run.calibration_inputs()
-        logger.info("calibrating int8 TFLite and ONNX on %d training windows", len(calibration))
-        even = equalised(network, calibration)
-        write_tflite("int8", tflite_model(even, calibration))
-        even_onnx = onnx_model(graph_of(even), run.settings.name)
-        write_onnx("int8", quantised(even_onnx, calibration))
-    return tuple(written)
-
-
-def _write_manifest(folder: Path, manifest: Manifest) -> None:
-    (folder / "manifest.json").write_text(manifest.to_json(), encoding="utf-8")
-
-
-def _refuse_broken(forms: tuple[FormResult, ...]) -> None:
-    for form in forms:
-        least = _LEAST_AGREEMENT[form.precision]
-        if form.agreement < least:
+        bundle = Bundle(folder, manifest)
+        logger.info("trying each form on %d test clips", len(source.test.truth))
+        results = tuple(compare_forms(bundle, source.reference(source.test, samples)))
+        complaints = tuple(filter(None, map(gate.complaint, results)))
+        if complaints and not allow_degraded:
+            logger.info("%s", form_table(results, latency=True))
             raise SerEdgeError(
-                f"{form.file} in {form.backend} says the same label as the Keras model on only "
-                f"{form.agreement:.1%} of the test clips, expected at least {least:.0%}; the "
-                "network does not survive this conversion, so no bundle was written"
+                f"{'; '.join(complaints)}: so no bundle was written; loosen the gate, allow --qat, "
+                "or take it as it is with --allow-degraded"
             )
+        mended = {form.file: ways.mended[form] for form in forms if form in ways.mended}
+        manifest = replace(manifest, about=_about(source, results, mended, gate, complaints))
+        save_golden(
+            folder / "golden.npz", golden_clips(manifest.input), source.network.logits, manifest
+        )
+        (folder / "manifest.json").write_text(manifest.to_json(), encoding="utf-8")
+        (folder / "MODEL_CARD.md").write_text(model_card(manifest, results), encoding="utf-8")
+        write_proof(folder / "report.md", manifest, results, mended, gate, complaints)
+    return Export(out, results, mended, complaints)
 
 
-def _licence(corpora: dict[str, dict[str, Any]]) -> str:
-    terms = {c["licence"] for c in corpora.values() if c["trained_on"]}
-    return f"the weights carry the terms of the corpora: {'; '.join(sorted(terms))}"
+class _Ways:
+    """Finds for each int8 form the way to make it, by what comes out on the validation clips."""
+
+    def __init__(self, source: Source, gate: Gate, fine_tune: bool) -> None:
+        self._source, self._gate, self._fine_tune = source, gate, fine_tune
+        self._of_features: dict[Form, Mended] = {}
+        self.mended: dict[Form, Mended] = {}
+
+    def of(self, form: Form) -> Quantisation:
+        """Return the way to make a form; what is beside the network in a file has no part in it."""
+        if not form.quantises_activations:
+            return Quantisation()
+        plain = replace(form, takes="features")
+        if plain not in self._of_features:
+            ways = ladder(io=form.precision == "int8-io", fine_tune=self._fine_tune)
+            self._of_features[plain] = mend(
+                plain.file, ways, partial(self._trial, plain), self._gate
+            )
+        self.mended[form] = self._of_features[plain]
+        return self.mended[form].way
+
+    def _trial(self, form: Form, way: Quantisation) -> list[FormResult]:
+        logger.info("%s: %s", form.file, way)
+        with TemporaryDirectory() as scratch:
+            path = Path(scratch, form.file)
+            path.write_bytes(self._source.network.content(form, self._source, way))
+            model = describe_model(path, form.precision)
+            return [
+                self._validation.compare(path.parent, model, backend)
+                for backend, _ in runnable_forms([model])
+            ]
+
+    @cached_property
+    def _validation(self) -> Reference:
+        return self._source.reference(self._source.validation)
+
+
+def _about(
+    source: Source,
+    results: Sequence[FormResult],
+    mended: Mapping[str, Mended],
+    gate: Gate,
+    complaints: Sequence[str],
+) -> dict[str, Any]:
+    # Not the latency: it is another each time, and the same run is exported to the same bytes.
+    apart = ("scores", "latency_ms")
+    return {
+        **source.about,
+        "forms": [{k: v for k, v in r.to_dict().items() if k not in apart} for r in results],
+        "int8": {file: str(mended.way) for file, mended in mended.items()},
+        "gate": {**asdict(gate), "failed": list(complaints)},
+        "exported_with": versions(*_MADE_WITH),
+    }

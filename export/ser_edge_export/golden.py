@@ -5,6 +5,7 @@ The clips are synthetic, so that a bundle holds nobody's voice and no corpus' au
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,10 @@ def golden_clips(config: InputConfig) -> list[NDArray[np.int16]]:
 
 
 def save_golden(
-    path: Path, clips: list[NDArray[np.int16]], network: Any, manifest: Manifest
+    path: Path,
+    clips: list[NDArray[np.int16]],
+    logits_of: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+    manifest: Manifest,
 ) -> None:
     """Write ``golden.npz``: of clip ``i``, what every stage makes of it.
 
@@ -64,7 +68,7 @@ def save_golden(
     for number, clip in enumerate(clips):
         features, starts = frontend(as_signal(clip))
         inputs = config.network_inputs(features)
-        logits = np.asarray(network.predict(inputs, verbose=0))
+        logits = logits_of(inputs)
         stages = {
             "samples": clip,
             "starts": starts,

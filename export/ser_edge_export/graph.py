@@ -142,36 +142,95 @@ def _padding(layer: Any, size: int, stride: int) -> tuple[int, int]:
     return total // 2, total - total // 2
 
 
-def _fold(ops: list[Op]) -> tuple[Op, ...]:
-    """Merge each affine into the convolution before it, or into the dense layer after it.
-
-    An affine between a ReLU and a convolution stays: the convolution pads its result with zeros,
-    which folding would change.
-    """
-    consumers: dict[str, int] = {}
-    for op in ops:
-        for name in op.inputs:
-            consumers[name] = consumers.get(name, 0) + 1
-    folded: list[Op] = []
-    for op in ops:
-        before = next((o for o in folded if o.output in op.inputs), None)
-        if before is None or consumers[before.output] > 1:
-            folded.append(op)
-        elif op.kind == "affine" and before.kind in ("conv", "dense"):
-            gain, offset = op.arrays["gain"], op.arrays["offset"]
-            arrays = {
-                "weight": before.arrays["weight"] * gain,
-                "bias": before.arrays["bias"] * gain + offset,
-            }
-            folded[folded.index(before)] = replace(before, arrays=arrays, output=op.output)
-        elif op.kind == "dense" and before.kind == "affine":
-            weight = op.arrays["weight"]
-            arrays = {
-                "weight": before.arrays["gain"][:, None] * weight,
-                "bias": op.arrays["bias"] + before.arrays["offset"] @ weight,
-            }
-            folded.remove(before)
-            folded.append(replace(op, arrays=arrays, inputs=before.inputs))
+def _fold(ops: list[Op]) -> list[Op]:
+    """Merge each affine into the layer before it, or into the one after it, where that is exact."""
+    while True:
+        takers = {name: [o for o in ops if name in o.inputs] for o in ops for name in o.inputs}
+        for affine in (op for op in ops if op.kind == "affine"):
+            before = next((op for op in ops if op.output == affine.inputs[0]), None)
+            alone = len(takers[affine.inputs[0]]) == 1
+            if before is not None and before.kind in ("conv", "dense") and alone:
+                ops = _folded_back(ops, affine, before)
+                break
+            between, after = _followed(affine, takers)
+            positive = (affine.arrays["gain"] > 0).all()
+            if after is not None and (positive or (not between and affine.arrays["gain"].all())):
+                ops = _folded_ahead(ops, affine, between, after)
+                break
         else:
-            folded.append(op)
-    return tuple(folded)
+            return ops
+
+
+def _folded_back(ops: list[Op], affine: Op, before: Op) -> list[Op]:
+    gain, offset = affine.arrays["gain"], affine.arrays["offset"]
+    weight, bias = before.arrays["weight"] * gain, before.arrays["bias"] * gain + offset
+    merged = replace(before, arrays={"weight": weight, "bias": bias}, output=affine.output)
+    return [merged if op is before else op for op in ops if op is not affine]
+
+
+def _followed(affine: Op, takers: dict[str, list[Op]]) -> tuple[list[Op], Op | None]:
+    """Return the layer that alone takes an affine's result, and what lies between them."""
+    between: list[Op] = []
+    name = affine.output
+    while len(takers.get(name, [])) == 1:
+        (op,) = takers[name]
+        if op.kind in ("conv", "dense"):
+            return between, op
+        if op.kind not in ("maxpool", "flatten"):
+            break
+        between.append(op)
+        name = op.output
+    return between, None
+
+
+def _folded_ahead(ops: list[Op], affine: Op, between: list[Op], after: Op) -> list[Op]:
+    """Take conv(g x + o) for conv'(x), with other weights, bias and padding.
+
+    A convolution pads g x + o with zeros; x has to be padded with -o / g then.
+    """
+    gain, offset = affine.arrays["gain"], affine.arrays["offset"]
+    weight, bias = after.arrays["weight"], after.arrays["bias"]
+    if after.kind == "dense":
+        repeats = len(weight) // len(gain)  # a flatten may lie between
+        of_input = np.tile(gain, repeats)[:, None]
+        added = np.tile(offset, repeats) @ weight
+        settings, pads = after.settings, False
+    else:
+        groups = after.settings["groups"]
+        of_input, offsets = (by_group(values, groups, weight.shape[2]) for values in (gain, offset))
+        added = (weight * offsets).sum(axis=(0, 1))
+        settings = {**after.settings, "left": 0, "right": 0}
+        pads = bool(after.settings["left"] or after.settings["right"])
+    source = after.inputs[0] if between else affine.inputs[0]
+    new = []
+    if pads:
+        sides = {side: after.settings[side] for side in ("left", "right")}
+        new = [Op("pad", (source,), f"{after.output}_pad", {"value": -offset / gain}, sides)]
+        source = new[0].output
+    arrays = {"weight": weight * of_input, "bias": bias + added}
+    new.append(Op(after.kind, (source,), after.output, arrays, settings))
+    if between:
+        first = between[0]
+        ops = [replace(op, inputs=affine.inputs) if op is first else op for op in ops]
+    place = ops.index(after)
+    return [op for op in [*ops[:place], *new, *ops[place + 1 :]] if op is not affine]
+
+
+def by_group(
+    values: NDArray[np.floating[Any]], groups: int, n_out: int
+) -> NDArray[np.floating[Any]]:
+    """Lay a value for each input channel out as a convolution's weights have them.
+
+    Parameters
+    ----------
+    values : np.ndarray [shape=(n_in,)]
+        A value for each input channel.
+    groups, n_out : int
+        Of the convolution.
+
+    Returns
+    -------
+    values : np.ndarray [shape=(n_in / groups, n_out)]
+        An output channel takes the input channels of its group.
+    """
+    return np.repeat(values.reshape(groups, -1).T, n_out // groups, axis=1)

@@ -12,19 +12,24 @@ from dataclasses import asdict
 
 import onnx
 
-from ser_edge_train.run import RunSettings
+from ser_edge_export.source import Source
 
 KEY = "ser-edge"
 """The entry of an ONNX file's ``metadata_props``; a TFLite file has ``ser-edge.json``."""
 
 
-def description(settings: RunSettings) -> str:
-    """Return name, labels, input and temperature as JSON, under the manifest's names."""
+def description(source: Source, takes: str) -> str:
+    """Return name, labels, input and temperature as JSON, under the manifest's names.
+
+    ``takes`` is one of `ser_edge.bundle.TAKES`, which tells what goes in and what comes out.
+    """
     content = {
-        "name": settings.name,
-        "labels": settings.labels,
-        "input": asdict(settings.input),
-        "temperature": settings.temperature,
+        "name": source.name,
+        "labels": source.labels,
+        "takes": takes,
+        "gives": "probabilities" if takes == "audio" else "logits",
+        "input": asdict(source.input),
+        "temperature": source.temperature,
     }
     return json.dumps(content, allow_nan=False)
 

@@ -44,6 +44,10 @@ def model_card(manifest: Manifest, forms: Sequence[FormResult]) -> str:
     recall = markdown_table(
         ["label", "recall"], [(name, f"{r:.1%}") for name, r in scores["all"].recall.items()]
     )
+    failed = about["gate"]["failed"]
+    degraded = (
+        f"**Degraded**, and exported all the same: {'; '.join(failed)}.\n\n" if failed else ""
+    )
     notes = "\n".join(f"- {note}" for note in about["protocol"]["notes"])
     seconds = manifest.input.window.duration_s
     return f"""# {manifest.name}
@@ -61,9 +65,9 @@ Protocol **{protocol_name(about)}**; float32 Keras model; 95 % intervals by boot
 
 {notes}
 
-The exported forms against the Keras model, on the same clips:
+The exported forms against their source, on the same clips (`report.md` tells how they were made):
 
-{form_table(forms)}
+{degraded}{form_table(forms)}
 
 ## Data
 

@@ -1,48 +1,164 @@
-"""TFLite files, by TensorFlow's converter."""
+"""TFLite files, by TensorFlow's converter from the same plain operations as the ONNX file.
+
+The graph works on (1, 1, time, channels): from a 1-D convolution the converter makes a 2-D one
+between reshapes. The batch of one is fixed: with an open batch tflite-runtime hands nothing to
+XNNPACK.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ser_edge_train.engine import keras, quiet_stderr, tf
+from ser_edge.graph import Graph, Op
+from ser_edge_export.calibration import Range
+from ser_edge_train.engine import quiet_stderr, tf
 
 
-def tflite_model(network: Any, calibration: NDArray[np.float32] | None = None) -> bytes:
-    """Convert a Keras model.
-
-    A batch of one is fixed in the file: with an open batch the converter wraps every convolution in
-    reshapes, and tflite-runtime hands nothing to XNNPACK.
+def tflite_model(graph: Graph, precision: str, ranges: Mapping[str, Range] | None = None) -> bytes:
+    """Convert a graph.
 
     Parameters
     ----------
-    network : keras.Model
-        With one input.
-    calibration : np.ndarray [shape=(n, *input_shape), dtype=float32], optional
-        Standardised features of training windows; with them weights and arithmetic become int8,
-        without them all stays float32.
+    graph : Graph
+        The network.
+    precision : str
+        One of `ser_edge.bundle.PRECISIONS`.
+    ranges : mapping of str to (float, float), optional
+        Of every tensor that is int8 (`ser_edge_export.calibration.calibrate`); for ``"int8"`` and
+        ``"int8-io"``, and only for them. Operations whose input has none stay in float32.
 
     Returns
     -------
     content : bytes
-        Of a ``.tflite`` file with float32 input and output.
+        Of a ``.tflite`` file with input and output of float32, or of int8 in ``"int8-io"``.
     """
-    shape = (1, *network.input_shape[1:])
+    module = tf.Module()
+    module.network = tf.function(
+        lambda features: computed(graph, features, ranges or {}),
+        input_signature=[tf.TensorSpec((1, *graph.input_shape), tf.float32, name="features")],
+    )
+    return converted(module, module.network, lambda converter: _set(converter, precision))
+
+
+def converted(module: Any, function: Any, settings: Callable[[Any], None] | None = None) -> bytes:
+    """Convert a function of a TensorFlow module that has one signature."""
     with TemporaryDirectory() as folder, quiet_stderr():
-        archive = keras.export.ExportArchive()
-        archive.track(network)
-        archive.add_endpoint(
-            "serve",
-            lambda features: network(features, training=False),
-            input_signature=[tf.TensorSpec(shape, tf.float32, name="features")],
-        )
-        archive.write_out(folder, verbose=False)
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
-        if calibration is not None:
-            converter.optimizations = [tf.lite.Optimize.DEFAULT]
-            converter.representative_dataset = lambda: ([window[None]] for window in calibration)
-            converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        signature = function.get_concrete_function()
+        tf.saved_model.save(module, folder, signatures={"serve": signature})
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=["serve"])
+        if settings is not None:
+            settings(converter)
         return bytes(converter.convert())
+
+
+def _set(converter: Any, precision: str) -> None:
+    if precision == "float32":
+        return
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if precision == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    if precision == "dynamic":
+        # tflite-runtime 2.14 does not read the version of FULLY_CONNECTED that has them.
+        converter._experimental_disable_per_channel_quantization_for_dense_layers = True
+    if precision == "int8-io":
+        converter.inference_input_type = converter.inference_output_type = tf.int8
+
+
+def computed(
+    graph: Graph,
+    features: Any,
+    ranges: Mapping[str, Range],
+    weights: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Any:
+    """Compute a graph's logits by TensorFlow, as it will be in int8.
+
+    Parameters
+    ----------
+    graph : Graph
+        The network.
+    features : tf.Tensor [shape=(n, *graph.input_shape), dtype=float32]
+        The input.
+    ranges : mapping of str to (float, float)
+        Tensors that pass through a fake quantisation, which the converter takes as their scale.
+    weights : mapping of str to mapping of str to tf.Tensor, optional
+        Arrays by name, by operation, instead of the graph's own.
+
+    Returns
+    -------
+    logits : tf.Tensor [shape=(n, n_outputs), dtype=float32]
+    """
+
+    def marked(name: str, values: Any) -> Any:
+        if name not in ranges:
+            return values
+        low, high = ranges[name]
+        return tf.quantization.fake_quant_with_min_max_args(values, low, max(high, low + 1e-9))
+
+    shape = (features.shape[0] or -1, 1, *graph.input_shape)
+    tensors = {"input": marked("input", tf.reshape(features, shape))}
+    for op in graph.ops:
+        arrays = op.arrays if weights is None else weights[op.output]
+        inputs = [tensors[name] for name in op.inputs]
+        tensors[op.output] = marked(op.output, _OPS[op.kind](op, arrays, *inputs))
+    return tensors["logits"]
+
+
+def _conv(op: Op, arrays: Mapping[str, Any], x: Any) -> Any:
+    weight, stride = arrays["weight"], op.settings["stride"]
+    size, n_in, n_out = weight.shape
+    x, padding = _padded(op, x, size, 0.0)
+    if n_in == 1 and op.settings["groups"] == n_out:
+        # One row high, so that a stride along it changes nothing; both have to be the same.
+        filters = tf.transpose(weight, (0, 2, 1))[None]
+        y = tf.nn.depthwise_conv2d(x, filters, (1, stride, stride, 1), padding)
+    else:
+        y = tf.nn.conv2d(x, weight[None], (1, 1, stride, 1), padding)
+    return tf.nn.bias_add(y, arrays["bias"])
+
+
+def _maxpool(op: Op, _arrays: Mapping[str, Any], x: Any) -> Any:
+    size, stride = op.settings["size"], op.settings["stride"]
+    x, padding = _padded(op, x, size, float(np.finfo(np.float32).min))
+    return tf.nn.max_pool2d(x, (1, size), (1, stride), padding)
+
+
+def _padded(op: Op, x: Any, size: int, value: float) -> tuple[Any, str]:
+    """Leave the padding to the operation where it is what TensorFlow calls "SAME"."""
+    left, right = op.settings["left"], op.settings["right"]
+    if left == right == 0:
+        return x, "VALID"
+    n_frames, stride = x.shape[2], op.settings["stride"]
+    total = max((-(-n_frames // stride) - 1) * stride + size - n_frames, 0)
+    if (left, right) == (total // 2, total - total // 2):
+        return x, "SAME"
+    return tf.pad(x, ((0, 0), (0, 0), (left, right), (0, 0)), constant_values=value), "VALID"
+
+
+def _pad(op: Op, arrays: Mapping[str, Any], x: Any) -> Any:
+    frame = tf.broadcast_to(arrays["value"], (tf.shape(x)[0], 1, 1, x.shape[3]))
+    left, right = (tf.repeat(frame, op.settings[side], axis=2) for side in ("left", "right"))
+    return tf.concat([left, x, right], 2)
+
+
+def _affine(op: Op, arrays: Mapping[str, Any], x: Any) -> Any:
+    # int8 would spend a multiplication on gains of 1, and round once more.
+    return (x * arrays["gain"] if (op.arrays["gain"] != 1).any() else x) + arrays["offset"]
+
+
+_OPS: dict[str, Callable[..., Any]] = {
+    "conv": _conv,
+    "maxpool": _maxpool,
+    "pad": _pad,
+    "affine": _affine,
+    "flatten": lambda _op, _arrays, x: tf.reshape(x, (x.shape[0] or -1, x.shape[2] * x.shape[3])),
+    "dense": lambda _op, arrays, x: tf.matmul(x, arrays["weight"]) + arrays["bias"],
+    "mean": lambda _op, _arrays, x: tf.reduce_mean(x, (1, 2)),
+    "max": lambda _op, _arrays, x: tf.reduce_max(x, (1, 2)),
+    "relu": lambda _op, _arrays, x: tf.nn.relu(x),
+    "add": lambda _op, _arrays, x, y: x + y,
+    "concat": lambda _op, _arrays, *parts: tf.concat(parts, -1),
+}

@@ -37,14 +37,15 @@ class NumericModel:
         # Overflow shows in the logits, which the caller looks at.
         with np.errstate(over="ignore", invalid="ignore"):
             for row, window in zip(logits, inputs, strict=True):
-                row[:] = self._run_one(window)
+                row[:] = self.tensors(window)["logits"]
         return logits
 
-    def _run_one(self, window: Array) -> Array:
+    def tensors(self, window: Array) -> dict[str, Array]:
+        """Compute what every operation makes of one input, by the tensor's name."""
         tensors = {"input": window}
         for op in self._graph.ops:
             tensors[op.output] = _KERNELS[op.kind](op, *(tensors[name] for name in op.inputs))
-        return tensors["logits"]
+        return tensors
 
 
 def _conv(op: Op, x: Array) -> Array:
@@ -74,11 +75,12 @@ def _maxpool(op: Op, x: Array) -> Array:
     return np.asarray(seen.max(axis=-1))
 
 
-def _padded(op: Op, x: Array, value: float) -> Array:
+def _padded(op: Op, x: Array, value: float | Array) -> Array:
     left, right = op.settings["left"], op.settings["right"]
     if left == right == 0:
         return x
-    y = np.full((left + len(x) + right, x.shape[1]), value, np.float32)
+    y = np.empty((left + len(x) + right, x.shape[1]), np.float32)
+    y[:left] = y[left + len(x) :] = value
     y[left : left + len(x)] = x
     return y
 
@@ -92,6 +94,7 @@ def _affine(op: Op, x: Array) -> Array:
 _KERNELS: dict[str, Callable[..., Array]] = {
     "conv": _conv,
     "maxpool": _maxpool,
+    "pad": lambda op, x: _padded(op, x, op.arrays["value"]),
     "affine": _affine,
     "dense": lambda op, x: x @ op.arrays["weight"] + op.arrays["bias"],
     "relu": lambda _op, x: np.maximum(x, 0),

@@ -14,21 +14,23 @@ from ser_edge.errors import BackendError
 
 
 class OnnxModel(NotPicklable):
-    """An ONNX model with one float input, a batch of one, and one float output."""
+    """An ONNX model with one float input, of one window or of any number, and one float output."""
 
     def __init__(self, session: Any, name: str, version: str) -> None:
         check_model(name, len(session.get_inputs()), len(session.get_outputs()))
         self._session = session
         self._name = name
         self._input = session.get_inputs()[0]
+        self._any_number = not isinstance(self._input.shape[0], int)
         self.version = f"onnxruntime {version}"
 
     def run(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Compute the logits of each input; see `ser_edge.backends.Backend.run`."""
         check_inputs(self._name, inputs, self._input.shape[1:])
+        windows = [inputs] if self._any_number else [window[None] for window in inputs]
         try:
             return np.concatenate(
-                [self._session.run(None, {self._input.name: window[None]})[0] for window in inputs]
+                [self._session.run(None, {self._input.name: window})[0] for window in windows]
             )
         # ONNX Runtime's exceptions derive from Exception alone, each in its own private class.
         except Exception as error:

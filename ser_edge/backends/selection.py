@@ -29,8 +29,8 @@ def open_bundle(
         The exported folder.
     backend : str, optional
         A key of `INTERPRETERS`, the only one to be tried.
-    precision : {"int8", "float32"}, optional
-        The only form of the network to be tried.
+    precision : str, optional
+        One of `ser_edge.bundle.PRECISIONS`, the only form of the network to be tried.
     threads : int > 0
         Threads that one inference may use.
 

@@ -14,7 +14,7 @@ from ser_edge.bundle import Bundle
 from ser_edge.classifier import softmax
 from ser_edge.errors import SerEdgeError
 from ser_edge_train.dataset import FeatureStore, Windows
-from ser_edge_train.forms import FormResult, compare_forms
+from ser_edge_train.forms import FormResult, Reference, compare_forms
 from ser_edge_train.material import read_material
 from ser_edge_train.metrics import Scores
 from ser_edge_train.report import form_table, protocol_name, score_table
@@ -47,7 +47,7 @@ class Evaluation:
         text = f"{self.tested_on}\n\nKeras, float32:\n\n{score_table(self.keras)}\n"
         if not self.forms:
             return text
-        return f"{text}\nExported forms, against Keras:\n\n{form_table(self.forms)}\n"
+        return f"{text}\nExported forms, against Keras:\n\n{form_table(self.forms, latency=True)}\n"
 
 
 def evaluate(
@@ -100,16 +100,16 @@ def evaluate(
 
     from ser_edge_train.fit import logits
 
-    inputs = run.settings.input.network_inputs(test.features)
-    reference = logits(run.network(), inputs)
-    forms = () if exported is None else tuple(compare_forms(exported, inputs, test, reference))
-    probabilities = softmax(reference / run.settings.temperature)
-    return Evaluation(tested_on, test.scores(probabilities, run.settings.labels), forms)
+    settings = run.settings
+    inputs = settings.input.network_inputs(test.features)
+    said = logits(run.network(), inputs)
+    reference = Reference(test, {"features": inputs}, said, settings.labels, settings.temperature)
+    forms = () if exported is None else tuple(compare_forms(exported, reference))
+    scores = test.scores(softmax(said / settings.temperature), settings.labels)
+    return Evaluation(tested_on, scores, forms)
 
 
-def _other_data(
-    run: Run, sources: Sequence[str | os.PathLike[str]], cache: Path | None
-) -> HeldOut:
+def _other_data(run: Run, sources: Sequence[str | os.PathLike[str]], cache: Path | None) -> HeldOut:
     store = FeatureStore(run.settings.recipe)
     if cache is not None:
         store = FeatureStore(run.settings.recipe, cache)

@@ -1,8 +1,8 @@
 """The exported forms of a network, each run by its interpreter and held against the Keras model.
 
 Every interpreter runs in a process of its own: TensorFlow and tflite-runtime cannot share one, and
-a crash ends that process only. ``python -m ser_edge_train.forms FOLDER BACKEND FILE`` is that
-process: inputs come as ``.npy`` on stdin, logits go to stdout.
+a crash ends that process only. ``python -m ser_edge_train.forms BACKEND FILE`` is that process:
+inputs come as ``.npy`` on stdin, what the file makes of them and its latency go to stdout.
 """
 
 from __future__ import annotations
@@ -10,13 +10,15 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import norm
 
 from ser_edge.backends import INTERPRETERS, open_model
 from ser_edge.bundle import Bundle, ModelFile
@@ -25,40 +27,50 @@ from ser_edge.errors import BackendError
 from ser_edge_train.metrics import Scores, average_by_clip, mcnemar, signal_to_noise_db
 from ser_edge_train.run import HeldOut
 
+_LEAST = 1e-12  # of a probability, ahead of its logarithm
+
 
 @dataclass(frozen=True)
 class FormResult:
-    """How one form of the network, in one interpreter, compares with the Keras model.
+    """How one form of the network, in one interpreter, compares with the source's.
 
     Parameters
     ----------
-    backend, file, precision : str
+    backend, file, precision, takes : str
         The interpreter, and the model file that it ran.
     size_bytes : int
         Of the file.
+    latency_ms : float
+        Median time of one window, one thread [ms]; for orientation, on a machine that may be busy.
     scores : dict of str to Scores
-        On the test clips, over all and by corpus.
+        On the clips, over all and by corpus.
     ua_change : float
-        UA over all clips less the Keras model's.
+        UA over all clips less the source's.
     agreement : float
         Share of the clips on which both say the same label.
+    expected_agreement : float
+        The same for other clips like these: how far the form moves the difference between the two
+        most probable labels, against how large it is. It hangs less on the few clips near a tie.
     largest_change : float
         Of any clip's probability of any label.
     mcnemar_p : float in [0, 1]
         Chance of as uneven a split, or a more uneven one, of the clips that only one of the two
         hears rightly, were both equally good (McNemar's exact test).
     snr_db : float or None
-        Power of the Keras model's logits over that of the difference [dB]; None where there is no
-        difference.
+        Power of the source's logits, each window's about their mean, over that of the difference
+        [dB]; None where there is no difference.
     """
 
     backend: str
     file: str
     precision: str
+    takes: str
     size_bytes: int
+    latency_ms: float
     scores: dict[str, Scores]
     ua_change: float
     agreement: float
+    expected_agreement: float
     largest_change: float
     mcnemar_p: float
     snr_db: float | None
@@ -68,24 +80,105 @@ class FormResult:
         return asdict(self)
 
 
-def compare_forms(
-    bundle: Bundle,
-    inputs: NDArray[np.float32],
-    test: HeldOut,
-    reference: NDArray[np.float32],
-) -> Iterator[FormResult]:
+@dataclass(frozen=True)
+class Reference:
+    """What the source network says of clips that it was not trained on.
+
+    Parameters
+    ----------
+    held_out : HeldOut
+        The clips and the truth.
+    inputs : mapping of str to np.ndarray [shape=(n, ...), dtype=float32]
+        What a model file is given, by what it takes: ``"features"`` are standardised features of
+        the windows, ``"audio"`` their samples.
+    logits : np.ndarray [shape=(n, n_labels), dtype=float32]
+        The source's.
+    labels : sequence of str
+        What their columns mean.
+    temperature : float > 0
+        Divides logits ahead of the softmax.
+    """
+
+    held_out: HeldOut
+    inputs: Mapping[str, NDArray[np.float32]]
+    logits: NDArray[np.float32]
+    labels: Sequence[str]
+    temperature: float
+
+    def compare(self, folder: Path, model: ModelFile, backend: str) -> FormResult:
+        """Run a model file in an interpreter, in a process of its own, and judge what it says.
+
+        Parameters
+        ----------
+        folder : Path
+            Where the file lies.
+        model : ModelFile
+        backend : str
+            A key of `ser_edge.backends.INTERPRETERS`.
+
+        Returns
+        -------
+        result : FormResult
+
+        Raises
+        ------
+        BackendError
+            If the interpreter fails on the file.
+        """
+        inputs = self.inputs["audio" if model.takes == "audio" else "features"]
+        outputs, latency_ms = run_apart(folder / model.file, backend, inputs)
+        if model.takes == "audio":  # which gives probabilities
+            outputs = self.temperature * np.log(np.maximum(outputs, _LEAST))
+        expected, found = (softmax(logits / self.temperature) for logits in (self.logits, outputs))
+        clip, truth = self.held_out.clip, self.held_out.truth
+        expected_of_clip, found_of_clip = (average_by_clip(p, clip) for p in (expected, found))
+        expected_label, found_label = (p.argmax(axis=1) for p in (expected_of_clip, found_of_clip))
+        scores = self.held_out.scores(found, self.labels)
+        return FormResult(
+            backend=backend,
+            file=model.file,
+            precision=model.precision,
+            takes=model.takes,
+            size_bytes=model.size_bytes,
+            latency_ms=latency_ms,
+            scores=scores,
+            ua_change=scores["all"].ua - self.held_out.scores(expected, self.labels)["all"].ua,
+            agreement=float((found_label == expected_label).mean()),
+            expected_agreement=_expected_agreement(expected_of_clip, found_of_clip),
+            largest_change=float(np.abs(found_of_clip - expected_of_clip).max()),
+            mcnemar_p=mcnemar(expected_label == truth, found_label == truth),
+            snr_db=signal_to_noise_db(_centred(self.logits), _centred(outputs)),
+        )
+
+
+def _expected_agreement(expected: NDArray[np.float64], found: NDArray[np.float64]) -> float:
+    """Chance that a clip keeps its label, if all margins are moved by errors of the same spread."""
+    second, first = np.argsort(expected, axis=1)[:, -2:].T
+    clips = np.arange(len(expected))
+    margin, moved = (
+        np.log(np.maximum(p[clips, first], _LEAST) / np.maximum(p[clips, second], _LEAST))
+        for p in (expected, found)
+    )
+    spread = max(float(np.sqrt(np.mean((moved - margin) ** 2))), _LEAST)
+    return float(norm.cdf(margin / spread).mean())
+
+
+def _centred(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Take off what is common to a window's logits, which says nothing."""
+    return np.asarray(logits - logits.mean(axis=1, keepdims=True))
+
+
+def compare_forms(bundle: Bundle, reference: Reference) -> Iterator[FormResult]:
     """Run every model file of a bundle in every interpreter that is installed and can read it.
+
+    Files that take samples are left out where the reference has none.
 
     Parameters
     ----------
     bundle : Bundle
         The exported folder.
-    inputs : np.ndarray [shape=(n, *input_shape), dtype=float32]
-        Standardised features of the test windows.
-    test : HeldOut
-        Their clips and the truth.
-    reference : np.ndarray [shape=(n, n_labels), dtype=float32]
-        The Keras model's logits.
+    reference : Reference
+        What to hold them against.
 
     Yields
     ------
@@ -95,69 +188,64 @@ def compare_forms(
     ------
     BackendError
         If an interpreter fails on a file.
+    BundleError
+        If a file is damaged.
     """
-    labels, temperature = bundle.manifest.labels, bundle.manifest.temperature
-    probabilities = softmax(reference / temperature)
-    expected = average_by_clip(probabilities, test.clip)
-    expected_ua = test.scores(probabilities, labels)["all"].ua
-    right = expected.argmax(axis=1) == test.truth
-    for backend, model in runnable_forms(bundle):
-        logits = run_apart(bundle.folder, backend, model.file, inputs)
-        probabilities = softmax(logits / temperature)
-        found = average_by_clip(probabilities, test.clip)
-        scores = test.scores(probabilities, labels)
-        yield FormResult(
-            backend=backend,
-            file=model.file,
-            precision=model.precision,
-            size_bytes=model.size_bytes,
-            scores=scores,
-            ua_change=scores["all"].ua - expected_ua,
-            agreement=float((found.argmax(axis=1) == expected.argmax(axis=1)).mean()),
-            largest_change=float(np.abs(found - expected).max()),
-            mcnemar_p=mcnemar(right, found.argmax(axis=1) == test.truth),
-            snr_db=signal_to_noise_db(reference, logits),
-        )
+    for backend, model in runnable_forms(bundle.manifest.models):
+        if model.takes != "audio" or "audio" in reference.inputs:
+            bundle.verified(model)
+            yield reference.compare(bundle.folder, model, backend)
 
 
-def runnable_forms(bundle: Bundle) -> Iterator[tuple[str, ModelFile]]:
-    """Pair each interpreter that works here with the model files that it can read."""
-    for backend, interpreter in INTERPRETERS.items():
-        if not interpreter.usable:
-            continue
-        for model in bundle.manifest.models:
-            if model.suffix == interpreter.suffix:
+def runnable_forms(models: Sequence[ModelFile]) -> Iterator[tuple[str, ModelFile]]:
+    """Pair each model file with the interpreters that work here and can read it."""
+    for model in models:
+        for backend, interpreter in INTERPRETERS.items():
+            if interpreter.usable and model.suffix == interpreter.suffix:
                 yield backend, model
 
 
 def run_apart(
-    folder: Path, backend: str, file: str, inputs: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """Run a bundle's model file in a process of its own; see `ser_edge.backends.Backend.run`.
+    file: Path, backend: str, inputs: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], float]:
+    """Run a model file in a process of its own; see `ser_edge.backends.Backend.run`.
+
+    Returns
+    -------
+    outputs : np.ndarray [shape=(n, n_labels), dtype=float32]
+    latency_ms : float
+        Median time of one window [ms].
 
     Raises
     ------
     BackendError
         If that process fails.
     """
-    command = [sys.executable, "-m", "ser_edge_train.forms", str(folder), backend, file]
+    command = [sys.executable, "-m", "ser_edge_train.forms", backend, str(file)]
     content = io.BytesIO()
     np.save(content, inputs)
     finished = subprocess.run(command, input=content.getvalue(), capture_output=True, check=False)
     if finished.returncode != 0:
         lines = finished.stderr.decode(errors="replace").strip().splitlines()
         raise BackendError(
-            f"{backend} failed on {folder / file} with status "
-            f"{finished.returncode}: {lines[-1] if lines else 'no message'}"
+            f"{backend} failed on {file} with status {finished.returncode}: "
+            f"{lines[-1] if lines else 'no message'}"
         )
-    return np.asarray(np.load(io.BytesIO(finished.stdout)), dtype=np.float32)
+    with np.load(io.BytesIO(finished.stdout)) as arrays:
+        return arrays["outputs"], float(arrays["latency_ms"])
 
 
-def _run_here(folder: str, backend: str, file: str) -> None:
+def _run_here(backend: str, file: str) -> None:
     inputs = np.load(io.BytesIO(sys.stdin.buffer.read()))
-    bundle = Bundle.open(folder)
-    (model,) = (model for model in bundle.manifest.models if model.file == file)
-    np.save(sys.stdout.buffer, open_model(bundle.verified(model), backend).run(inputs))
+    model = open_model(Path(file), backend)
+    outputs, times_ms = [], []
+    for window in inputs:
+        started = perf_counter()
+        outputs.append(model.run(window[None]))
+        times_ms.append(1e3 * (perf_counter() - started))
+    results = io.BytesIO()
+    np.savez(results, outputs=np.concatenate(outputs), latency_ms=np.median(times_ms))
+    sys.stdout.buffer.write(results.getvalue())
 
 
 if __name__ == "__main__":

@@ -128,15 +128,20 @@ def classification_table(scores: Scores, labels: Sequence[str]) -> str:
     )
 
 
-def form_table(forms: Iterable[FormResult]) -> str:
-    """Return a Markdown table with a row for each exported form in each interpreter."""
+def form_table(forms: Iterable[FormResult], *, latency: bool = False) -> str:
+    """Return a Markdown table with a row for each exported form in each interpreter.
+
+    With ``latency`` it has the time of a window [ms], which is another on each machine and day.
+    """
+    header = "file,interpreter,KiB,UA,change,McNemar p,same label,largest change,SNR".split(",")
     return markdown_table(
-        "file,interpreter,KiB,UA,change,McNemar p,same label,largest change,SNR".split(","),
+        [*header[:3], *["ms"] * latency, *header[3:]],
         [
             (
                 form.file,
                 form.backend,
                 f"{form.size_bytes / 1024:.0f}",
+                *[f"{form.latency_ms:.3f}"] * latency,
                 f"{form.scores['all'].ua:.1%}",
                 f"{100 * form.ua_change:+.1f} points",
                 f"{form.mcnemar_p:.2f}",

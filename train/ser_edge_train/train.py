@@ -31,7 +31,7 @@ from ser_edge_train.versions import versions
 logger = logging.getLogger(__name__)
 
 _MADE_WITH = ("ser-edge", "tensorflow", "tensorflow-cpu", "keras", "librosa", "numpy")
-_CALIBRATION_WINDOWS = 2048
+_CALIBRATION_WINDOWS = 1024
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,48 @@
+"""What the words of `ser-edge export` mean."""
+
+from __future__ import annotations
+
+import argparse
+
+from ser_edge_export.export import Export, export
+from ser_edge_export.forms import chosen_forms
+from ser_edge_export.gate import Gate
+from ser_edge_export.run_source import run_source
+from ser_edge_train.folders import check_free
+
+
+def export_command(arguments: argparse.Namespace) -> Export:
+    """Run `ser-edge export` with the options that `ser_edge.arguments` parsed.
+
+    Raises
+    ------
+    SerEdgeError
+        If the source cannot be used or the bundle not be written; see `export`.
+    """
+    forms = chosen_forms(
+        int8=arguments.int8,
+        everything=arguments.all,
+        formats=arguments.format,
+        precisions=arguments.precision,
+        batch=arguments.batch,
+        audio=arguments.audio,
+    )
+    gate = Gate(
+        arguments.min_agreement / 100,
+        arguments.max_ua_loss / 100,
+        arguments.max_float_ua_loss / 100,
+    )
+    out = arguments.out or arguments.source / "bundle"
+    check_free(out, overwrite=arguments.overwrite)
+    source = run_source(
+        arguments.source, unsigned=arguments.uint8, reduce_range=arguments.reduce_range
+    )
+    return export(
+        source,
+        out,
+        forms,
+        gate=gate,
+        fine_tune=arguments.qat,
+        allow_degraded=arguments.allow_degraded,
+        overwrite=arguments.overwrite,
+    )

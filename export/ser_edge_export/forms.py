@@ -1,0 +1,108 @@
+"""The forms in which a network can be exported, and which of them a command line asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from ser_edge.bundle import PRECISIONS
+from ser_edge.errors import ConfigError
+
+FORMATS = ("tflite", "onnx", "npz")
+
+
+@dataclass(frozen=True)
+class Form:
+    """One way to hold a network in a file.
+
+    Parameters
+    ----------
+    format : {"tflite", "onnx", "npz"}
+        Kind of file, and its suffix.
+    precision : str
+        One of `ser_edge.bundle.PRECISIONS`.
+    takes : str
+        One of `ser_edge.bundle.TAKES`.
+    """
+
+    format: str
+    precision: str
+    takes: str = "features"
+
+    @property
+    def file(self) -> str:
+        """Name of the file, such as ``model.int8.tflite`` or ``audio.float32.onnx``."""
+        stem = "model" if self.takes == "features" else self.takes
+        return f"{stem}.{self.precision}.{self.format}"
+
+    @property
+    def quantises_activations(self) -> bool:
+        """Whether it needs calibration."""
+        return self.precision in ("int8", "int8-io")
+
+
+ALL_FORMS = (
+    *(Form("tflite", precision) for precision in PRECISIONS),
+    *(Form("onnx", precision) for precision in PRECISIONS if precision != "int8-io"),
+    Form("npz", "float32"),
+    *(Form("onnx", precision, "batch") for precision in ("float32", "int8")),
+    *(Form(format, p, "audio") for format in ("tflite", "onnx") for p in ("float32", "int8")),
+)
+"""Everything that ``--all`` writes."""
+
+
+def chosen_forms(
+    *,
+    int8: bool = False,
+    everything: bool = False,
+    formats: Collection[str] = (),
+    precisions: Collection[str] = (),
+    batch: bool = False,
+    audio: bool = False,
+) -> tuple[Form, ...]:
+    """Choose forms as the options of ``ser-edge export`` do.
+
+    Parameters
+    ----------
+    int8 : bool
+        int8 beside float32, which is always there.
+    everything : bool
+        All there are.
+    formats, precisions : collection of str
+        Only what has one of these, of all there are; the others' default is all.
+    batch, audio : bool
+        Beside each chosen form the one for any number of windows, or for samples, where there is
+        one.
+
+    Returns
+    -------
+    forms : tuple of Form
+
+    Raises
+    ------
+    ConfigError
+        If the options leave none.
+
+    Examples
+    --------
+    >>> [form.file for form in chosen_forms(formats=["tflite"], precisions=["int8"])]
+    ['model.int8.tflite']
+    """
+    if everything:
+        return ALL_FORMS
+    if not formats and not precisions:
+        precisions = ("float32", "int8") if int8 else ("float32",)
+    takes = ["features", *["batch"] * batch, *["audio"] * audio]
+    chosen = tuple(
+        form
+        for form in ALL_FORMS
+        if form.takes in takes
+        and form.format in (formats or FORMATS)
+        and form.precision in (precisions or PRECISIONS)
+    )
+    if not chosen:
+        raise ConfigError(
+            f"there is no {'/'.join(formats)} file of {'/'.join(precisions)}; there are "
+            f"{', '.join(form.file for form in ALL_FORMS)}"
+        )
+    return chosen

@@ -1,0 +1,99 @@
+"""A Keras network as a source: read as plain operations, and written from them in every form."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ser_edge.graph import Graph
+from ser_edge.graph_file import graph_bytes
+from ser_edge_export.calibration import Range, calibrate
+from ser_edge_export.equalise import equalised
+from ser_edge_export.fine_tune import fine_tuned
+from ser_edge_export.forms import Form
+from ser_edge_export.graph import graph_of
+from ser_edge_export.mending import Quantisation
+from ser_edge_export.metadata import describe_onnx, describe_tflite, description
+from ser_edge_export.onnx import Int8, dynamic, float16, onnx_model
+from ser_edge_export.source import Source
+from ser_edge_export.tflite import tflite_model
+from ser_edge_train import fit
+
+logger = logging.getLogger(__name__)
+
+
+class KerasNetwork:
+    """A functional Keras model that ends in logits.
+
+    Parameters
+    ----------
+    model : keras.Model
+    unsigned, reduce_range : bool
+        How static int8 ONNX files hold numbers; see `ser_edge_export.onnx.Int8`.
+    """
+
+    def __init__(self, model: Any, *, unsigned: bool = False, reduce_range: bool = False) -> None:
+        self._model = model
+        self._onnx_options = {"unsigned": unsigned, "reduce_range": reduce_range}
+        self._quantised: dict[Quantisation, tuple[Graph, Mapping[str, Range]]] = {}
+
+    @cached_property
+    def graph(self) -> Graph:
+        """The network as plain operations."""
+        return graph_of(self._model)
+
+    def logits(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Run the Keras model; see `ser_edge_export.source.Network`."""
+        return fit.logits(self._model, inputs)
+
+    def content(self, form: Form, source: Source, way: Quantisation) -> bytes:
+        """Write it in a form; see `ser_edge_export.source.Network`."""
+        graph, ranges = self._prepared(form, source, way)
+        if form.format == "npz":
+            return graph_bytes(graph)
+        text = description(source, form.takes)
+        if form.format == "tflite":
+            content = tflite_model(graph, form.precision, ranges)
+            if form.takes == "audio":
+                from ser_edge_export import audio_tflite
+
+                content = audio_tflite.with_audio(content, source.input, source.temperature)
+            return describe_tflite(content, text)
+        int8 = Int8(ranges, **self._onnx_options) if ranges else None
+        model = onnx_model(graph, source.name, int8=int8, batch=form.takes == "batch")
+        if form.takes == "audio":
+            from ser_edge_export import audio_onnx
+
+            model = audio_onnx.with_audio(model, source.input, source.temperature)
+        if form.precision == "float16":
+            model = float16(model)
+        if form.precision == "dynamic":
+            model = dynamic(model)
+        return bytes(describe_onnx(model, text).SerializeToString(deterministic=True))
+
+    def _prepared(
+        self, form: Form, source: Source, way: Quantisation
+    ) -> tuple[Graph, Mapping[str, Range]]:
+        if form.precision in ("float32", "float16"):
+            return self.graph, {}
+        if form.precision == "dynamic":
+            return equalised(self.graph, source.calibration[: way.windows]), {}
+        if way not in self._quantised:
+            self._quantised[way] = self._quantise(source, way)
+        return self._quantised[way]
+
+    def _quantise(self, source: Source, way: Quantisation) -> tuple[Graph, Mapping[str, Range]]:
+        windows = source.calibration[: way.windows]
+        graph = equalised(self.graph, windows)
+        ranges = calibrate(graph, windows, percentile=way.percentile)
+        ends = {"first": "input", "last": "logits"}
+        for layer in way.float_layers:
+            del ranges[ends[layer]]
+        if way.fine_tuned:
+            graph = fine_tuned(graph, ranges, source.calibration, temperature=source.temperature)
+        return graph, ranges

@@ -1,0 +1,125 @@
+"""How an int8 form is made, and what is tried where the first way does not do."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from ser_edge_export.gate import Gate
+from ser_edge_train.forms import FormResult
+
+logger = logging.getLogger(__name__)
+
+_FEW, _MANY = 512, 1024
+_RESERVE = 0.25  # of the disagreement that the gate allows: chance gives test clips some more
+
+
+@dataclass(frozen=True)
+class Quantisation:
+    """One way to make a network int8.
+
+    Parameters
+    ----------
+    windows : int > 0
+        Training windows to calibrate on; fewer where there are fewer.
+    percentile : float in (50, 100), optional
+        Where ranges are clipped; without it they go from the smallest to the largest value.
+    float_layers : tuple of {"first", "last"}
+        Layers left in float32.
+    fine_tuned : bool
+        Whether weights are trained to live with int8.
+    """
+
+    windows: int = _FEW
+    percentile: float | None = None
+    float_layers: tuple[str, ...] = ()
+    fine_tuned: bool = False
+
+    def __str__(self) -> str:
+        ranges = f"percentile {self.percentile}" if self.percentile else "minimum to maximum"
+        parts = [f"{self.windows} calibration windows, {ranges}"]
+        if self.float_layers:
+            parts.append(f"{' and '.join(self.float_layers)} layer in float32")
+        if self.fine_tuned:
+            parts.append("quantisation-aware fine-tuning")
+        return ", ".join(parts)
+
+
+def ladder(*, io: bool, fine_tune: bool) -> Iterator[Quantisation]:
+    """Yield ways to make a network int8, the plainest first.
+
+    Parameters
+    ----------
+    io : bool
+        Whether input and output have to be int8 as well, and so the first and the last layer.
+    fine_tune : bool
+        Whether the weights may be trained, which takes minutes.
+    """
+    yield Quantisation()
+    yield Quantisation(_MANY)
+    yield Quantisation(_MANY, percentile=99.999)
+    if not io:
+        yield Quantisation(float_layers=("last",))
+        yield Quantisation(float_layers=("first", "last"))
+    if fine_tune:
+        yield Quantisation(fine_tuned=True)
+        if not io:
+            yield Quantisation(fine_tuned=True, float_layers=("last",))
+
+
+@dataclass(frozen=True)
+class Mended:
+    """The way that was chosen, and what was tried ahead of it.
+
+    Parameters
+    ----------
+    way : Quantisation
+        The first that passes the gate on the validation clips with something to spare, or, where
+        none does, the one of most agreement.
+    tried : tuple of (Quantisation, float)
+        All that were tried, with the least agreement in any interpreter.
+    """
+
+    way: Quantisation
+    tried: tuple[tuple[Quantisation, float], ...]
+
+
+def mend(
+    name: str,
+    ways: Iterator[Quantisation],
+    trial: Callable[[Quantisation], list[FormResult]],
+    gate: Gate,
+) -> Mended:
+    """Find a way to make one int8 form that passes the gate.
+
+    Parameters
+    ----------
+    name : str
+        The form's file.
+    ways : iterator of Quantisation
+        In the order in which they are to be tried.
+    trial : callable
+        Makes the form in a way and compares it on the validation clips in every interpreter.
+        The choice is made there, so that the test clips are looked at once, when it is made.
+    gate : Gate
+
+    Returns
+    -------
+    mended : Mended
+    """
+    spare = gate.min_agreement + _RESERVE * (1 - gate.min_agreement)
+    tried: list[tuple[Quantisation, float]] = []
+    for way in ways:
+        results = trial(way)
+        agreement = min((result.expected_agreement for result in results), default=1.0)
+        tried.append((way, agreement))
+        if agreement >= spare:
+            break
+        logger.info(
+            "%s: by the validation clips %.1f %% would keep their label with %s",
+            *(name, 100 * agreement, way),
+        )
+    else:
+        way = max(tried, key=lambda pair: pair[1])[0]
+    return Mended(way, tuple(tried))
