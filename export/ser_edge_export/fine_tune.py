@@ -26,7 +26,7 @@ STEPS = 400
 """Batches of a fine-tuning."""
 
 _BATCH = 64
-_LEARNING_RATE = 2e-4
+_LEARNING_RATE = 1e-5
 
 
 def fine_tuned(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ser_edge.graph import Graph
 from ser_edge.graph_file import graph_bytes
+from ser_edge_export import audio_onnx, audio_tflite
 from ser_edge_export.calibration import Range, calibrate
 from ser_edge_export.equalise import equalised
 from ser_edge_export.fine_tune import fine_tuned
@@ -60,15 +61,14 @@ class KerasNetwork:
         if form.format == "tflite":
             content = tflite_model(graph, form.precision, ranges)
             if form.takes == "audio":
-                from ser_edge_export import audio_tflite
-
-                content = audio_tflite.with_audio(content, source.input, source.temperature)
+                n_labels = len(source.labels)
+                content = audio_tflite.with_audio(
+                    content, source.input, source.temperature, n_labels
+                )
             return describe_tflite(content, text)
         int8 = Int8(ranges, **self._onnx_options) if ranges else None
         model = onnx_model(graph, source.name, int8=int8, batch=form.takes == "batch")
         if form.takes == "audio":
-            from ser_edge_export import audio_onnx
-
             model = audio_onnx.with_audio(model, source.input, source.temperature)
         if form.precision == "float16":
             model = float16(model)

@@ -7,7 +7,7 @@ XNNPACK.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -36,22 +36,45 @@ def tflite_model(graph: Graph, precision: str, ranges: Mapping[str, Range] | Non
     content : bytes
         Of a ``.tflite`` file with input and output of float32, or of int8 in ``"int8-io"``.
     """
-    module = tf.Module()
-    module.network = tf.function(
+    return converted(
         lambda features: computed(graph, features, ranges or {}),
-        input_signature=[tf.TensorSpec((1, *graph.input_shape), tf.float32, name="features")],
+        "features",
+        (1, *graph.input_shape),
+        lambda converter: _set(converter, precision),
     )
-    return converted(module, module.network, lambda converter: _set(converter, precision))
 
 
-def converted(module: Any, function: Any, settings: Callable[[Any], None] | None = None) -> bytes:
-    """Convert a function of a TensorFlow module that has one signature."""
+def converted(
+    function: Callable[[Any], Any],
+    name: str,
+    shape: Sequence[int],
+    settings: Callable[[Any], None] = lambda _converter: None,
+) -> bytes:
+    """Convert a TensorFlow function of one tensor.
+
+    Parameters
+    ----------
+    function : callable
+        What is converted.
+    name, shape : str, sequence of int
+        Of its float32 input.
+    settings : callable
+        Sets the converter.
+
+    Returns
+    -------
+    content : bytes
+        Of a ``.tflite`` file.
+    """
+    module = tf.Module()
+    module.serve = tf.function(
+        function, input_signature=[tf.TensorSpec(shape, tf.float32, name=name)]
+    )
     with TemporaryDirectory() as folder, quiet_stderr():
-        signature = function.get_concrete_function()
-        tf.saved_model.save(module, folder, signatures={"serve": signature})
+        signatures = {"serve": module.serve.get_concrete_function()}
+        tf.saved_model.save(module, folder, signatures=signatures)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=["serve"])
-        if settings is not None:
-            settings(converter)
+        settings(converter)
         return bytes(converter.convert())
 
 

@@ -1,0 +1,147 @@
+"""ONNX files that take samples and give probabilities: front end, network and softmax."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import ArrayLike, NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from ser_edge.frontend import InputConfig
+from ser_edge_export.waveform import waveform_inputs
+
+_PREFIX = "audio_"  # no tensor of the network is named so
+
+
+def with_audio(
+    network: onnx.ModelProto, config: InputConfig, temperature: float
+) -> onnx.ModelProto:
+    """Put the front end ahead of a network, and a softmax behind it.
+
+    Parameters
+    ----------
+    network : onnx.ModelProto
+        From ``features`` [shape=(1, *config.shape)] to ``logits`` [shape=(1, n_labels)].
+    config : InputConfig
+        How its input is made.
+    temperature : float > 0
+        Divides the logits.
+
+    Returns
+    -------
+    model : onnx.ModelProto
+        From ``samples`` [shape=(1, n_samples), dtype=float32] to ``probabilities``
+        [shape=(1, n_labels), dtype=float32].
+
+    Raises
+    ------
+    ConfigError
+        If the input has a descriptor that a graph cannot compute.
+    """
+    n_samples = config.window.n_samples(config.features.sample_rate)
+    writer = _Writer()
+    samples = writer.reshape(_Tensor(writer, "samples"), (n_samples,))
+    features = waveform_inputs(writer, samples, config)
+    writer.node("Identity", [features], output="features")
+    after = _Writer(f"{_PREFIX}softmax_")
+    scaled = _Tensor(after, "logits") * np.float32(1 / temperature)
+    after.node("Softmax", [scaled], output="probabilities", axis=1)
+
+    model = onnx.ModelProto.FromString(network.SerializeToString())
+    graph = model.graph
+    n_labels = graph.output[0].type.tensor_type.shape.dim[1].dim_value
+    nodes = [*writer.nodes, *graph.node, *after.nodes]
+    for field in (graph.node, graph.input, graph.output):
+        del field[:]
+    graph.node.extend(nodes)
+    graph.initializer.extend([*writer.initializers, *after.initializers])
+    of = helper.make_tensor_value_info
+    graph.input.append(of("samples", TensorProto.FLOAT, [1, n_samples]))
+    graph.output.append(of("probabilities", TensorProto.FLOAT, [1, n_labels]))
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+class _Tensor:
+    """A tensor of a graph that is being written; arithmetic on it writes nodes."""
+
+    __array_ufunc__ = None  # so that NumPy leaves `array @ tensor` to the tensor
+
+    def __init__(self, writer: _Writer, name: str) -> None:
+        self.writer, self.name = writer, name
+
+    def __add__(self, other: Any) -> _Tensor:
+        return self.writer.node("Add", [self, other])
+
+    def __sub__(self, other: Any) -> _Tensor:
+        return self.writer.node("Sub", [self, other])
+
+    def __mul__(self, other: Any) -> _Tensor:
+        return self.writer.node("Mul", [self, other])
+
+    def __matmul__(self, other: Any) -> _Tensor:
+        return self.writer.node("MatMul", [self, other])
+
+    def __rmatmul__(self, other: Any) -> _Tensor:
+        return self.writer.node("MatMul", [other, self])
+
+
+class _Writer:
+    """The operations of `ser_edge_export.waveform.Ops`, as nodes."""
+
+    def __init__(self, prefix: str = _PREFIX) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.initializers: list[onnx.TensorProto] = []
+        self._prefix = prefix
+
+    def node(
+        self, kind: str, inputs: Sequence[Any], output: str = "", **attributes: Any
+    ) -> _Tensor:
+        names = [x.name if isinstance(x, _Tensor) else self._constant(x) for x in inputs]
+        output = output or f"{self._prefix}{len(self.nodes)}_{kind.lower()}"
+        self.nodes.append(helper.make_node(kind, names, [output], name=output, **attributes))
+        return _Tensor(self, output)
+
+    def _constant(self, values: ArrayLike) -> str:
+        name = f"{self._prefix}constant_{len(self.initializers)}"
+        self.initializers.append(numpy_helper.from_array(np.asarray(values, order="C"), name))
+        return name
+
+    def reshape(self, x: _Tensor, shape: Sequence[int]) -> _Tensor:
+        return self.node("Reshape", [x, np.array(shape, np.int64)])
+
+    def take(self, x: _Tensor, rows: NDArray[np.int32]) -> _Tensor:
+        return self.node("Gather", [x, rows], axis=0)
+
+    def part(self, x: _Tensor, start: int, stop: int) -> _Tensor:
+        return self.node("Slice", [x, np.array([start], np.int64), np.array([stop], np.int64)])
+
+    def pad(self, x: _Tensor, left: int, right: int) -> _Tensor:
+        return self.node("Pad", [x, np.array([left, right], np.int64)])
+
+    def total(self, x: _Tensor) -> _Tensor:
+        return self.node("ReduceSum", [x, np.array([-1], np.int64)], keepdims=0)
+
+    def largest(self, x: _Tensor) -> _Tensor:
+        return self.node("ReduceMax", [x], keepdims=0)
+
+    def larger(self, x: _Tensor, y: Any) -> _Tensor:
+        return self.node("Max", [x, y])
+
+    def below(self, x: _Tensor, limit: float) -> _Tensor:
+        return self.node("Cast", [self.node("Less", [x, np.float32(limit)])], to=TensorProto.FLOAT)
+
+    def absolute(self, x: _Tensor) -> _Tensor:
+        return self.node("Abs", [x])
+
+    def sqrt(self, x: _Tensor) -> _Tensor:
+        return self.node("Sqrt", [x])
+
+    def log(self, x: _Tensor) -> _Tensor:
+        return self.node("Log", [x])
+
+    def join(self, parts: Sequence[_Tensor], axis: int) -> _Tensor:
+        return self.node("Concat", parts, axis=axis)

@@ -1,0 +1,253 @@
+"""The front end as a graph of plain tensor operations: from samples to the network's input.
+
+It is what `ser_edge.features` computes, written once for every library that has the operations of
+`Ops`: NumPy, ONNX, TensorFlow. A signal is cut into blocks of gcd(n_fft, hop_length) samples, and a
+frame is some of them in a row, so that frames are gathered block by block, and sums over frames
+(energy, crossings) are sums of the blocks' sums.
+
+The Fourier transform of a frame is two small matrix products (Cooley and Tukey 1965). With
+n_fft = N = A B, n = B a + b and k = p + A q,
+
+    X[p + A q] = sum_b exp(-2 pi i b q / B) exp(-2 pi i b p / N) sum_a exp(-2 pi i a p / A) x[n]
+
+and as x is real, p need only go from 0 to A / 2: what is left out is the conjugate of what is
+there. The mel matrix is given the order in which the bins come. Features stay float32 throughout.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ser_edge.errors import ConfigError
+from ser_edge.features import FeatureConfig
+from ser_edge.features.mel import dct_matrix, mel_bands
+from ser_edge.frontend import InputConfig
+
+Array = NDArray[np.float32]
+Tensor = Any  # has +, -, * and @, with arrays as well
+
+
+class Ops(Protocol):
+    """What a library has to have beside ``+``, ``-``, ``*`` and ``@`` of its tensors."""
+
+    def reshape(self, x: Tensor, shape: Sequence[int]) -> Tensor:
+        """Give other sizes to the same numbers."""
+
+    def take(self, x: Tensor, rows: NDArray[np.int32]) -> Tensor:
+        """Gather along the first axis."""
+
+    def part(self, x: Tensor, start: int, stop: int) -> Tensor:
+        """Take a stretch of a vector."""
+
+    def pad(self, x: Tensor, left: int, right: int) -> Tensor:
+        """Put zeros before and after a vector."""
+
+    def total(self, x: Tensor) -> Tensor:
+        """Sum over the last axis."""
+
+    def largest(self, x: Tensor) -> Tensor:
+        """Return the largest of all numbers."""
+
+    def larger(self, x: Tensor, y: Tensor) -> Tensor:
+        """Return the larger of two, with broadcasting."""
+
+    def below(self, x: Tensor, limit: float) -> Tensor:
+        """Return 1 where a number is below a limit, else 0."""
+
+    def absolute(self, x: Tensor) -> Tensor:
+        """Drop signs."""
+
+    def sqrt(self, x: Tensor) -> Tensor:
+        """Square root."""
+
+    def log(self, x: Tensor) -> Tensor:
+        """Natural logarithm."""
+
+    def join(self, parts: Sequence[Tensor], axis: int) -> Tensor:
+        """Concatenate."""
+
+
+def waveform_inputs(ops: Ops, samples: Tensor, config: InputConfig) -> Tensor:
+    """Compute the network's input for one window.
+
+    Parameters
+    ----------
+    ops : Ops
+        A library's operations.
+    samples : tensor [shape=(n_samples,), dtype=float32]
+        The window.
+    config : InputConfig
+        How the input is made.
+
+    Returns
+    -------
+    inputs : tensor [shape=(1, *config.shape), dtype=float32]
+
+    Raises
+    ------
+    ConfigError
+        If it has a descriptor that is not computed here.
+    """
+    names = config.features.descriptors
+    unsupported = [name for name in names if name not in _DESCRIPTORS]
+    if unsupported:
+        raise ConfigError(
+            f"the network takes {unsupported[0]}, which a file that takes samples cannot compute; "
+            f"expected only {', '.join(_DESCRIPTORS)}, leave --audio out"
+        )
+    window = _Window(ops, samples, config)
+    columns = [_DESCRIPTORS[name](window) for name in names]
+    if config.layout == "sequence":
+        features = ops.join(columns, 1)
+    else:
+        features = ops.join([ops.reshape(column, (-1,)) for column in columns], 0)
+    mean, scale = np.asarray(config.mean, np.float32), np.asarray(config.scale, np.float32)
+    return ops.reshape((features - mean) * (1 / scale), (1, *config.shape))
+
+
+class _Window:
+    """One window in blocks, and which of them make a frame."""
+
+    def __init__(self, ops: Ops, samples: Tensor, config: InputConfig) -> None:
+        self.ops, self.config = ops, config.features
+        features = config.features
+        n_samples = config.window.n_samples(features.sample_rate)
+        self.n_frames = features.n_frames(n_samples)
+        self.block = math.gcd(features.n_fft, features.hop_length)
+        first = np.arange(self.n_frames) * (features.hop_length // self.block)
+        self._rows = (first[:, None] + np.arange(features.n_fft // self.block)).astype(np.int32)
+        self._length = (int(self._rows[-1, -1]) + 1) * self.block
+        self._used = min(n_samples, self._length - features.padding)
+        self.samples = ops.part(samples, 0, self._used)
+
+    def blocks(self, x: Tensor, missing: int = 0) -> Tensor:
+        """Pad a vector to whole blocks; ``missing`` of its first numbers are not there, and 0."""
+        before = self.config.padding + missing
+        padded = self.ops.pad(x, before, self._length - self.config.padding - self._used)
+        return self.ops.reshape(padded, (self._length // self.block, self.block))
+
+    def frames(self, blocks: Tensor) -> Tensor:
+        """Gather frames [shape=(n_frames, n_fft)]."""
+        return self.ops.reshape(
+            self.ops.take(blocks, self._rows.ravel()), (self.n_frames, self.config.n_fft)
+        )
+
+    def sums(self, blocks: Tensor) -> Tensor:
+        """Sum over each frame [shape=(n_frames, 1)]."""
+        of_blocks = self.ops.take(self.ops.total(blocks), self._rows.ravel())
+        by_frame = self.ops.reshape(of_blocks, self._rows.shape)
+        return self.ops.reshape(self.ops.total(by_frame), (self.n_frames, 1))
+
+    def firsts(self, blocks: Tensor) -> Tensor:
+        """Take each frame's first number [shape=(n_frames, 1)]."""
+        n_numbers = self._length
+        starts = (self._rows[:, 0] * self.block).astype(np.int32)
+        return self.ops.reshape(
+            self.ops.take(self.ops.reshape(blocks, (n_numbers,)), starts), (self.n_frames, 1)
+        )
+
+    def rms(self) -> Tensor:
+        """Root of the mean square."""
+        squares = self.blocks(self.samples * self.samples)
+        return self.ops.sqrt(self.sums(squares) * np.float32(1 / self.config.n_fft))
+
+    def log_rms(self) -> Tensor:
+        """Level."""
+        return self.ops.log(self.rms() + np.float32(1e-5)) * np.float32(1 / math.log(10))
+
+    def zcr(self) -> Tensor:
+        """Share of the samples whose sign is another than the one before has."""
+        negative = self.ops.below(self.samples, -1e-10)
+        later = self.ops.part(negative, 1, self._used)
+        earlier = self.ops.part(negative, 0, self._used - 1)
+        crossings = self.blocks(self.ops.absolute(later - earlier), missing=1)
+        # A frame's first sample never counts.
+        counted = self.sums(crossings) - self.firsts(crossings)
+        return counted * np.float32(1 / self.config.n_fft)
+
+    @cached_property
+    def decibels(self) -> Tensor:
+        """Power of the mel bands [dB]; see `ser_edge.features.descriptors`."""
+        power = self.mel_power()
+        floor = self.ops.larger(self.ops.largest(power) * np.float32(1e-8), np.float32(1e-10))
+        return self.ops.log(self.ops.larger(power, floor)) * np.float32(10 / math.log(10))
+
+    def mfcc(self) -> Tensor:
+        """Cepstral coefficients."""
+        matrix = dct_matrix(self.config.n_mfcc, self.config.n_mels)
+        return self.decibels @ matrix.astype(np.float32)
+
+    def mel_power(self) -> Tensor:
+        """Power of the mel bands [shape=(n_frames, n_mels)]."""
+        dft = _Transform(self.config.n_fft)
+        n_bins = dft.n_outer * dft.n_inner
+        window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(dft.n_fft) / dft.n_fft)
+        frames = self.frames(self.blocks(self.samples)) * window.astype(np.float32)
+        outer = self.ops.reshape(frames, (self.n_frames, dft.n_fft // dft.n_inner, dft.n_inner))
+        turned = (dft.outer @ outer) * dft.cosines + (dft.outer_turned @ outer) * dft.sines
+        rows = self.ops.reshape(turned, (self.n_frames * dft.n_outer, 2 * dft.n_inner))
+        real, imaginary = rows @ dft.inner_real, rows @ dft.inner_imaginary
+        power = self.ops.reshape(real * real + imaginary * imaginary, (self.n_frames, n_bins))
+        return power @ dft.reordered(_mel(self.config))
+
+
+_DESCRIPTORS: dict[str, Callable[[_Window], Tensor]] = {
+    "zcr": _Window.zcr,
+    "rms": _Window.rms,
+    "log_rms": _Window.log_rms,
+    "log_mel": lambda window: window.decibels,
+    "mfcc": _Window.mfcc,
+}
+
+
+def _mel(config: FeatureConfig) -> NDArray[np.float64]:
+    fmax = config.sample_rate / 2 if config.fmax is None else config.fmax
+    return mel_bands(
+        config.sample_rate, config.n_fft, n_mels=config.n_mels, fmin=config.fmin, fmax=fmax
+    )
+
+
+class _Transform:
+    """The constants of the two products, in the notation of the module: N, A, B, p, q.
+
+    ``n_outer`` counts the p, ``n_inner`` is B. Rows of `outer` are real and imaginary parts by
+    turns, and those of `outer_turned` the same times i; `cosines` and `sines` turn by
+    exp(-2 pi i b p / N).
+    """
+
+    def __init__(self, n_fft: int) -> None:
+        self.n_fft = n_fft
+        divisors = [a for a in range(1, n_fft + 1) if n_fft % a == 0]
+        size = min(divisors, key=lambda a: a * 2 + n_fft // a * 2)
+        self.n_inner = n_fft // size
+        self.n_outer = size // 2 + 1
+        p, b = np.arange(self.n_outer), np.arange(self.n_inner)
+        spectrum = np.exp(-2j * np.pi * np.outer(p, np.arange(size)) / size)
+        self.outer = _by_turns(spectrum)
+        self.outer_turned = _by_turns(1j * spectrum)
+        turn = np.repeat(np.exp(-2j * np.pi * np.outer(p, b) / n_fft), 2, axis=0)
+        self.cosines, self.sines = turn.real.astype(np.float32), turn.imag.astype(np.float32)
+        inner = np.exp(-2j * np.pi * np.outer(b, b) / self.n_inner)
+        # (x + i y) (c + i s): from rows of x, then y.
+        self.inner_real = np.concatenate([inner.real, -inner.imag]).astype(np.float32)
+        self.inner_imaginary = np.concatenate([inner.imag, inner.real]).astype(np.float32)
+        bins = p[:, None] + size * b
+        self._bins = np.minimum(bins, n_fft - bins).ravel()
+
+    def reordered(self, weights: NDArray[np.float64]) -> Array:
+        """Give mel weights [shape=(n_mels, 1 + n_fft // 2)] the order of the bins, transposed."""
+        ordered = weights[:, self._bins].T
+        first = np.zeros(len(self._bins), bool)
+        first[np.unique(self._bins, return_index=True)[1]] = True
+        return np.where(first[:, None], ordered, 0).astype(np.float32)
+
+
+def _by_turns(values: NDArray[np.complex128]) -> Array:
+    parts = np.stack([values.real, values.imag], axis=1)
+    return parts.reshape(-1, values.shape[1]).astype(np.float32)

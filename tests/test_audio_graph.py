@@ -1,0 +1,253 @@
+"""Files that take samples: the front end as a graph, in NumPy, ONNX and TFLite."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from conftest import Trained
+from numpy.typing import NDArray
+
+from ser_edge import Bundle, Classifier, ConfigError, FeatureConfig, SerEdgeError, WindowConfig
+from ser_edge.cli import main
+from ser_edge.features import FeatureExtractor
+from ser_edge.frontend import Frontend, InputConfig
+from ser_edge_export.audio_onnx import with_audio
+from ser_edge_export.export import export
+from ser_edge_export.forms import chosen_forms
+from ser_edge_export.gate import Gate
+from ser_edge_export.run_source import run_source
+from ser_edge_export.waveform import waveform_inputs
+
+Array = NDArray[np.float32]
+
+
+class NumPyOps:
+    """The operations that `waveform_inputs` asks for."""
+
+    def reshape(self, x: Array, shape: Sequence[int]) -> Array:
+        return x.reshape(shape)
+
+    def take(self, x: Array, rows: NDArray[np.int32]) -> Array:
+        return np.asarray(x[rows])
+
+    def part(self, x: Array, start: int, stop: int) -> Array:
+        return x[start:stop]
+
+    def pad(self, x: Array, left: int, right: int) -> Array:
+        return np.pad(x, (left, right))
+
+    def total(self, x: Array) -> Any:
+        return x.sum(axis=-1)
+
+    def largest(self, x: Array) -> Any:
+        return x.max()
+
+    def larger(self, x: Any, y: Any) -> Any:
+        return np.maximum(x, y)
+
+    def below(self, x: Array, limit: float) -> Any:
+        return (x < np.float32(limit)).astype(np.float32)
+
+    def absolute(self, x: Array) -> Any:
+        return np.abs(x)
+
+    def sqrt(self, x: Array) -> Any:
+        return np.sqrt(x)
+
+    def log(self, x: Array) -> Any:
+        return np.log(x)
+
+    def join(self, parts: Sequence[Array], axis: int) -> Array:
+        return np.concatenate(parts, axis)
+
+
+def input_config(layout: str = "sequence", duration_s: float = 3.0, **settings: Any) -> InputConfig:
+    """Make an input whose statistics are one of a kind for each column."""
+    features, window = FeatureConfig(**settings), WindowConfig(duration_s=duration_s)
+    n_frames, n_columns = (
+        features.n_frames(window.n_samples(features.sample_rate)),
+        len(features.columns),
+    )
+    size = n_columns if layout == "sequence" else n_frames * n_columns
+    mean, scale = np.linspace(-1, 1, size).tolist(), np.linspace(1, 2, size).tolist()
+    return InputConfig(features, window, layout, tuple(mean), tuple(scale))
+
+
+CONFIGS = {
+    "edge": input_config(descriptors=("zcr", "log_rms", "mfcc")),
+    "seed": input_config("flat", 2.5),
+    "telephone": input_config(sample_rate=16000, n_fft=400, hop_length=160),
+    "prime": input_config(n_fft=509, hop_length=128),
+    "not centred": input_config(center=False),
+    "hop that does not divide": input_config(n_fft=2048, hop_length=500),
+    "hop beyond the frame": input_config(n_fft=1000, hop_length=3000),
+    "odd": input_config(
+        n_fft=511, hop_length=511, center=False, descriptors=("log_mel", "zcr", "rms")
+    ),
+    "few bands": input_config(n_mels=20, n_mfcc=13, fmin=100, fmax=7000, duration_s=1.01),
+}
+SIGNALS: dict[str, Callable[[np.random.Generator, int], Any]] = {
+    "noise": lambda rng, n: 0.1 * rng.standard_normal(n),
+    "quiet": lambda rng, n: 1e-4 * rng.standard_normal(n),
+    "impulse": lambda _rng, n: np.eye(1, n, n // 2)[0],
+    "square": lambda _rng, n: np.where(np.arange(n) // 50 % 2, 1.0, -1.0),
+    "tone": lambda _rng, n: np.sin(0.1 * np.arange(n)) * np.hanning(n),
+    "steps around the threshold": lambda _rng, n: np.where(np.arange(n) % 2, 1.0, -1.0) * 1.1e-10,
+}
+
+
+@pytest.mark.parametrize("signal", SIGNALS)
+@pytest.mark.parametrize("name", CONFIGS)
+def test_the_graph_computes_the_features(name: str, signal: str, rng: np.random.Generator) -> None:
+    config = CONFIGS[name]
+    n_samples = config.window.n_samples(config.features.sample_rate)
+    samples = SIGNALS[signal](rng, n_samples).astype(np.float32)
+    found = waveform_inputs(NumPyOps(), samples, config)
+    features = FeatureExtractor(config.features)(samples)
+    expected = config.network_inputs(features[None])
+    assert found.shape == expected.shape
+    assert found.dtype == np.float32
+    # float32 throughout, against float64 in the transform: measured 2.9e-3, where bands 80 dB below
+    # the loudest hold what rounding left; of MFCC up to 1000.
+    np.testing.assert_allclose(found, expected, rtol=0, atol=6e-3)
+
+
+@pytest.mark.parametrize("name", ["centroid", "rolloff", "flatness", "delta"])
+def test_descriptors_that_a_graph_cannot_compute(name: str) -> None:
+    config = input_config(descriptors=("zcr", name))
+    with pytest.raises(
+        ConfigError, match=f"the network takes {name}, which a file .* leave --audio"
+    ):
+        waveform_inputs(NumPyOps(), np.zeros(66150, np.float32), config)
+
+
+@pytest.mark.parametrize("name", ["edge", "telephone", "prime", "not centred"])
+def test_onnx_runtime_computes_the_same(name: str, rng: np.random.Generator) -> None:
+    import onnxruntime
+
+    config = CONFIGS[name]
+    shape = [1, *config.shape]
+    of = onnx.helper.make_tensor_value_info
+    graph = onnx.helper.make_graph(
+        [
+            onnx.helper.make_node("ReduceMean", ["features"], ["logits"], axes=[1], keepdims=0),
+        ],
+        "mean",
+        [of("features", onnx.TensorProto.FLOAT, shape)],
+        [of("logits", onnx.TensorProto.FLOAT, [1, config.shape[1]])],
+    )
+    network = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)])
+    network.ir_version = 8
+    model = with_audio(network, config, 2.0)
+    samples = 0.1 * rng.standard_normal(config.window.n_samples(config.features.sample_rate))
+    samples = samples.astype(np.float32)
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    (found,) = session.run(None, {"samples": samples[None]})
+    logits = waveform_inputs(NumPyOps(), samples, config).mean(axis=1) / 2
+    expected = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def exported(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run's export with files that take samples."""
+    out = tmp_path_factory.mktemp("audio") / "bundle"
+    forms = chosen_forms(int8=True, audio=True)
+    export(run_source(trained.run.folder), out, forms, gate=Gate(0.9, 0.05))
+    return out
+
+
+@pytest.mark.training
+def test_they_say_what_the_python_path_says(exported: Path) -> None:
+    about = Bundle.open(exported).manifest.about
+    forms = {(f["file"], f["backend"]): f for f in about["forms"]}
+    for suffix, backend in ((".tflite", "litert"), (".onnx", "onnx")):
+        whole = forms[f"audio.float32{suffix}", backend]
+        assert whole["takes"] == "audio"
+        assert whole["agreement"] == 1
+        assert whole["largest_change"] < 1e-4  # measured 1e-6
+        by_samples = forms[f"audio.int8{suffix}", backend]
+        by_features = forms[f"model.int8{suffix}", backend]
+        # The same int8 network, whose input now and then rounds to the level beside.
+        assert abs(by_samples["largest_change"] - by_features["largest_change"]) < 0.02
+        assert by_samples["size_bytes"] < by_features["size_bytes"] + 900_000
+
+
+@pytest.mark.training
+def test_a_window_and_its_probabilities(exported: Path, golden: dict[str, Any]) -> None:
+    from ai_edge_litert.interpreter import Interpreter
+
+    classifier = Classifier.load(exported, backend="litert", precision="float32")
+    config = classifier.bundle.manifest.input
+    samples = golden["clip1_samples"].astype(np.float32) / 32768
+    window = np.resize(samples, config.window.n_samples(config.features.sample_rate))
+    features, _ = Frontend(config.features, config.window)(window)
+    expected = classifier.probabilities(config.network_inputs(features))
+
+    interpreter = Interpreter(str(exported / "audio.float32.tflite"), num_threads=1)
+    interpreter.allocate_tensors()
+    (source,), (result,) = interpreter.get_input_details(), interpreter.get_output_details()
+    interpreter.set_tensor(source["index"], window[None])
+    interpreter.invoke()
+    # Measured 2e-7.
+    np.testing.assert_allclose(interpreter.get_tensor(result["index"]), expected, atol=1e-5)
+    names = {operator["op_name"] for operator in interpreter._get_ops_details()}
+    assert not any("Flex" in name or "CUSTOM" in name for name in names)
+
+
+@pytest.mark.training
+def test_the_network_inside_stays_bit_for_bit(exported: Path, rng: np.random.Generator) -> None:
+    """Behind a front end that changes nothing, a joined int8 network says what it said alone."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    from ser_edge_export.tflite import converted
+    from ser_edge_export.tflite_join import join
+
+    network = (exported / "model.int8.tflite").read_bytes()
+    shape = (1, *Bundle.open(exported).manifest.input.shape)
+    joined = join(converted(lambda x: x * 2.0, "features", shape), network)
+    inputs = rng.standard_normal(shape).astype(np.float32)
+    answers = []
+    for content, given in ((joined, inputs), (network, 2 * inputs)):
+        interpreter = Interpreter(model_content=content, num_threads=1)
+        interpreter.allocate_tensors()
+        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], given)
+        interpreter.invoke()
+        answers.append(interpreter.get_tensor(interpreter.get_output_details()[0]["index"]))
+    np.testing.assert_array_equal(*answers)
+    assert join(converted(lambda x: x * 2.0, "features", shape), network) == joined
+
+
+@pytest.mark.training
+def test_a_lone_file_tells_what_it_takes(exported: Path) -> None:
+    (entry,) = onnx.load(str(exported / "audio.int8.onnx")).metadata_props
+    content = json.loads(entry.value)
+    assert (content["takes"], content["gives"]) == ("audio", "probabilities")
+
+
+@pytest.mark.training
+def test_recordings_that_are_gone_or_others(
+    trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = run_source(trained.run.folder)
+    forms = chosen_forms(audio=True)
+    split = trained.run.folder / "split.csv"
+    whole = split.read_text("utf-8")
+    first = next(row for row in whole.splitlines() if ",test," in row).split(",")
+    try:
+        split.write_text(whole.replace(first[0], "/no/such.wav"), "utf-8")
+        with pytest.raises(SerEdgeError, match=r"^/no/such\.wav: cannot be read .* put them back"):
+            export(source, tmp_path / "bundle", forms)
+        split.write_text(whole.replace(first[4], "0" * 64), "utf-8")
+        words = ["export", str(trained.run.folder), "--audio", "--out", str(tmp_path / "bundle")]
+        assert main(words) == 1
+        assert "is not the recording that the run was tested on" in capsys.readouterr().err
+    finally:
+        split.write_text(whole, "utf-8")
+    assert not list(tmp_path.iterdir())
