@@ -11,7 +11,10 @@ import nox
 
 ROOT = Path(__file__).parent
 # Tests of docstrings, and of training and export, which need TensorFlow: `make test` has them.
-ELSEWHERE = "audio_graph augment corpora dataset demo_corpus docstrings export graph metrics splits train".split()
+ELSEWHERE = (
+    *("audio_graph", "augment", "corpora", "dataset", "demo_corpus", "docstrings", "export"),
+    *("golden", "graph", "metrics", "splits", "train"),
+)
 
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.download_python = "never"

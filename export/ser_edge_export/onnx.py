@@ -302,8 +302,12 @@ def _dense(writer: _Writer, op: Op) -> None:
     writer.node("Gemm", [op.inputs[0], *weights], op.output)
 
 
-def _reduce(kind: str) -> Callable[[_Writer, Op], None]:
-    return lambda writer, op: _write(writer, op, kind, axes=[2, 3], keepdims=0)
+def _over_time(kind: str) -> Callable[[_Writer, Op], None]:
+    def write(writer: _Writer, op: Op) -> None:
+        pooled = writer.node(kind, op.inputs, f"{op.output}_pooled")
+        writer.node("Flatten", [pooled], op.output, axis=1)
+
+    return write
 
 
 def _write(writer: _Writer, op: Op, kind: str, **attributes: Any) -> None:
@@ -317,8 +321,8 @@ _OPS: dict[str, Callable[[_Writer, Op], None]] = {
     "affine": _affine,
     "flatten": _flatten,
     "dense": _dense,
-    "mean": _reduce("ReduceMean"),
-    "max": _reduce("ReduceMax"),
+    "mean": _over_time("GlobalAveragePool"),
+    "max": _over_time("GlobalMaxPool"),
     "relu": lambda writer, op: _write(writer, op, "Relu"),
     "add": lambda writer, op: _write(writer, op, "Add"),
     "concat": lambda writer, op: _write(writer, op, "Concat", axis=1),

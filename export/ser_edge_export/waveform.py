@@ -190,8 +190,13 @@ class _Window:
         window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(dft.n_fft) / dft.n_fft)
         frames = self.frames(self.blocks(self.samples)) * window.astype(np.float32)
         outer = self.ops.reshape(frames, (self.n_frames, dft.n_fft // dft.n_inner, dft.n_inner))
-        turned = (dft.outer @ outer) * dft.cosines + (dft.outer_turned @ outer) * dft.sines
-        rows = self.ops.reshape(turned, (self.n_frames * dft.n_outer, 2 * dft.n_inner))
+        real, imaginary = dft.outer.real @ outer, dft.outer.imag @ outer
+        turned = (
+            real * dft.turn.real - imaginary * dft.turn.imag,
+            real * dft.turn.imag + imaginary * dft.turn.real,
+        )
+        flat = (self.n_frames * dft.n_outer, dft.n_inner)
+        rows = self.ops.join([self.ops.reshape(part, flat) for part in turned], 1)
         real, imaginary = rows @ dft.inner_real, rows @ dft.inner_imaginary
         power = self.ops.reshape(real * real + imaginary * imaginary, (self.n_frames, n_bins))
         return power @ dft.reordered(_mel(self.config))
@@ -216,38 +221,33 @@ def _mel(config: FeatureConfig) -> NDArray[np.float64]:
 class _Transform:
     """The constants of the two products, in the notation of the module: N, A, B, p, q.
 
-    ``n_outer`` counts the p, ``n_inner`` is B. Rows of `outer` are real and imaginary parts by
-    turns, and those of `outer_turned` the same times i; `cosines` and `sines` turn by
-    exp(-2 pi i b p / N).
+    ``n_outer`` counts the p, and ``n_inner`` is B. The products are of real and imaginary parts,
+    float32 each.
     """
 
     def __init__(self, n_fft: int) -> None:
         self.n_fft = n_fft
         divisors = [a for a in range(1, n_fft + 1) if n_fft % a == 0]
-        size = min(divisors, key=lambda a: a * 2 + n_fft // a * 2)
+        size = min(divisors, key=lambda a: a + 2 * n_fft // a)  # the fastest of 2048's
         self.n_inner = n_fft // size
         self.n_outer = size // 2 + 1
         p, b = np.arange(self.n_outer), np.arange(self.n_inner)
-        spectrum = np.exp(-2j * np.pi * np.outer(p, np.arange(size)) / size)
-        self.outer = _by_turns(spectrum)
-        self.outer_turned = _by_turns(1j * spectrum)
-        turn = np.repeat(np.exp(-2j * np.pi * np.outer(p, b) / n_fft), 2, axis=0)
-        self.cosines, self.sines = turn.real.astype(np.float32), turn.imag.astype(np.float32)
-        inner = np.exp(-2j * np.pi * np.outer(b, b) / self.n_inner)
-        # (x + i y) (c + i s): from rows of x, then y.
-        self.inner_real = np.concatenate([inner.real, -inner.imag]).astype(np.float32)
-        self.inner_imaginary = np.concatenate([inner.imag, inner.real]).astype(np.float32)
+        self.outer = _turns(np.outer(p, np.arange(size)), size)
+        self.turn = _turns(np.outer(p, b), n_fft)
+        inner = _turns(np.outer(b, b), self.n_inner)
+        # (x + i y) (c + i s), from x and y side by side.
+        self.inner_real = np.concatenate([inner.real, -inner.imag])
+        self.inner_imaginary = np.concatenate([inner.imag, inner.real])
         bins = p[:, None] + size * b
         self._bins = np.minimum(bins, n_fft - bins).ravel()
 
     def reordered(self, weights: NDArray[np.float64]) -> Array:
         """Give mel weights [shape=(n_mels, 1 + n_fft // 2)] the order of the bins, transposed."""
-        ordered = weights[:, self._bins].T
-        first = np.zeros(len(self._bins), bool)
+        first = np.zeros(len(self._bins), bool)  # some bins come twice
         first[np.unique(self._bins, return_index=True)[1]] = True
-        return np.where(first[:, None], ordered, 0).astype(np.float32)
+        return np.where(first[:, None], weights[:, self._bins].T, 0).astype(np.float32)
 
 
-def _by_turns(values: NDArray[np.complex128]) -> Array:
-    parts = np.stack([values.real, values.imag], axis=1)
-    return parts.reshape(-1, values.shape[1]).astype(np.float32)
+def _turns(numbers: NDArray[np.int64], of: int) -> NDArray[np.complex64]:
+    """Return exp(-2 pi i number / of)."""
+    return np.exp(-2j * np.pi * (numbers % of) / of).astype(np.complex64)
