@@ -141,6 +141,32 @@ def _add_export(export: argparse.ArgumentParser) -> None:
     form("--uint8", "uint8 activations in static int8 ONNX (U8S8), faster on some x86")
     form("--reduce-range", "weights of 7 bits in static int8 ONNX, for x86 without VNNI")
 
+    own = export.add_argument_group("own model", "What a .keras or .onnx file does not say.")
+    own.add_argument(
+        "--labels", default="", metavar="A,B,...", help="names of its outputs, in their order"
+    )
+    own.add_argument(
+        "--recipe",
+        choices=("edge", "seed"),
+        default="edge",
+        help="whose features it takes; default edge",
+    )
+    own.add_argument(
+        "--clips",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="DIR",
+        help="labelled recordings to calibrate and to prove it on",
+    )
+    own.add_argument(
+        "--scaler",
+        type=Path,
+        metavar="FILE",
+        help=".json or .npz with mean and scale, if its features are standardised",
+    )
+    _add_cache(own)
+
     gate = export.add_argument_group("gate", "What each form has to keep, on the test clips.")
     gate.add_argument(
         "--min-agreement",
@@ -190,7 +216,7 @@ def _add_out(parser: argparse.ArgumentParser, text: str) -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace DIR if it exists")
 
 
-def _add_cache(parser: argparse.ArgumentParser) -> None:
+def _add_cache(parser: argparse._ActionsContainer) -> None:
     parser.add_argument("--cache", type=Path, metavar="DIR", help="folder for computed features")
 
 

@@ -247,7 +247,7 @@ def test_recordings_that_are_gone_or_others(
         split.write_text(whole.replace(first[4], "0" * 64), "utf-8")
         words = ["export", str(trained.run.folder), "--audio", "--out", str(tmp_path / "bundle")]
         assert main(words) == 1
-        assert "is not the recording that the run was tested on" in capsys.readouterr().err
+        assert "is not the recording that was tested on" in capsys.readouterr().err
     finally:
         split.write_text(whole, "utf-8")
     assert not list(tmp_path.iterdir())

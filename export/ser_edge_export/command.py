@@ -7,6 +7,7 @@ import argparse
 from ser_edge_export.export import Export, export
 from ser_edge_export.forms import chosen_forms
 from ser_edge_export.gate import Gate
+from ser_edge_export.own_model import OwnModel
 from ser_edge_export.run_source import run_source
 from ser_edge_train.folders import check_free
 
@@ -22,7 +23,7 @@ def export_command(arguments: argparse.Namespace) -> Export:
     forms = chosen_forms(
         int8=arguments.int8,
         everything=arguments.all,
-        formats=arguments.format,
+        formats=arguments.format or (["onnx"] if arguments.source.suffix == ".onnx" else []),
         precisions=arguments.precision,
         batch=arguments.batch,
         audio=arguments.audio,
@@ -32,11 +33,25 @@ def export_command(arguments: argparse.Namespace) -> Export:
         arguments.max_ua_loss / 100,
         arguments.max_float_ua_loss / 100,
     )
-    out = arguments.out or arguments.source / "bundle"
-    check_free(out, overwrite=arguments.overwrite)
-    source = run_source(
-        arguments.source, unsigned=arguments.uint8, reduce_range=arguments.reduce_range
+    of_file = arguments.source.suffix in (".keras", ".h5", ".onnx")
+    out = arguments.out or (
+        arguments.source.with_suffix("") if of_file else arguments.source / "bundle"
     )
+    check_free(out, overwrite=arguments.overwrite)
+    onnx_options = {"unsigned": arguments.uint8, "reduce_range": arguments.reduce_range}
+    if of_file:
+        labels = tuple(filter(None, arguments.labels.split(",")))
+        model = OwnModel(
+            arguments.source,
+            labels,
+            arguments.recipe,
+            arguments.clips,
+            arguments.scaler,
+            arguments.cache,
+        )
+        source = model.source(**onnx_options)
+    else:
+        source = run_source(arguments.source, **onnx_options)
     return export(
         source,
         out,

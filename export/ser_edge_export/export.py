@@ -111,6 +111,8 @@ def export(
     gate = gate or Gate()
     out = Path(out)
     check_free(out, overwrite=overwrite)
+    for form in forms:
+        source.network.check(form, fine_tune=fine_tune)
     samples = source.samples() if any(form.takes == "audio" for form in forms) else None
     ways = _Ways(source, gate, fine_tune)
     with written_beside(out, overwrite=overwrite) as folder:

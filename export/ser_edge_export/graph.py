@@ -86,12 +86,16 @@ def _bias(layer: Any, n_out: int) -> NDArray[np.float32]:
 
 
 def _activated(layer: Any, op: Op) -> list[Op]:
-    activation = layer.activation.__name__
-    if activation == "linear":
+    if layer.activation.__name__ == "linear":
         return [op]
-    if activation == "relu":
-        return [op, Op("relu", (op.output,), f"{op.output}_relu")]
-    raise SerEdgeError(f"{layer.name}: activation {activation}; expected relu or none")
+    return [op, *_activation(layer, (op.output,))]
+
+
+def _activation(layer: Any, inputs: tuple[str, ...]) -> list[Op]:
+    activation = layer.activation.__name__
+    if activation != "relu":
+        raise SerEdgeError(f"{layer.name}: activation {activation}; expected relu or none")
+    return [Op("relu", inputs, f"{layer.name}_relu")]
 
 
 def _maxpool(layer: Any, inputs: tuple[str, ...]) -> list[Op]:
@@ -130,6 +134,9 @@ _READERS: dict[str, Callable[[Any, tuple[str, ...]], list[Op]]] = {
     "GlobalAveragePooling1D": _plain("mean"),
     "GlobalMaxPooling1D": _plain("max"),
     "Dropout": lambda _layer, _inputs: [],
+    "SpatialDropout1D": lambda _layer, _inputs: [],
+    "GaussianNoise": lambda _layer, _inputs: [],
+    "Activation": lambda layer, inputs: _activation(layer, inputs),
 }
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ser_edge.errors import SerEdgeError
 from ser_edge.graph import Graph
 from ser_edge.graph_file import graph_bytes
 from ser_edge_export import audio_onnx, audio_tflite
@@ -21,9 +23,11 @@ from ser_edge_export.graph import graph_of
 from ser_edge_export.mending import Quantisation
 from ser_edge_export.metadata import describe_onnx, describe_tflite, description
 from ser_edge_export.onnx import Int8, dynamic, float16, onnx_model
+from ser_edge_export.own_model import check_fits
 from ser_edge_export.source import Source
 from ser_edge_export.tflite import tflite_model
 from ser_edge_train import fit
+from ser_edge_train.engine import keras
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +45,42 @@ class KerasNetwork:
     def __init__(self, model: Any, *, unsigned: bool = False, reduce_range: bool = False) -> None:
         self._model = model
         self._onnx_options = {"unsigned": unsigned, "reduce_range": reduce_range}
+        self.n_parameters = int(model.count_params())
         self._quantised: dict[Quantisation, tuple[Graph, Mapping[str, Range]]] = {}
+
+    @classmethod
+    def open(
+        cls, path: Path, shape: Sequence[int], n_labels: int, **onnx_options: bool
+    ) -> KerasNetwork:
+        """Read a file; a softmax at its end is left out.
+
+        Parameters
+        ----------
+        path : Path
+            A ``.keras`` or ``.h5`` file.
+        shape : sequence of int
+            Of the input that the recipe makes.
+        n_labels : int
+            Number of outputs expected.
+        **onnx_options : bool
+            As for the class.
+
+        Raises
+        ------
+        SerEdgeError
+            If it cannot be read, or does not fit.
+        """
+        try:
+            model = keras.models.load_model(path, compile=False)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise SerEdgeError(
+                f"{path}: cannot be used ({reason}); expected a Keras model, save it again with "
+                "Keras 3"
+            ) from None
+        inputs, outputs = ([t.shape[1:] for t in ts] for ts in (model.inputs, model.outputs))
+        check_fits(path, inputs, outputs, shape, n_labels)
+        return cls(_ending_in_logits(model), **onnx_options)
 
     @cached_property
     def graph(self) -> Graph:
@@ -51,6 +90,9 @@ class KerasNetwork:
     def logits(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Run the Keras model; see `ser_edge_export.source.Network`."""
         return fit.logits(self._model, inputs)
+
+    def check(self, form: Form, *, fine_tune: bool) -> None:
+        """Refuse nothing; see `ser_edge_export.source.Network`."""
 
     def content(self, form: Form, source: Source, way: Quantisation) -> bytes:
         """Write it in a form; see `ser_edge_export.source.Network`."""
@@ -97,3 +139,13 @@ class KerasNetwork:
         if way.fine_tuned:
             graph = fine_tuned(graph, ranges, source.calibration, temperature=source.temperature)
         return graph, ranges
+
+
+def _ending_in_logits(model: Any) -> Any:
+    """Return a functional model of the same layers, a softmax at the end left out."""
+    last = model.layers[-1]
+    if type(last).__name__ in ("Softmax", "Activation"):
+        return keras.Model(model.inputs, last.input)
+    if getattr(getattr(last, "activation", None), "__name__", "") == "softmax":
+        last.activation = keras.activations.linear
+    return keras.Model(model.inputs, model.outputs)

@@ -8,7 +8,8 @@ which ONNX Runtime fuses into int8 kernels and any other runtime can read.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -130,22 +131,28 @@ def dynamic(model: onnx.ModelProto) -> onnx.ModelProto:
     import_onnxruntime()
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    # It advises a pre-processing that the graph, folded and shape-checked, has had.
-    logging.getLogger().addFilter(_no_preprocessing_advice)
-    try:
-        with TemporaryDirectory() as folder:
-            path = Path(folder, "dynamic.onnx")
-            copy = onnx.ModelProto.FromString(model.SerializeToString())  # it changes what it gets
-            quantize_dynamic(copy, str(path), weight_type=QuantType.QInt8)
-            quantised = onnx.load(str(path))
-    finally:
-        logging.getLogger().removeFilter(_no_preprocessing_advice)
+    with quantising(), TemporaryDirectory() as folder:
+        path = Path(folder, "dynamic.onnx")
+        copy = onnx.ModelProto.FromString(model.SerializeToString())  # it changes what it gets
+        quantize_dynamic(copy, str(path), weight_type=QuantType.QInt8)
+        quantised = onnx.load(str(path))
     onnx.checker.check_model(quantised, full_check=True)
     return quantised
 
 
-def _no_preprocessing_advice(record: logging.LogRecord) -> bool:
-    return "pre-processing" not in record.getMessage()
+@contextmanager
+def quantising() -> Iterator[None]:
+    """Keep back what ONNX Runtime's quantisation remarks, and goes on in the right way."""
+    remarks = ("pre-processing", "Quantization parameters for tensor")
+
+    def other(record: logging.LogRecord) -> bool:
+        return not any(remark in record.getMessage() for remark in remarks)
+
+    logging.getLogger().addFilter(other)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeFilter(other)
 
 
 class _Writer:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import os
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,12 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ser_edge import audio
-from ser_edge.errors import SerEdgeError
-from ser_edge.frontend import Frontend, InputConfig
-from ser_edge.window import cut_window
+from ser_edge_export.recordings import window_samples
 from ser_edge_export.source import Source
-from ser_edge_train.progress import tracked
 from ser_edge_train.run import Run
 
 
@@ -57,7 +51,7 @@ def run_source(run_folder: str | os.PathLike[str], **onnx_options: bool) -> Sour
         run.calibration_inputs(),
         run.held_out("validation"),
         test,
-        partial(test_samples, run.folder, settings.input, len(test.features)),
+        partial(_samples, run, len(test.features)),
         about | {"recipe": settings.recipe.to_dict(), "licence": _licence(about["corpora"])},
     )
 
@@ -67,56 +61,8 @@ def _licence(corpora: dict[str, dict[str, Any]]) -> str:
     return f"the weights carry the terms of the corpora: {'; '.join(sorted(terms))}"
 
 
-def test_samples(folder: Path, config: InputConfig, n_windows: int) -> NDArray[np.float32]:
-    """Read the recordings of a run's test clips, and cut their windows.
-
-    Parameters
-    ----------
-    folder : Path
-        The run folder, whose ``split.csv`` says where they lie and what is in them.
-    config : InputConfig
-        Gives the rate and the windows.
-    n_windows : int
-        How many there should be.
-
-    Returns
-    -------
-    samples : np.ndarray [shape=(n_windows, n_samples), dtype=float32]
-
-    Raises
-    ------
-    SerEdgeError
-        If a recording is not where it was, or not what it was, or altered copies were tested on.
-    """
-    with (folder / "split.csv").open(encoding="utf-8", newline="") as file:
+def _samples(run: Run, n_windows: int) -> NDArray[np.float32]:
+    with (run.folder / "split.csv").open(encoding="utf-8", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["part"] == "test"]
-    frontend = Frontend(config.features, config.window)
-    windows: list[NDArray[np.float32]] = []
-    for row in tracked(rows, "recordings of the test clips", len(rows)):
-        windows += _windows(Path(row["path"]), row["sha256"], config, frontend)
-    if len(windows) != n_windows:
-        raise SerEdgeError(
-            f"{folder}: was tested on {n_windows} windows, of which {len(windows)} are of "
-            "recordings and the others of altered copies; --audio needs a run of another protocol"
-        )
-    return np.stack(windows)
-
-
-def _windows(
-    path: Path, sha256: str, config: InputConfig, frontend: Frontend
-) -> Sequence[NDArray[np.float32]]:
-    try:
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise SerEdgeError(
-            f"{path}: cannot be read ({error.strerror}); --audio is proved on the recordings that "
-            "the run was tested on, put them back where they were"
-        ) from None
-    if found != sha256:
-        raise SerEdgeError(
-            f"{path}: is not the recording that the run was tested on; --audio is proved on those, "
-            "put it back"
-        )
-    samples = audio.load(path, config.features.sample_rate)
-    starts = frontend.starts(samples)
-    return [cut_window(samples, start, frontend.window_samples) for start in starts]
+    recordings = [(Path(row["path"]), row["sha256"]) for row in rows]
+    return window_samples(recordings, run.settings.input, n_windows)

@@ -19,6 +19,9 @@ from ser_edge_train.run import HeldOut
 class Network(Protocol):
     """A network that can be written in several forms."""
 
+    n_parameters: int
+    """How many numbers it has learned."""
+
     def logits(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Run the network as it came.
 
@@ -29,6 +32,15 @@ class Network(Protocol):
         Returns
         -------
         logits : np.ndarray [shape=(n, n_labels), dtype=float32]
+        """
+
+    def check(self, form: Form, *, fine_tune: bool) -> None:
+        """Refuse a form that the network cannot be written in, or training if it cannot be trained.
+
+        Raises
+        ------
+        SerEdgeError
+            If it cannot.
         """
 
     def content(self, form: Form, source: Source, way: Quantisation) -> bytes:

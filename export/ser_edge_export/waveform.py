@@ -250,4 +250,4 @@ class _Transform:
 
 def _turns(numbers: NDArray[np.int64], of: int) -> NDArray[np.complex64]:
     """Return exp(-2 pi i number / of)."""
-    return np.exp(-2j * np.pi * (numbers % of) / of).astype(np.complex64)
+    return np.asarray(np.exp(-2j * np.pi * (numbers % of) / of), np.complex64)

@@ -8,14 +8,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ser_edge.bundle import Bundle
 from ser_edge.classifier import softmax
 from ser_edge.errors import SerEdgeError
-from ser_edge_train.dataset import FeatureStore, Windows
+from ser_edge_train.dataset import FeatureStore
 from ser_edge_train.forms import FormResult, Reference, compare_forms
-from ser_edge_train.material import read_material
+from ser_edge_train.material import held_out, read_material
 from ser_edge_train.metrics import Scores
 from ser_edge_train.report import form_table, protocol_name, score_table
 from ser_edge_train.run import HeldOut, Run
@@ -126,11 +124,4 @@ def _other_data(run: Run, sources: Sequence[str | os.PathLike[str]], cache: Path
             f"{', '.join(map(str, sources))}: holds no clip of a speaker that the network was not "
             "trained on; name other recordings"
         )
-    windows = Windows.of([(number, item) for number, (_, item) in enumerate(kept)])
-    return HeldOut(
-        features=windows.features,
-        clip=windows.clip,
-        truth=np.array([labels.index(clip.label) for clip, _ in kept]),
-        speakers=np.array([clip.speaker or "unknown" for clip, _ in kept]),
-        corpora=np.array([clip.corpus for clip, _ in kept]),
-    )
+    return held_out(kept, labels)

@@ -7,10 +7,13 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from ser_edge.errors import SerEdgeError
 from ser_edge_train import splits
 from ser_edge_train.corpora import Clip, Rejected, find_clips
 from ser_edge_train.dataset import ClipFeatures, FeatureStore, Windows
+from ser_edge_train.run import HeldOut
 
 logger = logging.getLogger(__name__)
 
@@ -91,6 +94,30 @@ def read_material(
         tuple(item for _, item in kept.values()),
         tuple(rejected),
         tuple(notes),
+    )
+
+
+def held_out(pairs: Sequence[tuple[Clip, ClipFeatures]], labels: Sequence[str]) -> HeldOut:
+    """Gather clips that a network is to be judged on.
+
+    Parameters
+    ----------
+    pairs : sequence of (Clip, ClipFeatures)
+        The clips, each with the features of its original.
+    labels : sequence of str
+        What the network can say, the clips' labels among it.
+
+    Returns
+    -------
+    held_out : HeldOut
+    """
+    windows = Windows.of([(number, item) for number, (_, item) in enumerate(pairs)])
+    return HeldOut(
+        features=windows.features,
+        clip=windows.clip,
+        truth=np.array([labels.index(clip.label) for clip, _ in pairs]),
+        speakers=np.array([clip.speaker or "unknown" for clip, _ in pairs]),
+        corpora=np.array([clip.corpus for clip, _ in pairs]),
     )
 
 

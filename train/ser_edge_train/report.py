@@ -109,10 +109,11 @@ def protocol_name(about: Mapping[str, Any]) -> str:
     """Say how the figures of a run were obtained."""
     protocol = about["protocol"]
     detail = {
-        "speaker": f", fold {protocol['fold']}",
-        "corpus": f", tested on {protocol['test_corpus']}",
+        "speaker": ", fold {fold}, seed {seed}",
+        "corpus": ", tested on {test_corpus}, seed {seed}",
+        "unknown": "",
     }
-    return f"{protocol['name']}{detail.get(protocol['name'], '')}, seed {protocol['seed']}"
+    return f"{protocol['name']}{detail.get(protocol['name'], ', seed {seed}').format(**protocol)}"
 
 
 def classification_table(scores: Scores, labels: Sequence[str]) -> str:
