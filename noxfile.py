@@ -12,8 +12,8 @@ import nox
 ROOT = Path(__file__).parent
 # Tests of docstrings, and of training and export, which need TensorFlow: `make test` has them.
 ELSEWHERE = (
-    "augment corpora dataset demo_corpus docstrings export graph metrics splits train".split()
-)
+    "augment corpora dataset demo_corpus docstrings export golden graph metrics splits train"
+).split()
 
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.download_python = "never"
