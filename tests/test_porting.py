@@ -139,6 +139,7 @@ def flat(rows: Any) -> NDArray[np.float64]:
 def test_other_settings(rng: np.random.Generator, config: FeatureConfig) -> None:
     samples = (rng.standard_normal(6000) * np.linspace(0, 0.5, 6000)).astype(np.float32)
     samples[2000:2600] = 0
+    samples[2100:2600:2] = -1e-11  # which counts as positive
     expected = FeatureExtractor(config)(samples)
     settings = json.loads(json.dumps(config.to_dict()))
     rows = PORT.features([float(x) for x in samples], settings)
@@ -167,3 +168,12 @@ def test_windows_of_any_clip(rng: np.random.Generator, placement: str) -> None:
             np.testing.assert_array_equal(PORT.cut_window(port, start, length), expected)
         counts.add(len(starts))
     assert counts >= {1, 2, 3, 4}
+
+
+def test_a_start_that_double_precision_moves() -> None:
+    """Sample 21 / 28 * 10804 = 8103 is reached as 8102.999…, and cut to 8102."""
+    config = WindowConfig(duration_s=0.1, hop_s=0.05, placement="offset")
+    samples = np.ones(10804 + 800, np.float32)
+    starts = window_starts(samples, config, 8000).tolist()
+    assert starts[21] == 8102
+    assert PORT.window_starts(samples.tolist(), 8000, vars(config)) == starts

@@ -240,6 +240,17 @@ def test_a_bomb_is_not_unpacked(edited_bundle: Edit) -> None:
         read_golden(Bundle.open(folder))
 
 
+def test_a_compression_that_numpy_does_not_write(edited_bundle: Edit, golden: Arrays) -> None:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_BZIP2) as archive:
+        for name, values in golden.items():
+            with archive.open(f"{name}.npy", "w") as member:
+                np.save(member, values)
+    folder = with_golden(edited_bundle(lambda manifest: None), content.getvalue())
+    with pytest.raises(BundleError, match="is compressed in a way that NumPy does not write"):
+        read_golden(Bundle.open(folder))
+
+
 def test_only_our_errors_escape_from_any_bytes(
     edited_bundle: Edit, golden: Arrays, rng: np.random.Generator
 ) -> None:
@@ -342,7 +353,9 @@ def test_stored_values_that_are_not_finite(
     strange["clip0_features"][0, 0, 0] = np.nan
     strange["clip0_logits"][0, 0] = np.inf
     strange[f"clip1_answer_{NUMERIC}"][0, 0] = np.nan
-    found = failures(verify(with_golden(edited_bundle(lambda manifest: None), packed(strange))))
+    report = verify(with_golden(edited_bundle(lambda manifest: None), packed(strange)))
+    json.dumps(report.to_dict(), allow_nan=False)
+    found = failures(report)
     assert list(found) == ["features", "inputs", "probabilities", f"numeric {NUMERIC}"]
     assert all("nan" in said for said in found.values())
 
@@ -486,9 +499,11 @@ def test_a_file_that_takes_audio(edited_bundle: Edit, litert: Path, golden: Arra
     assert [model.file for model in report.models] == ["model.float32.tflite", NUMERIC]
     assert report.models[0].deviation is not None
     assert report.models[0].deviation < 1e-6
-    wrong = {name: np.roll(values, 1, axis=1) for name, values in answers.items()}
-    report = verify(with_golden(folder, packed({**golden, **wrong})))
-    assert [model.state for model in report.models] == ["deviates", "agrees"]
+    for change_by, state in ((8e-4, "agrees"), (1.2e-3, "deviates")):
+        off = {name: values + np.float32(change_by) for name, values in answers.items()}
+        report = verify(with_golden(folder, packed({**golden, **off})))
+        assert report.models[0].state == state
+        assert report.models[0].deviation == pytest.approx(change_by, abs=1e-6)
 
 
 def judged(bundle: Bundle, logits: NDArray[np.float64], file: str = NUMERIC) -> ModelCheck:

@@ -69,7 +69,8 @@ def compared(
     remedy = f"choose another --backend, or pip install --upgrade {package}"
     if not deviation <= tolerance:
         detail = f"up to {deviation:.2g} from the stored, expected at most {tolerance:g}; {remedy}"
-        return told("deviates", deviation, detail=detail)
+        # JSON has no NaN, which a stored answer that is none would bring.
+        return told("deviates", deviation if np.isfinite(deviation) else None, detail=detail)
     rows, now, then = np.arange(n_windows), values.argmax(axis=1), stored.argmax(axis=1)
     (flipped,) = np.nonzero(stored.max(axis=1) - stored[rows, now] > tolerance)
     if len(flipped):
