@@ -23,9 +23,9 @@ from ser_edge.verify.report import Check, ModelCheck, Report, within
 
 _AGAIN = "copy the whole bundle again"
 
-# How far each stage may be from what is stored, and why it would be farther. Of the features 1e-4
-# was measured between x86-64 and aarch64, on cepstral coefficients near -600; of values beyond
-# 1000, such as frequencies in Hz, it is a share. The others are a few operations in float32 and 64.
+# How far each stage may be from what is stored, and why it would be farther. Features were 1.5e-4
+# apart between machines, in cepstral coefficients near -1000; of values beyond that, such as
+# frequencies in Hz, it is a share. The others are a few operations in float32 and float64.
 _STAGES = (
     (
         "features",
