@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent
 # Tests of docstrings, and of training and export, which need TensorFlow: `make test` has them.
 ELSEWHERE = (
     *("audio_graph", "augment", "corpora", "dataset", "demo_corpus", "docstrings", "export"),
-    *("golden", "graph", "metrics", "splits", "train"),
+    *("golden", "graph", "metrics", "own_model", "splits", "train"),
 )
 
 nox.options.default_venv_backend = "uv|virtualenv"

@@ -61,6 +61,12 @@ def _parser() -> argparse.ArgumentParser:
     _add_bundle(info)
     _add_json(info)
 
+    verify = command(
+        "verify", "Check a bundle on this machine: files, features, every model's answers."
+    )
+    verify.add_argument("bundle", nargs="?", metavar="BUNDLE", help=f"default ${BUNDLE_VARIABLE}")
+    _add_json(verify)
+
     doctor = command("doctor", "Tell which backends work on this machine, and why others do not.")
     _add_bundle(doctor)
     _add_json(doctor)

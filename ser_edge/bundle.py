@@ -28,6 +28,9 @@ TAKES = ("features", "batch", "audio")
 """What a file's input is: the standardised features of one window; those of any number of windows;
 or the samples of one window, in which case its output is probabilities instead of logits."""
 
+GOLDEN = "golden.npz"
+"""Clips, and what each stage makes of them; docs/porting.md lists its arrays."""
+
 _MOST_TEXT = 500
 
 
@@ -88,6 +91,8 @@ class Manifest:
         Divides the logits ahead of the softmax (calibration; Guo et al. 2017).
     models : tuple of ModelFile
         The forms of the network.
+    golden_sha256 : str
+        Digest of `GOLDEN`, in hexadecimal; empty in a bundle without it.
     about : dict
         For people: metrics with their protocol, corpora, licence, recipe, versions.
     """
@@ -97,6 +102,7 @@ class Manifest:
     input: InputConfig
     temperature: float
     models: tuple[ModelFile, ...]
+    golden_sha256: str = ""
     about: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
@@ -109,6 +115,8 @@ class Manifest:
             raise ConfigError(f"temperature={self.temperature!r}; expected a number, 0.01 to 100")
         if not self.models:
             raise ConfigError("models=(); expected at least one model file")
+        if self.golden_sha256 != "":
+            _check_text("golden_sha256", self.golden_sha256)
         if not isinstance(self.about, dict):
             raise ConfigError(f"about={self.about!r}; expected entries by name")
 
@@ -160,6 +168,7 @@ class Manifest:
                 input=InputConfig.from_dict(content["input"]),
                 temperature=content["temperature"],
                 models=tuple(_model_file(entry) for entry in _list(content, "models")),
+                golden_sha256=content.get("golden_sha256", ""),
                 about=content.get("about", {}),
             )
         except KeyError as error:
@@ -290,24 +299,48 @@ class Bundle:
         BundleError
             If it is missing or its size or sha256 differs from the manifest's.
         """
-        path = self.folder / model.file
-        remedy = "copy the whole bundle again"
-        try:
-            size = path.stat().st_size
-            if size != model.size_bytes:
-                raise BundleError(
-                    f"{path}: is damaged or was changed, it has {size} bytes and the manifest says "
-                    f"{model.size_bytes}; {remedy}"
-                )
-            digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        except OSError as error:
-            raise BundleError(f"{path}: cannot be read ({error.strerror}); {remedy}") from None
-        if digest != model.sha256:
+        return _as_exported(self.folder / model.file, model.sha256, model.size_bytes)
+
+    def verified_golden(self) -> Path:
+        """Check that the golden clips are the ones that were exported.
+
+        Returns
+        -------
+        path : Path
+            Where they are.
+
+        Raises
+        ------
+        BundleError
+            If the manifest names none, the file is missing or its sha256 differs.
+        """
+        if not self.manifest.golden_sha256:
             raise BundleError(
-                f"{path}: is damaged or was changed, its sha256 is {digest[:12]}… and the manifest "
-                f"says {model.sha256[:12]}…; {remedy}"
+                f"{self.folder}: its manifest has no golden_sha256, and so no {GOLDEN} to trust; "
+                "export the bundle again"
             )
-        return path
+        return _as_exported(self.folder / GOLDEN, self.manifest.golden_sha256)
+
+
+def _as_exported(path: Path, sha256: str, size_bytes: int | None = None) -> Path:
+    """Return the path of a file that is what the manifest says."""
+    remedy = "copy the whole bundle again"
+    try:
+        size = path.stat().st_size
+        if size_bytes is not None and size != size_bytes:
+            raise BundleError(
+                f"{path}: is damaged or was changed, it has {size} bytes and the manifest says "
+                f"{size_bytes}; {remedy}"
+            )
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise BundleError(f"{path}: cannot be read ({error.strerror}); {remedy}") from None
+    if digest != sha256:
+        raise BundleError(
+            f"{path}: is damaged or was changed, its sha256 is {digest[:12]}… and the manifest "
+            f"says {sha256[:12]}…; {remedy}"
+        )
+    return path
 
 
 def describe_model(path: Path, precision: str, takes: str = "features") -> ModelFile:

@@ -160,6 +160,15 @@ def _info(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _verify(arguments: argparse.Namespace) -> int:
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as in _predict
+    from ser_edge.verify import verify
+
+    report = verify(_bundle(arguments.bundle, "BUNDLE"))
+    print(json.dumps(report.to_dict()) if arguments.json else report)
+    return 0 if report.ok else 1
+
+
 def _doctor(arguments: argparse.Namespace) -> int:
     from ser_edge.doctor import diagnose
 
@@ -225,11 +234,11 @@ def _demo(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _bundle(given: str | None) -> str:
+def _bundle(given: str | None, word: str = "--bundle DIR") -> str:
     bundle = given or os.environ.get(BUNDLE_VARIABLE)
     if not bundle:
         raise SerEdgeError(
-            f"no bundle was named; give --bundle DIR, or set {BUNDLE_VARIABLE}, to a folder that "
+            f"no bundle was named; give {word}, or set {BUNDLE_VARIABLE}, to a folder that "
             "`ser-edge export` wrote"
         )
     return bundle
@@ -238,6 +247,7 @@ def _bundle(given: str | None) -> str:
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "predict": _predict,
     "info": _info,
+    "verify": _verify,
     "doctor": _doctor,
     "train": _train,
     "evaluate": _evaluate,

@@ -17,27 +17,19 @@ from __future__ import annotations
 
 import io
 import json
-import math
-import re
 import zipfile
 from pathlib import Path
 from textwrap import shorten
 from zipfile import BadZipFile
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ser_edge.errors import BackendError, ConfigError
 from ser_edge.graph import KINDS, Graph, Op
+from ser_edge.npy import read_array
 
 FORMAT = "ser-edge-graph"
 FORMAT_VERSION = 1
-
-_HEADER = re.compile(
-    rb"\x93NUMPY\x01\x00(?P<length>..)"
-    rb"\{'descr': '<f4', 'fortran_order': False, 'shape': \((?P<shape>[0-9, ]{1,80})\), \} *\n",
-    re.DOTALL,
-)
 
 
 def graph_bytes(graph: Graph) -> bytes:
@@ -122,18 +114,6 @@ def _graph(archive: zipfile.ZipFile) -> Graph:
     for entry in layout["ops"]:
         kind, output = entry["kind"], entry["output"]
         names = [name for name, _ in KINDS[kind].arrays] if kind in KINDS else []
-        arrays = {name: _array(archive, f"{output}.{name}.npy") for name in names}
+        arrays = {name: read_array(archive, f"{output}.{name}.npy", "float32") for name in names}
         ops.append(Op(kind, tuple(entry["inputs"]), output, arrays, dict(entry["settings"])))
     return Graph(tuple(layout["input_shape"]), layout["n_outputs"], tuple(ops))
-
-
-def _array(archive: zipfile.ZipFile, name: str) -> NDArray[np.float32]:
-    content = archive.read(name)
-    header = _HEADER.match(content)
-    if header is None or int.from_bytes(header["length"], "little") != header.end() - 10:
-        raise ConfigError(f"{name} is not float32 in NumPy's format 1.0")
-    shape = tuple(int(size) for size in re.findall(rb"[0-9]+", header["shape"]))
-    if 4 * math.prod(shape) != len(content) - header.end():
-        raise ConfigError(f"{name} has {len(content)} bytes, which is not {shape} numbers")
-    values = np.frombuffer(content, "<f4", offset=header.end())
-    return values.astype(np.float32, copy=False).reshape(shape)

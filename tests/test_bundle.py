@@ -129,6 +129,10 @@ MEAN = [0.0] * 22
         ("models.0.size_bytes", -1, "size_bytes=-1"),
         ("models.0.colour", "red", "colour"),
         ("models.0.two\nlines", "red", r"two\\nlines"),
+        ("golden_sha256", 5, "golden_sha256=5; expected text"),
+        ("golden_sha256", "two\nlines", "golden_sha256='two"),
+        ("golden_sha256", None, "golden_sha256=None"),
+        ("golden_sha256", "", None),
         ("about", [], r"about=\[\]"),
         ("input", [], "do not fit"),
         ("input.layout", "cube", "layout='cube'"),
@@ -229,6 +233,28 @@ def test_damaged_model_files(
     other = bundle.model(".onnx", "int8")
     assert other is not None
     assert bundle.verified(other).is_file()
+
+
+def test_the_golden_clips_are_as_exported(edited_bundle: Edit) -> None:
+    folder = edited_bundle(lambda m: None)
+    bundle = Bundle.open(folder)
+    assert bundle.verified_golden() == folder / "golden.npz"
+    for damage, message in (
+        (flip_a_byte, "is damaged or was changed, its sha256 is"),
+        (become_a_folder, "cannot be read"),
+        (Path.rmdir, r"cannot be read \(No such file or directory\); copy the whole bundle"),
+    ):
+        damage(folder / "golden.npz")
+        with pytest.raises(BundleError, match=message) as caught:
+            bundle.verified_golden()
+        assert str(caught.value).startswith(str(folder / "golden.npz"))
+
+
+def test_a_bundle_of_before_its_golden_clips_had_a_digest(edited_bundle: Edit) -> None:
+    bundle = Bundle.open(edited_bundle(lambda m: m.pop("golden_sha256")))
+    assert bundle.manifest.golden_sha256 == ""
+    with pytest.raises(BundleError, match=r"has no golden_sha256, .*; export the bundle again$"):
+        bundle.verified_golden()
 
 
 def test_plain_file_names_only() -> None:

@@ -27,6 +27,7 @@ def test_the_version() -> None:
         ["--help"],
         ["predict", "--help"],
         ["doctor", "--help"],
+        ["verify", "--help"],
         ["train", "--help"],
         ["--version"],
         ["predict"],
@@ -63,6 +64,7 @@ def test_help_names_the_backends(capfd: pytest.CaptureFixture[str]) -> None:
         (["predict", "a.wav", "--threads", "two"], "'two'; expected a whole number, at least 1"),
         (["train", "data", "--fold", "-1"], "expected a whole number, at least 0"),
         (["doctor", "litert"], "unrecognized arguments: litert"),
+        (["verify", "one", "two"], "unrecognized arguments: two"),
         (["info", "--colour"], "unrecognized arguments: --colour"),
     ],
 )

@@ -108,16 +108,32 @@ def test_telemetry_is_off_ahead_of_the_import(
     assert "ORT_DISABLE_TELEMETRY" not in os.environ
 
 
-def test_a_bundle_is_run(bundle_dir: Path) -> None:
-    trial = attempt("math", bundle=str(bundle_dir), backend="numeric", timeout_s=60)
-    assert (trial.state, trial.stage) == ("works", "run")
-    assert trial.found == {"file": "model.float32.npz"}
+JOB = """
+import os, time
+def job(*words):
+    yield {"stage": "first", "words": words}
+    yield {"stage": "second", "count": len(words)}
+    REST
+    yield {"stage": "third"}
+"""
 
 
-def test_a_bundle_that_cannot_be_opened(tmp_path: Path) -> None:
-    trial = attempt("math", bundle=str(tmp_path), backend="numeric", timeout_s=60)
-    assert (trial.state, trial.stage, trial.error) == ("fails", "open", "BundleError")
-    assert trial.reason.startswith(f"{tmp_path}: holds no manifest.json; ")
+@pytest.mark.parametrize(
+    ("rest", "state", "stage", "reason"),
+    [
+        ("", "works", "third", ""),
+        ("raise ValueError('no')", "fails", "second", "no"),
+        ("os.abort()", "dies", "second", "ended by SIGABRT (aborted)"),
+        ("time.sleep(1000)", "hangs", "second", "not done after 5 s"),
+    ],
+)
+def test_what_a_job_told_is_kept(
+    package: Path, rest: str, state: str, stage: str, reason: str
+) -> None:
+    package.write_text(JOB.replace("REST", rest))
+    trial = attempt("math", f"{package.stem}:job", ["a b", "c\nd"], timeout_s=5 if reason else 60)
+    assert (trial.state, trial.stage, trial.reason) == (state, stage, reason)
+    assert trial.found == {"words": ["a b", "c\nd"], "count": 2}
 
 
 def test_where_no_process_can_be_started(monkeypatch: pytest.MonkeyPatch) -> None:

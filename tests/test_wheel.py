@@ -116,6 +116,8 @@ def test_it_predicts_with_numpy_and_one_interpreter(
     done = run(site, "predict", clip, "--bundle", bundle_dir, "--precision", precision)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(str(clip))
+    verified = run(site, "verify", bundle_dir)
+    assert (verified.returncode, verified.stderr) == (0, "")
     told = run(site, "info", "--bundle", bundle_dir).stdout
     interpreters = told.split("interpreters")[1].split("\n")[0].split(",")
     yes = [word for word in interpreters if "yes" in word]

@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from ser_edge.bundle import Bundle, Manifest, describe_model
+from ser_edge.bundle import GOLDEN, Bundle, Manifest, describe_model
 from ser_edge.errors import SerEdgeError
 from ser_edge_export.forms import Form
 from ser_edge_export.gate import Gate
@@ -136,9 +136,11 @@ def export(
                 "or take it as it is with --allow-degraded"
             )
         mended = {form.file: ways.mended[form] for form in forms if form in ways.mended}
-        manifest = replace(manifest, about=_about(source, results, mended, gate, complaints))
-        save_golden(
-            folder / "golden.npz", golden_clips(manifest.input), source.network.logits, manifest
+        clips = golden_clips(source.input)
+        manifest = replace(
+            manifest,
+            golden_sha256=save_golden(folder / GOLDEN, clips, source.network.logits, bundle),
+            about=_about(source, results, mended, gate, complaints),
         )
         (folder / "manifest.json").write_text(manifest.to_json(), encoding="utf-8")
         (folder / "MODEL_CARD.md").write_text(model_card(manifest, results), encoding="utf-8")

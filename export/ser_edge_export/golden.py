@@ -5,6 +5,7 @@ The clips are synthetic, so that a bundle holds nobody's voice and no corpus' au
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ser_edge.audio import as_signal
-from ser_edge.bundle import Manifest
+from ser_edge.bundle import Bundle
 from ser_edge.classifier import softmax
+from ser_edge.features import FeatureConfig
+from ser_edge.features.descriptors import Bands
+from ser_edge.features.frames import Framing
+from ser_edge.features.mel import band_groups, dct_matrix, mel_bands
 from ser_edge.frontend import Frontend, InputConfig
+from ser_edge.window import cut_window
+from ser_edge_train.forms import run_apart, runnable_forms
+
+Arrays = dict[str, NDArray[Any]]
 
 
 def golden_clips(config: InputConfig) -> list[NDArray[np.int16]]:
@@ -48,34 +57,102 @@ def golden_clips(config: InputConfig) -> list[NDArray[np.int16]]:
 def save_golden(
     path: Path,
     clips: list[NDArray[np.int16]],
-    logits_of: Callable[[NDArray[np.float32]], NDArray[np.float32]],
-    manifest: Manifest,
-) -> None:
-    """Write ``golden.npz``: of clip ``i``, what every stage makes of it.
+    logits: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+    bundle: Bundle,
+) -> str:
+    """Write ``golden.npz``: what every stage makes of some clips; docs/porting.md lists its arrays.
 
-    ==========================  ==============================================================
-    ``clip{i}_samples``         int16 PCM at the features' sample rate [shape=(n,)]
-    ``clip{i}_starts``          first sample of each window [shape=(n_windows,)]
-    ``clip{i}_features``        before standardisation [shape=(n_windows, n_frames, n_columns)]
-    ``clip{i}_inputs``          what the network gets [shape=(n_windows, *input_shape)]
-    ``clip{i}_logits``          the Keras model's [shape=(n_windows, n_labels)]
-    ``clip{i}_probabilities``   after temperature, softmax and mean [shape=(n_labels,)]
-    ==========================  ==============================================================
+    Parameters
+    ----------
+    path : Path
+        The file to write.
+    clips : list of np.ndarray [shape=(n,), dtype=int16]
+        At the features' sample rate.
+    logits : callable
+        From inputs [shape=(n, *input_shape)] to the source network's logits [shape=(n, n_labels)].
+    bundle : Bundle
+        Its model files are run too, each by the first interpreter here that can read it.
+
+    Returns
+    -------
+    sha256 : str
+        Digest of the file, for the manifest.
+
+    Raises
+    ------
+    BackendError
+        If an interpreter fails on a file.
     """
-    config = manifest.input
+    config, temperature = bundle.manifest.input, bundle.manifest.temperature
     frontend = Frontend(config.features, config.window)
-    arrays: dict[str, NDArray[Any]] = {}
+    arrays: Arrays = {}
+    inputs, windows = [], []
     for number, clip in enumerate(clips):
-        features, starts = frontend(as_signal(clip))
-        inputs = config.network_inputs(features)
-        logits = logits_of(inputs)
+        samples = as_signal(clip)
+        features, starts = frontend(samples)
+        inputs.append(config.network_inputs(features))
+        windows.append([cut_window(samples, s, frontend.window_samples) for s in starts])
+        said = logits(inputs[-1])
         stages = {
             "samples": clip,
             "starts": starts,
             "features": features,
-            "inputs": inputs,
-            "logits": logits,
-            "probabilities": softmax(logits / manifest.temperature).mean(axis=0),
+            "inputs": inputs[-1],
+            "logits": said,
+            "probabilities": softmax(said / temperature).mean(axis=0),
         }
         arrays |= {f"clip{number}_{name}": values for name, values in stages.items()}
-    np.savez_compressed(path, **arrays)
+    arrays |= _stages(np.asarray(windows[0][0]), config.features)
+    arrays |= _answers(bundle, inputs, [np.stack(some) for some in windows])
+    # Row by row, as `ser_edge.npy` and other languages read them.
+    np.savez_compressed(path, **{k: np.ascontiguousarray(v) for k, v in arrays.items()})
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _stages(window: NDArray[np.float32], config: FeatureConfig) -> Arrays:
+    """Return what lies between a window's samples and its features, by the runtime's own code."""
+    n_frames = config.n_frames(len(window))
+    picked = sorted({0, n_frames // 2, n_frames - 1})
+    framing = Framing(config.sample_rate, config.n_fft, config.hop_length, config.padding)
+    fmax = config.sample_rate / 2 if config.fmax is None else config.fmax
+    weights = mel_bands(
+        config.sample_rate, config.n_fft, n_mels=config.n_mels, fmin=config.fmin, fmax=fmax
+    )
+    frames = np.empty((len(picked), config.n_fft), np.float32)
+    power = np.empty((len(picked), 1 + config.n_fft // 2), np.float32)
+    mel = np.empty((n_frames, config.n_mels), np.float32)
+    for rows, piece in framing.pieces(window, n_frames):
+        for place, row in enumerate(picked):
+            if rows.start <= row < rows.stop:
+                frames[place] = piece.cut(piece.samples)[row - rows.start]
+                power[place] = piece.power[row - rows.start]
+        for bands, bins, matrix in band_groups(weights):
+            mel[rows, bands] = piece.power[:, bins] @ matrix
+    whole = Bands(mel.copy(), dct_matrix(config.n_mfcc, config.n_mels))
+    return {
+        "stage_rows": np.array(picked, np.int64),
+        "stage_frames": frames,
+        "stage_hann": framing.window.astype(np.float32),
+        "stage_power": power,
+        "stage_mel": mel,
+        "stage_decibels": whole.decibels,
+        "stage_mfcc": whole.mfcc.astype(np.float32),
+    }
+
+
+def _answers(
+    bundle: Bundle, inputs: list[NDArray[np.float32]], windows: list[NDArray[np.float32]]
+) -> Arrays:
+    """Return what each model file answers, in the first interpreter that works here."""
+    arrays: Arrays = {}
+    ends = np.cumsum([len(some) for some in inputs])[:-1]
+    seen = set()
+    for backend, model in runnable_forms(bundle.manifest.models):
+        if model.file in seen:
+            continue
+        seen.add(model.file)
+        given = np.concatenate(windows if model.takes == "audio" else inputs)
+        answer, _ = run_apart(bundle.folder / model.file, backend, given)
+        for number, of_clip in enumerate(np.split(answer, ends)):
+            arrays[f"clip{number}_answer_{model.file}"] = of_clip
+    return arrays

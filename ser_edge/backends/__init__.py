@@ -84,6 +84,16 @@ class Interpreter:
     most_numpy: int = 2
 
     @property
+    def distribution(self) -> str:
+        """What pip calls the package."""
+        return self.package.replace("_", "-")
+
+    @property
+    def module(self) -> str:
+        """What is imported of it."""
+        return self.package + (".interpreter" if self.suffix == ".tflite" else "")
+
+    @property
     def installed(self) -> bool:
         """Whether the package can be found; it is not imported."""
         return find_spec(self.package) is not None

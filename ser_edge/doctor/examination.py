@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ser_edge import __version__
 from ser_edge.doctor.diagnosis import BackendReport, Diagnosis
@@ -54,7 +55,7 @@ def diagnose(bundle: str | os.PathLike[str] | None = None, *, timeout_s: float =
     """
     machine = this_machine()
     numpy = attempt("numpy", timeout_s=timeout_s)
-    problem, remedy = _ending(numpy, "numpy")
+    problem, remedy = ending(numpy, "numpy")
     bundle_problem = ""
     backends: tuple[BackendReport, ...] = ()
     if not problem:
@@ -89,25 +90,20 @@ def _examine(name: str, machine: Machine, bundle: Bundle | None, timeout_s: floa
     from ser_edge.backends.selection import model_for
 
     interpreter = INTERPRETERS[name]
-    package = interpreter.package.replace("_", "-")
+    package = interpreter.distribution
     told = partial(BackendReport, name, package, _version(package))
-    if not interpreter.installed:
-        missing = missing_wheel(name, machine)
-        if missing:
-            return told("no wheel", missing, "", True)
-        return told("absent", "not installed", f"pip install 'ser-edge[{interpreter.extra}]'", True)
-    if not interpreter.usable:
-        newest = interpreter.most_numpy
-        detail = f"built for NumPy {newest}, and NumPy is {_version('numpy')}"
-        return told("outdated", detail, f"pip install 'numpy<{newest + 1}'", True)
+    missing = absence(name, machine)
+    if missing:
+        return told(*missing, True)
     if bundle is not None and model_for(bundle, name) is None:
         detail = f"the bundle has no {interpreter.suffix} file"
         return told("no file", detail, "ser-edge export RUN --int8", True)
-    module = interpreter.package + (".interpreter" if interpreter.suffix == ".tflite" else "")
-    folder = None if bundle is None else os.fspath(bundle.folder)
-    trial = attempt(module, bundle=folder, backend=name, timeout_s=timeout_s)
+    job, words = "", []
+    if bundle is not None:
+        job, words = f"{__name__}:run_on_zeros", [os.fspath(bundle.folder), name]
+    trial = attempt(interpreter.module, job, words, timeout_s=timeout_s)
     state = trial.state
-    detail, remedy = _ending(trial, package)
+    detail, remedy = ending(trial, package)
     if state == "works":
         file = trial.found.get("file")
         state, detail = ("runs", file) if file else ("loads", "imported")
@@ -116,6 +112,49 @@ def _examine(name: str, machine: Machine, bundle: Bundle | None, timeout_s: floa
         trial.stage == "import" or (trial.stage, trial.error) == ("open", "BackendError")
     )
     return told(state, detail, remedy, passed_over, round(trial.wall_ms), trial.signal)
+
+
+def run_on_zeros(folder: str, backend: str) -> Iterator[dict[str, Any]]:
+    """Load a bundle and run its network once; a job for `ser_edge.doctor.trial.attempt`."""
+    import numpy as np
+
+    from ser_edge.classifier import Classifier
+
+    yield {"stage": "open"}
+    classifier = Classifier.load(folder, backend=backend)
+    yield {"stage": "run"}
+    shape = classifier.bundle.manifest.input.shape
+    classifier.probabilities(np.zeros((1, *shape), np.float32))
+    yield {"file": classifier.model.file}
+
+
+def absence(name: str, machine: Machine) -> tuple[str, str, str] | None:
+    """Say why a backend need not be tried: its state, the reason, and what to run.
+
+    Parameters
+    ----------
+    name : str
+        A key of `ser_edge.backends.INTERPRETERS`.
+    machine : Machine
+
+    Returns
+    -------
+    state, detail, remedy : str
+        As in `BackendReport`; None instead where it is installed for this NumPy.
+    """
+    from ser_edge.backends import INTERPRETERS
+
+    interpreter = INTERPRETERS[name]
+    if not interpreter.installed:
+        missing = missing_wheel(name, machine)
+        if missing:
+            return "no wheel", missing, ""
+        return "absent", "not installed", f"pip install 'ser-edge[{interpreter.extra}]'"
+    if not interpreter.usable:
+        newest = interpreter.most_numpy
+        detail = f"built for NumPy {newest}, and NumPy is {_version('numpy')}"
+        return "outdated", detail, f"pip install 'numpy<{newest + 1}'"
+    return None
 
 
 def missing_wheel(
@@ -150,7 +189,7 @@ def missing_wheel(
     return ""
 
 
-def _ending(trial: Trial, package: str) -> tuple[str, str]:
+def ending(trial: Trial, package: str) -> tuple[str, str]:
     """Say why a trial did not work and what to run; nothing where it did."""
     if trial.state == "works":
         return "", ""

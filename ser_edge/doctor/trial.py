@@ -1,4 +1,4 @@
-"""An import, and a network, tried in a process of its own that may die or hang without doing harm.
+"""An import, and a job, tried in a process of its own that may die or hang without doing harm.
 
 Interpreters are compiled for some processors and C libraries and not for others; on a wrong one,
 importing them may end in a signal instead of an exception. This module imports nothing but the
@@ -12,6 +12,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from time import perf_counter
@@ -37,16 +38,17 @@ class Trial:
         Whether it worked, raised an exception, ended Python, or had not ended when time was up.
     wall_ms : float
         What it took, the start of Python included [ms].
-    stage : {"", "import", "open", "run"}
-        What it came to last; empty where not even Python and ser-edge had started.
+    stage : str
+        What it came to last: ``"import"``, or what the job says, such as ``"open"`` and ``"run"``;
+        empty where not even Python and ser-edge had started.
     reason : str
         How it ended; empty where it works.
     error : str
         Name of the class of the exception; empty where none was raised.
     signal : str
         What ended it, such as ``"SIGILL"``; empty where no signal did.
-    found : dict of str to str
-        The ``blas`` of NumPy, the ``file`` that ran.
+    found : dict of str to JSON types
+        The ``blas`` of NumPy, and what the job told until it ended.
     """
 
     state: str
@@ -55,22 +57,21 @@ class Trial:
     reason: str = ""
     error: str = ""
     signal: str = ""
-    found: dict[str, str] = field(default_factory=dict)
+    found: dict[str, Any] = field(default_factory=dict)
 
 
-def attempt(
-    module: str, *, bundle: str | None = None, backend: str = "", timeout_s: float
-) -> Trial:
-    """Import a module; with a bundle, load that too and run its network on zeros.
+def attempt(module: str, job: str = "", words: Sequence[str] = (), *, timeout_s: float) -> Trial:
+    """Import a module, and do a job with it.
 
     Parameters
     ----------
     module : str
         Of NumPy or an interpreter.
-    bundle : str, optional
-        A bundle's folder.
-    backend : str
-        What is to run the bundle.
+    job : str, optional
+        ``"module:function"``, a generator function. What it yields are dicts of what is found, each
+        kept even if the process goes no further; the entry ``"stage"`` says what comes next.
+    words : sequence of str
+        The job's arguments.
     timeout_s : float > 0
         When to give up [s].
 
@@ -88,11 +89,10 @@ def attempt(
     >>> attempt("fractions", timeout_s=60).state
     'works'
     """
-    words = [module] if bundle is None else [module, bundle, backend]
     started = perf_counter()
     try:
         done = subprocess.run(
-            [sys.executable, "-c", _CHILD, "\n".join(sys.path), *words],
+            [sys.executable, "-c", _CHILD, "\n".join(sys.path), module, job, *words],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             env={"ORT_DISABLE_TELEMETRY": "1", **os.environ},
@@ -100,8 +100,9 @@ def attempt(
             check=False,
         )
     except subprocess.TimeoutExpired as late:
-        stage = _last_report(late.stdout).get("stage", "")
-        return Trial("hangs", 1e3 * timeout_s, stage, f"not done after {timeout_s:g} s")
+        told = _last_report(late.stdout)
+        stage = told.pop("stage", "")
+        return Trial("hangs", 1e3 * timeout_s, stage, f"not done after {timeout_s:g} s", found=told)
     except OSError as error:
         raise SerEdgeError(
             f"{module} is tried in a process of its own, and none can be started here "
@@ -114,11 +115,12 @@ def attempt(
         name, how = _ended_by(done.returncode)
         said = done.stderr.decode(errors="replace").strip().splitlines()
         last = f", after it said: {said[-1][:200]}" if said else ""
-        return Trial("dies", wall_ms, stage, how + last, signal=name)
+        return Trial("dies", wall_ms, stage, how + last, signal=name, found=told)
     if "error" in told:
-        return Trial("fails", wall_ms, stage, told["reason"], told["error"])
+        reason, kind = told.pop("reason"), told.pop("error")
+        return Trial("fails", wall_ms, stage, reason, kind, found=told)
     if told.pop("done", None) is None:
-        return Trial("dies", wall_ms, stage, "Python exited with status 0")
+        return Trial("dies", wall_ms, stage, "Python exited with status 0", found=told)
     return Trial("works", wall_ms, stage, found=told)
 
 
@@ -137,25 +139,19 @@ def _ended_by(status: int) -> tuple[str, str]:
     return number.name, f"ended by {number.name} ({(signal.strsignal(number) or '').lower()})"
 
 
-def report(module: str, bundle: str | None = None, backend: str = "") -> None:
+def report(module: str, job: str, *words: str) -> None:
     """Try something in this process, and print how far it came; see `attempt`."""
-    told: dict[str, str] = {}
+    told: dict[str, Any] = {"stage": "import"}
     try:
-        _reach("import", told)
+        _print(told)  # ahead of it, as it may be the last that is heard
         imported = import_module(module)
         if module == "numpy":
             told["blas"] = _blas(imported)
-        if bundle is not None:
-            import numpy as np
-
-            from ser_edge.classifier import Classifier
-
-            _reach("open", told)
-            classifier = Classifier.load(bundle, backend=backend)
-            _reach("run", told)
-            shape = classifier.bundle.manifest.input.shape
-            classifier.probabilities(np.zeros((1, *shape), np.float32))
-            told["file"] = classifier.model.file
+        if job:
+            home, _, name = job.partition(":")
+            for found in getattr(import_module(home), name)(*words):
+                told |= found
+                _print(told)
         told["done"] = "yes"
     except Exception as error:  # a package may raise anything, and whatever it is, is told
         lines = str(error).strip().splitlines()
@@ -163,13 +159,7 @@ def report(module: str, bundle: str | None = None, backend: str = "") -> None:
     _print(told)
 
 
-def _reach(stage: str, told: dict[str, str]) -> None:
-    """Say what comes next, ahead of it, as it may be the last that is heard."""
-    told["stage"] = stage
-    _print(told)
-
-
-def _print(told: dict[str, str]) -> None:
+def _print(told: dict[str, Any]) -> None:
     print(f"\n{_MARK}{json.dumps(told)}", flush=True)
 
 

@@ -1,0 +1,583 @@
+"""`ser-edge verify`: whole bundles, damaged and altered ones, and interpreters that misbehave."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from ser_edge import Bundle, BundleError
+from ser_edge.backends import INTERPRETERS
+from ser_edge.cli import main
+from ser_edge.graph_file import graph_bytes, read_graph
+from ser_edge.verify import Check, ModelCheck, Report, verify
+from ser_edge.verify.answers import Answer, answer
+from ser_edge.verify.comparison import TOLERANCES, compared
+from ser_edge.verify.golden import read_golden
+
+COMMAND = str(Path(sys.executable).with_name("ser-edge"))
+NUMERIC = "model.float32.npz"
+
+Edit = Callable[[Callable[[dict[str, Any]], object]], Path]
+Arrays = dict[str, NDArray[Any]]
+
+
+@pytest.fixture
+def only(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Leave no backends but these."""
+
+    def keep(*names: str) -> None:
+        for module in ("ser_edge.verify.verification", "ser_edge.backends"):
+            some = {name: INTERPRETERS[name] for name in names}
+            monkeypatch.setattr(f"{module}.INTERPRETERS", some)
+
+    return keep
+
+
+@pytest.fixture
+def litert(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, only: Callable[..., None]) -> Path:
+    """The source of a LiteRT that precedes the real one, if any; numeric is the only other."""
+    only("litert", "numeric")
+    folder = tmp_path / "ai_edge_litert"
+    folder.mkdir()
+    (folder / "__init__.py").touch()
+    (folder / "interpreter.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    return folder / "interpreter.py"
+
+
+def with_golden(folder: Path, content: bytes) -> Path:
+    """Replace golden.npz, and what the manifest says of it."""
+    (folder / "golden.npz").write_bytes(content)
+    path = folder / "manifest.json"
+    manifest = json.loads(path.read_text("utf-8"))
+    manifest["golden_sha256"] = hashlib.sha256(content).hexdigest()
+    path.write_text(json.dumps(manifest), "utf-8")
+    return folder
+
+
+def packed(arrays: Arrays) -> bytes:
+    content = io.BytesIO()
+    np.savez_compressed(content, **arrays)
+    return content.getvalue()
+
+
+def failures(report: Report) -> dict[str, str]:
+    assert not report.ok
+    return {
+        **{check.name: check.detail for check in report.checks if not check.ok},
+        **{f"{m.backend} {m.file}": m.detail for m in report.models if not m.ok},
+    }
+
+
+def test_a_whole_bundle(bundle_dir: Path) -> None:
+    report, bundle = verify(bundle_dir), Bundle.open(bundle_dir)
+    assert report.ok
+    names = ["manifest", "files", "golden", "features", "inputs", "probabilities"]
+    assert [check.name for check in report.checks] == names
+    assert {(model.backend, model.file) for model in report.models} == {
+        (name, model.file)
+        for name, interpreter in INTERPRETERS.items()
+        for model in bundle.manifest.models
+        if interpreter.usable and model.suffix == interpreter.suffix
+    }
+    assert set(report.not_tried) == {n for n, i in INTERPRETERS.items() if not i.usable}
+    for model in report.models:
+        assert model.deviation is not None
+        # Measured between interpreters: 1e-7, and in int8 0.02 on these clips.
+        assert model.deviation < (1e-5 if model.precision == "float32" else 0.05)
+
+
+def test_the_command(bundle_dir: Path) -> None:
+    environment = {**os.environ, "SER_EDGE_BUNDLE": str(bundle_dir)}
+    done = subprocess.run(
+        [COMMAND, "verify"], capture_output=True, text=True, env=environment, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert lines[0] == f"bundle         {bundle_dir}"
+    assert lines[1] == "manifest       ok        run: 7 labels, input of (130, 22)"
+    assert any(line.startswith("numeric        ok        model.float32.npz     ") for line in lines)
+    assert lines[-1].startswith("all            ok, in ")
+
+
+def test_the_command_for_programs(
+    bundle_dir: Path, only: Callable[..., None], capfd: pytest.CaptureFixture[str]
+) -> None:
+    only("numeric")
+    assert main(["verify", str(bundle_dir), "--json"]) == 0
+    out, err = capfd.readouterr()
+    assert err == ""
+    told = json.loads(out)
+    assert list(told) == [*(field.name for field in fields(Report)), "ok"]
+    assert (told["ok"], told["bundle"], told["not_tried"]) == (True, str(bundle_dir), {})
+    assert told["models"][0]["file"] == NUMERIC
+    assert told["models"][0]["deviation"] < 1e-5
+
+
+def test_no_bundle_is_named(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("SER_EDGE_BUNDLE", raising=False)
+    assert main(["verify"]) == 1
+    assert capfd.readouterr().err.startswith("ser-edge: no bundle was named; give BUNDLE, or set ")
+
+
+def test_folders_that_are_no_bundle(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    for folder, said in (
+        (tmp_path / "gone", "there is no such folder; expected a bundle"),
+        (tmp_path, "holds no manifest.json; expected a bundle"),
+    ):
+        assert main(["verify", str(folder)]) == 1
+        out, err = capfd.readouterr()
+        assert err == ""
+        assert f"manifest       fails     {folder}: {said}" in out
+        assert out.splitlines()[-1].startswith("all            1 check fails, in ")
+        assert main(["verify", str(folder), "--json"]) == 1
+        assert json.loads(capfd.readouterr().out)["ok"] is False
+
+
+def test_a_damaged_model_is_not_run(edited_bundle: Edit, only: Callable[..., None]) -> None:
+    only("numeric")
+    folder = edited_bundle(lambda manifest: None)
+    (folder / "model.int8.tflite").write_bytes(b"")
+    report = verify(folder)
+    (said,) = failures(report).values()
+    assert said.startswith(f"{folder / 'model.int8.tflite'}: is damaged or was changed, it has 0 b")
+    assert said.endswith("; copy the whole bundle again")
+    assert [model.ok for model in report.models] == [True]
+    (folder / NUMERIC).unlink()
+    report = verify(folder)
+    assert list(failures(report)) == ["files", "interpreters"]
+    assert sum(not check.ok for check in report.checks) == 3
+    assert report.models == ()
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (Path.unlink, r"cannot be read \(No such file or directory\); copy the whole bundle"),
+        (lambda path: path.write_bytes(path.read_bytes()[:1000]), "is damaged or was changed"),
+    ],
+    ids=["gone", "truncated"],
+)
+def test_damaged_golden_clips(
+    edited_bundle: Edit, damage: Callable[[Path], object], said: str
+) -> None:
+    folder = edited_bundle(lambda manifest: None)
+    damage(folder / "golden.npz")
+    report = verify(folder)
+    assert [check.name for check in report.checks if not check.ok] == ["golden"]
+    assert report.models == ()
+    with pytest.raises(BundleError, match=said):
+        read_golden(Bundle.open(folder))
+
+
+def of_another_shape(arrays: Arrays) -> None:
+    arrays["clip1_features"] = arrays["clip1_features"][:, 1:]
+
+
+def pickled(arrays: Arrays) -> None:
+    arrays["clip1_features"] = np.array([{"a": 1}, None], object)
+
+
+def foreign(arrays: Arrays) -> None:
+    arrays.clear()
+    arrays["weights"] = np.ones(3)
+
+
+CHANGES: dict[str, tuple[Callable[[Arrays], object], str]] = {
+    "shape": (of_another_shape, r"clip1_features has shape \(1, 129, 22\); expected \(1, 130, 22"),
+    "pickled": (pickled, r"clip1_features\.npy is not float32 in NumPy's format 1\.0"),
+    "foreign": (foreign, r"'clip0_samples\.npy'"),
+    "missing": (lambda a: a.pop("clip2_inputs"), r"'clip2_inputs\.npy'"),
+    "a clip in between": (lambda a: a.pop("clip1_samples"), r"'clip1_samples\.npy'"),
+    "type": (lambda a: a.update(clip0_samples=np.zeros(9, np.int64)), "samples.npy is not int16"),
+    "no samples": (lambda a: a.update(clip0_samples=np.zeros(0, np.int16)), "expected one axis"),
+    "starts": (lambda a: a.update(clip0_starts=np.array([10**6])), "clip0_starts lie outside of"),
+    "a number": (lambda a: a.update(clip0_starts=np.array(1)), "is not int64 in NumPy's"),
+    "columns": (
+        lambda a: a.update(clip0_logits=np.asfortranarray(np.ones((2, 7), np.float32))),
+        "clip0_logits.npy is not float32",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_golden_clips_that_do_not_fit(
+    edited_bundle: Edit, golden: Arrays, name: str, only: Callable[..., None]
+) -> None:
+    only("numeric")
+    change, said = CHANGES[name]
+    arrays = dict(golden)
+    change(arrays)
+    folder = with_golden(edited_bundle(lambda manifest: None), packed(arrays))
+    with pytest.raises(BundleError, match=said) as caught:
+        read_golden(Bundle.open(folder))
+    assert str(caught.value).endswith("; export it again")
+    assert "\n" not in str(caught.value)
+    assert failures(verify(folder)) == {"golden": str(caught.value)}
+
+
+def test_a_bomb_is_not_unpacked(edited_bundle: Edit) -> None:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("clip0_samples.npy", bytes(1 << 28))
+    folder = with_golden(edited_bundle(lambda manifest: None), content.getvalue())
+    with pytest.raises(BundleError, match="holds more than 128 MiB; export it again"):
+        read_golden(Bundle.open(folder))
+
+
+def test_a_compression_that_numpy_does_not_write(edited_bundle: Edit, golden: Arrays) -> None:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_BZIP2) as archive:
+        for name, values in golden.items():
+            with archive.open(f"{name}.npy", "w") as member:
+                np.save(member, values)
+    folder = with_golden(edited_bundle(lambda manifest: None), content.getvalue())
+    with pytest.raises(BundleError, match="is compressed in a way that NumPy does not write"):
+        read_golden(Bundle.open(folder))
+
+
+def test_only_our_errors_escape_from_any_bytes(
+    edited_bundle: Edit, golden: Arrays, rng: np.random.Generator
+) -> None:
+    folder = edited_bundle(lambda manifest: None)
+    small = {name: values for name, values in golden.items() if name.startswith("clip0")}
+    original = packed(small)
+    refusals = []
+    bundle = Bundle.open(with_golden(folder, original))
+    assert len(read_golden(bundle)) == 1
+    directory = original.index(b"PK\x01\x02")
+    for _ in range(400):
+        data = bytearray(original)
+        for _ in range(rng.integers(1, 4)):
+            # Every other time in the directory, which is small.
+            first = directory if rng.random() < 0.5 else 0
+            data[rng.integers(first, len(data))] = rng.integers(256)
+        if rng.random() < 0.2:
+            del data[rng.integers(len(data)) :]
+        (folder / "golden.npz").write_bytes(data)
+        digest = hashlib.sha256(data).hexdigest()
+        changed = Bundle(folder, replace(bundle.manifest, golden_sha256=digest))
+        try:
+            read_golden(changed)
+        except BundleError as error:
+            refusals.append(str(error))
+    assert len(refusals) > 200
+    assert not any("\n" in refusal for refusal in refusals)
+
+
+def change_mean(manifest: dict[str, Any]) -> None:
+    manifest["input"]["mean"][3] += 1
+
+
+def change_scale(manifest: dict[str, Any]) -> None:
+    manifest["input"]["scale"][0] = 1e-12
+
+
+def change_bands(manifest: dict[str, Any]) -> None:
+    manifest["input"]["features"]["fmax"] = 8000.0
+
+
+def change_hop(manifest: dict[str, Any]) -> None:
+    manifest["input"]["window"]["hop_s"] = 0.5
+
+
+def change_rate(manifest: dict[str, Any]) -> None:
+    manifest["input"]["features"]["sample_rate"] = 16000
+
+
+@pytest.mark.parametrize(
+    ("change", "name", "said"),
+    [
+        (change_mean, "inputs", "0.019 from the stored, expected at most 1e-05; mean or scale in"),
+        (change_scale, "inputs", " from the stored, expected at most 1e-05; mean or scale in"),
+        (change_bands, "features", " from the stored, expected at most 0.001; the feature setti"),
+        (change_hop, "features", "golden clip 2 gives windows at "),
+        (change_rate, "golden", "clip0_features has shape (1, 130, 22); expected (1, 94, 22)"),
+        (
+            lambda m: m.update(temperature=1.0),
+            "probabilities",
+            " from the stored, expected at most 1e-06; the temperature in the manifest was changed",
+        ),
+        (lambda m: m["labels"].pop(), "golden", "clip0_logits has shape (1, 7); expected (1, 6)"),
+        (
+            lambda m: m.pop("golden_sha256"),
+            "golden",
+            "has no golden_sha256, and so no golden.npz to trust; export the bundle again",
+        ),
+    ],
+    ids=["mean", "scale", "bands", "hop", "rate", "temperature", "labels", "digest"],
+)
+def test_a_changed_manifest(
+    edited_bundle: Edit,
+    only: Callable[..., None],
+    change: Callable[[dict[str, Any]], object],
+    name: str,
+    said: str,
+) -> None:
+    only("numeric")
+    found = failures(verify(edited_bundle(change)))
+    assert list(found) == [name]
+    assert said in found[name]
+    assert "again" in found[name]
+
+
+def test_silent_clips(edited_bundle: Edit, golden: Arrays, only: Callable[..., None]) -> None:
+    only("numeric")
+    silent = {**golden, "clip1_samples": np.zeros(66150, np.int16)}
+    folder = with_golden(edited_bundle(lambda manifest: None), packed(silent))
+    said = failures(verify(folder))["features"]
+    assert said.startswith("golden clip 1 is silent: its peak is 0 of full scale")
+
+
+@pytest.mark.filterwarnings("error")
+def test_stored_values_that_are_not_finite(
+    edited_bundle: Edit, golden: Arrays, only: Callable[..., None]
+) -> None:
+    only("numeric")
+    strange = {name: values.copy() for name, values in golden.items()}
+    strange["clip0_features"][0, 0, 0] = np.nan
+    strange["clip0_logits"][0, 0] = np.inf
+    strange[f"clip1_answer_{NUMERIC}"][0, 0] = np.nan
+    report = verify(with_golden(edited_bundle(lambda manifest: None), packed(strange)))
+    json.dumps(report.to_dict(), allow_nan=False)
+    found = failures(report)
+    assert list(found) == ["features", "inputs", "probabilities", f"numeric {NUMERIC}"]
+    assert all("nan" in said for said in found.values())
+
+
+def test_another_network(edited_bundle: Edit, only: Callable[..., None]) -> None:
+    """Files that are whole, and yet not the ones whose answers are stored."""
+    only("numeric")
+    graph = read_graph(edited_bundle(lambda manifest: None) / NUMERIC)
+    *inner, last = graph.ops
+    for shift, problem in ((1e-4, ""), (0.5, "from the stored, expected at most 0.001; choose")):
+        arrays = {**last.arrays, "bias": last.arrays["bias"].copy()}
+        arrays["bias"][0] += shift
+        content = graph_bytes(replace(graph, ops=(*inner, replace(last, arrays=arrays))))
+
+        def put(manifest: dict[str, Any], content: bytes = content) -> None:
+            (entry,) = (m for m in manifest["models"] if m["file"] == NUMERIC)
+            entry["sha256"] = hashlib.sha256(content).hexdigest()
+            entry["size_bytes"] = len(content)
+
+        folder = edited_bundle(put)
+        (folder / NUMERIC).write_bytes(content)
+        (model,) = verify(folder).models
+        assert (model.state, model.ok) == ("deviates", False) if problem else ("agrees", True)
+        assert problem in model.detail
+        assert model.deviation is not None
+        assert model.deviation > 1e-6
+
+
+def test_no_interpreter(
+    edited_bundle: Edit, only: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def keep(manifest: dict[str, Any]) -> None:
+        manifest["models"] = [m for m in manifest["models"] if m["file"].endswith(".onnx")]
+
+    missing = {"onnx": replace(INTERPRETERS["onnx"], package="onnxruntime_that_is_missing")}
+    monkeypatch.setattr("ser_edge.verify.verification.INTERPRETERS", missing)
+    monkeypatch.setattr("ser_edge.backends.INTERPRETERS", missing)
+    report = verify(edited_bundle(keep))
+    assert list(report.not_tried) == ["onnx"]
+    assert failures(report) == {
+        "interpreters": "none that is installed runs .onnx files; "
+        "pip install 'ser-edge[onnx]', or see `ser-edge doctor`"
+    }
+    assert "onnx           not tried not" in str(report)
+
+
+REINSTALL = "pip install --force-reinstall --no-deps ai-edge-litert"
+ON_FLOAT = """
+import os, time
+class Interpreter:
+    def __init__(self, model_path, num_threads):
+        if "float32" in model_path: BEHAVE
+        raise ValueError("no such op")
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "state", "float32", "int8"),
+    [
+        (
+            "import os, signal; os.kill(os.getpid(), signal.SIGILL)",
+            "dies",
+            "on import: ended by SIGILL (illegal instruction); pip uninstall ai-edge-litert",
+            "on import: ended by SIGILL (illegal instruction); pip uninstall ai-edge-litert",
+        ),
+        (
+            "raise ImportError('GLIBC_2.38 not found')",
+            "fails",
+            f"on import: ImportError: GLIBC_2.38 not found; {REINSTALL}",
+            f"on import: ImportError: GLIBC_2.38 not found; {REINSTALL}",
+        ),
+        (
+            ON_FLOAT.replace("BEHAVE", "os.abort()"),
+            "dies",
+            f"on opening the model: ended by SIGABRT (aborted); {REINSTALL}",
+            "ai_edge_litert cannot open model.int8.tflite: no such op; export it again, or",
+        ),
+        (
+            ON_FLOAT.replace("BEHAVE", "raise KeyError('tensor')"),
+            "fails",
+            f"on opening the model: KeyError: 'tensor'; {REINSTALL}",
+            "ai_edge_litert cannot open model.int8.tflite: no such op; export it again, or",
+        ),
+        (
+            ON_FLOAT.replace("BEHAVE", "time.sleep(1000)"),
+            "hangs",
+            f"on opening the model: not done after 5 s; {REINSTALL}",
+            "ai_edge_litert cannot open model.int8.tflite: no such op; export it again, or",
+        ),
+    ],
+    ids=["dies on import", "no import", "dies on one file", "raises anything", "hangs"],
+)
+def test_an_interpreter_that_does_not_work(
+    bundle_dir: Path, litert: Path, code: str, state: str, float32: str, int8: str
+) -> None:
+    litert.write_text(code)
+    report = verify(bundle_dir, timeout_s=5 if state == "hangs" else 60)
+    first, second, numeric = report.models
+    assert (first.file, first.state, first.detail) == ("model.float32.tflite", state, float32)
+    assert second.file == "model.int8.tflite"
+    assert second.detail.startswith(int8)
+    assert numeric.ok
+    assert report.failures == 2
+    assert not report.ok
+
+
+AUDIO = """
+import numpy as np
+class Interpreter:
+    def __init__(self, model_path, num_threads): self.sums = None
+    def allocate_tensors(self): pass
+    def get_input_details(self):
+        return [{"shape": np.array([1, 66150]), "dtype": np.float32, "index": 0}]
+    def get_output_details(self): return [{"dtype": np.float32, "index": 1}]
+    def set_tensor(self, index, value): self.heard = value
+    def invoke(self): pass
+    def get_tensor(self, index):
+        shares = np.abs(self.heard[0, :70]).astype(np.float32).reshape(7, 10).sum(axis=1)
+        return (shares / shares.sum())[None]
+"""
+
+
+def test_a_file_that_takes_audio(edited_bundle: Edit, litert: Path, golden: Arrays) -> None:
+    """Windows of samples go in, probabilities come out: neither temperature nor softmax is due."""
+    litert.write_text(AUDIO)
+
+    def change(manifest: dict[str, Any]) -> None:
+        models = [m for m in manifest["models"] if m["file"] in ("model.float32.tflite", NUMERIC)]
+        models[0]["takes"] = "audio"
+        manifest["models"] = models
+
+    answers = {}
+    for i in range(3):
+        heard = [golden[f"clip{i}_samples"][s : s + 70] for s in golden[f"clip{i}_starts"]]
+        sums = np.abs(np.array(heard, np.float32)).reshape(-1, 7, 10).sum(axis=2)
+        shares = sums / sums.sum(axis=1, keepdims=True)
+        answers[f"clip{i}_answer_model.float32.tflite"] = shares.astype(np.float32)
+    folder = with_golden(edited_bundle(change), packed({**golden, **answers}))
+    report = verify(folder)
+    assert report.ok, str(report)
+    assert [model.file for model in report.models] == ["model.float32.tflite", NUMERIC]
+    assert report.models[0].deviation is not None
+    assert report.models[0].deviation < 1e-6
+    for change_by, state in ((8e-4, "agrees"), (1.2e-3, "deviates")):
+        off = {name: values + np.float32(change_by) for name, values in answers.items()}
+        report = verify(with_golden(folder, packed({**golden, **off})))
+        assert report.models[0].state == state
+        assert report.models[0].deviation == pytest.approx(change_by, abs=1e-6)
+
+
+def judged(bundle: Bundle, logits: NDArray[np.float64], file: str = NUMERIC) -> ModelCheck:
+    (model,) = (model for model in bundle.manifest.models if model.file == file)
+    return compared(bundle, read_golden(bundle), "numeric", model, Answer("answers", logits))
+
+
+def test_answers_that_are_none(bundle_dir: Path, edited_bundle: Edit, golden: Arrays) -> None:
+    bundle = Bundle.open(bundle_dir)
+    good = np.concatenate([golden[f"clip{i}_logits"] for i in range(3)]).astype(np.float64)
+    assert judged(bundle, good).ok
+    for wrong, said in (
+        (good[:, 1:], "gives (6, 6) numbers, 36 of them finite; expected (6, 7), export the bun"),
+        (good[1:], "gives (5, 7) numbers"),
+        (np.where(good > 0, np.nan, good), "of them finite; expected (6, 7)"),
+    ):
+        model = judged(bundle, wrong)
+        assert (model.state, model.deviation) == ("fails", None)
+        assert said in model.detail
+    known = {name: values for name, values in golden.items() if not name.endswith(NUMERIC)}
+    older = Bundle.open(with_golden(edited_bundle(lambda manifest: None), packed(known)))
+    said = judged(older, good).detail
+    assert said.startswith("golden.npz has no answer of it to compare with; export again where ")
+
+
+def test_labels_may_change_in_a_tie_only(edited_bundle: Edit, golden: Arrays) -> None:
+    """Both answers are within the tolerance of the stored one, 0.06 and 0.09 off."""
+    file, temperature = "model.int8.onnx", 0.5975712802838543
+    assert TOLERANCES["int8"] == 0.1
+    n_windows = {i: len(golden[f"clip{i}_starts"]) for i in range(3)}
+
+    def logits(shares: list[float], count: int) -> NDArray[np.float32]:
+        return np.tile(temperature * np.log(shares), (count, 1)).astype(np.float32)
+
+    for first, second, change, ok in ((0.42, 0.38, 0.06, True), (0.47, 0.33, 0.09, False)):
+        then = [first, second, *[0.04] * 5]
+        now = [first - change, second + change, *[0.04] * 5]
+        stored = {f"clip{i}_answer_{file}": logits(then, n) for i, n in n_windows.items()}
+        folder = with_golden(edited_bundle(lambda m: None), packed({**golden, **stored}))
+        model = judged(Bundle.open(folder), logits(now, 6).astype(np.float64), file)
+        assert model.deviation == pytest.approx(change, abs=1e-6)
+        assert model.ok == ok
+    assert model.detail.startswith("window 0 is disgust, expected angry; choose another --backend")
+
+
+def test_the_job_tells_each_step(bundle_dir: Path) -> None:
+    """In this process, since what another does is not measured as covered."""
+    steps = list(answer(str(bundle_dir), "numeric", NUMERIC, "model.int8.onnx"))
+    assert [step.get("stage") for step in steps] == ["open", "run", None, "open", None]
+    assert list(steps[-1]["answers"]) == [NUMERIC]
+    assert "numpy cannot open model.int8.onnx" in steps[-1]["refusals"]["model.int8.onnx"]
+
+
+def test_the_table() -> None:
+    report = Report(
+        bundle="bundle",
+        checks=(Check("manifest", True, "as it is"), Check("files", False, "gone; copy again")),
+        models=(
+            ModelCheck("onnx", "a.onnx", "int8", "agrees", 0.0, 0.1),
+            ModelCheck("onnx", "ab.onnx", "int8", "deviates", 0.3, 0.1, "0.3 off; update"),
+            ModelCheck("numeric", "a.npz", "float32", "agrees", 1.4e-7, 1e-3),
+        ),
+        not_tried={"litert": "not installed; pip install 'ser-edge[litert]'"},
+        wall_s=1.3,
+    )
+    assert str(report).splitlines() == [
+        "bundle         bundle",
+        "manifest       ok        as it is",
+        "files          fails     gone; copy again",
+        "",
+        "onnx           ok        a.onnx   as stored",
+        "               deviates  ab.onnx  0.3 off; update",
+        "numeric        ok        a.npz    off by 1e-07, allowed 0.001",
+        "litert         not tried not installed; pip install 'ser-edge[litert]'",
+        "",
+        "all            2 checks fail, in 1.3 s",
+    ]
