@@ -85,7 +85,7 @@ def test_wrong_usage_exits_with_2(
     [
         (["train", "data"], "ser_edge_train.train", "train"),
         (["evaluate", "run"], "ser_edge_train.evaluate", "train"),
-        (["export", "run", "--int8"], "ser_edge_export.export", "export"),
+        (["export", "run", "--int8"], "ser_edge_export.command", "export"),
         (["demo"], "ser_edge_export.demo", "export"),
     ],
 )
