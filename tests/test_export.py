@@ -15,6 +15,7 @@ import pytest
 from conftest import Trained
 
 from ser_edge import Bundle, Classifier, ConfigError, SerEdgeError
+from ser_edge.bundle import PRECISIONS
 from ser_edge.cli import main
 from ser_edge.graph import Graph
 from ser_edge.graph_file import graph_bytes
@@ -145,7 +146,7 @@ def test_float32_alone(trained: Trained, tmp_path: Path) -> None:
 
 
 def test_every_form_of_features(trained: Trained, tmp_path: Path) -> None:
-    forms = chosen_forms(formats=["tflite", "onnx", "npz"], batch=True)
+    forms = chosen_forms(precisions=PRECISIONS, batch=True)
     result = export_run(trained, tmp_path / "bundle", *forms)
     files = {form.file: form for form in result.forms}
     assert set(files) == {form.file for form in forms}

@@ -65,11 +65,11 @@ def chosen_forms(
     Parameters
     ----------
     int8 : bool
-        int8 beside float32, which is always there.
+        Whether the default of `precisions` is int8 beside float32.
     everything : bool
         All there are.
     formats, precisions : collection of str
-        Only what has one of these, of all there are; the others' default is all.
+        Only forms of these; by default all formats, and float32.
     batch, audio : bool
         Beside each chosen form the one for any number of windows, or for samples, where there is
         one.
@@ -90,15 +90,14 @@ def chosen_forms(
     """
     if everything:
         return ALL_FORMS
-    if not formats and not precisions:
-        precisions = ("float32", "int8") if int8 else ("float32",)
+    precisions = precisions or (("float32", "int8") if int8 else ("float32",))
     takes = ["features", *["batch"] * batch, *["audio"] * audio]
     chosen = tuple(
         form
         for form in ALL_FORMS
         if form.takes in takes
         and form.format in (formats or FORMATS)
-        and form.precision in (precisions or PRECISIONS)
+        and form.precision in precisions
     )
     if not chosen:
         raise ConfigError(

@@ -143,9 +143,13 @@ class KerasNetwork:
 
 def _ending_in_logits(model: Any) -> Any:
     """Return a functional model of the same layers, a softmax at the end left out."""
-    last = model.layers[-1]
-    if type(last).__name__ in ("Softmax", "Activation"):
-        return keras.Model(model.inputs, last.input)
-    if getattr(getattr(last, "activation", None), "__name__", "") == "softmax":
+    # A sequence of layers may have been called several times; a copy's layers are called once.
+    copy = keras.models.clone_model(keras.Model(model.inputs, model.outputs))
+    copy.set_weights(model.get_weights())
+    last = copy.layers[-1]
+    activation = getattr(getattr(last, "activation", None), "__name__", "")
+    if type(last).__name__ == "Softmax" or (last.count_params() == 0 and activation == "softmax"):
+        return keras.Model(copy.inputs, last.input)
+    if activation == "softmax":
         last.activation = keras.activations.linear
-    return keras.Model(model.inputs, model.outputs)
+    return copy

@@ -18,7 +18,7 @@ from ser_edge_export import audio_onnx
 from ser_edge_export.forms import Form
 from ser_edge_export.mending import Quantisation
 from ser_edge_export.metadata import describe_onnx, description
-from ser_edge_export.onnx import OPSET, dynamic, float16, quantising
+from ser_edge_export.onnx import IR_VERSION, OPSET, dynamic, float16, quantising
 from ser_edge_export.own_model import check_fits
 from ser_edge_export.source import Source
 
@@ -87,6 +87,7 @@ class OnnxNetwork:
         inputs = [value for value in graph.input if value.name not in known]
         takes, gives = ([_shape_of(value) for value in values] for values in (inputs, graph.output))
         check_fits(path, takes, gives, shape, n_labels)
+        model.ir_version = min(model.ir_version, IR_VERSION)
         _end_in_logits(model)
         _rename(model, inputs[0].name, "features")
         _rename(model, graph.output[0].name, "logits")
