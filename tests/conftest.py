@@ -15,12 +15,32 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from ser_edge import Bundle
+from ser_edge.backends import INTERPRETERS
+
 if TYPE_CHECKING:
     from ser_edge_train.run import Run
     from ser_edge_train.train import TrainOptions
 
 BUNDLE = Path(__file__).parent / "data" / "bundle"
 _BESIDE = Path(__file__).parents[2] / "shared" / "corpora"
+
+
+def held_forms(*backends: str) -> list[Any]:
+    """Pair backends with the precisions that the test bundle has for them, as test parameters."""
+    models = Bundle.open(BUNDLE).manifest.models
+    return [
+        pytest.param(
+            name,
+            model.precision,
+            marks=pytest.mark.skipif(
+                not INTERPRETERS[name].usable, reason=f"no {INTERPRETERS[name].package}"
+            ),
+        )
+        for name in backends
+        for model in models
+        if model.suffix == INTERPRETERS[name].suffix
+    ]
 
 
 @pytest.fixture

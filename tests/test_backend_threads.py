@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from conftest import held_forms
 
 from ser_edge.backends import INTERPRETERS
 
@@ -49,18 +50,7 @@ print(json.dumps({"counts": counts, "wrong": wrong, "failed": failed}))
 """
 
 
-@pytest.mark.parametrize(
-    ("backend", "precision"),
-    [
-        pytest.param(
-            name,
-            precision,
-            marks=pytest.mark.skipif(not interpreter.usable, reason=f"no {interpreter.package}"),
-        )
-        for name, interpreter in INTERPRETERS.items()
-        for precision in interpreter.precisions
-    ],
-)
+@pytest.mark.parametrize(("backend", "precision"), held_forms(*INTERPRETERS))
 def test_eight_threads_answer_as_one(
     bundle_dir: Path, fresh: Fresh, backend: str, precision: str
 ) -> None:

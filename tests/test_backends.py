@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import held_forms
 
 from ser_edge import Bundle, Classifier
 from ser_edge.audio import as_signal
@@ -44,22 +45,7 @@ print(json.dumps([answer.tolist() for answer in answers]), classifier.backend.ve
 """
 
 
-def forms(*backends: str) -> list[Any]:
-    """Return these backends, each with its precisions."""
-    return [
-        pytest.param(
-            name,
-            precision,
-            marks=pytest.mark.skipif(
-                not INTERPRETERS[name].usable, reason=f"no {INTERPRETERS[name].package}"
-            ),
-        )
-        for name in backends
-        for precision in INTERPRETERS[name].precisions
-    ]
-
-
-@pytest.mark.parametrize(("backend", "precision"), forms(*INTERPRETERS))
+@pytest.mark.parametrize(("backend", "precision"), held_forms(*INTERPRETERS))
 def test_golden_probabilities(
     bundle_dir: Path, golden: dict[str, Any], fresh: Fresh, backend: str, precision: str
 ) -> None:
@@ -94,7 +80,7 @@ def model_path(folder: Path, backend: str, precision: str) -> Path:
     return folder / f"model.{precision}{INTERPRETERS[backend].suffix}"
 
 
-@pytest.mark.parametrize(("backend", "precision"), forms(*HERE))
+@pytest.mark.parametrize(("backend", "precision"), held_forms(*HERE))
 def test_inputs_of_another_shape(bundle_dir: Path, backend: str, precision: str) -> None:
     model = open_model(model_path(bundle_dir, backend, precision), backend, threads=2)
     assert model.run(np.zeros((2, 130, 22), np.float32)).shape == (2, 7)
@@ -130,7 +116,7 @@ def damaged(edited_bundle: Edit, name: str, damage: Callable[[bytes], bytes]) ->
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-@pytest.mark.parametrize(("backend", "precision"), forms(*HERE))
+@pytest.mark.parametrize(("backend", "precision"), held_forms(*HERE))
 def test_models_that_the_manifest_vouches_for(
     edited_bundle: Edit, backend: str, precision: str, damage: str
 ) -> None:
@@ -234,7 +220,7 @@ raise ImportError("telemetry disabled: " + os.environ.get("ORT_DISABLE_TELEMETRY
 """
 USES = {
     "ser_edge": "from ser_edge import Classifier as c; c.load(sys.argv[1], backend='onnx')",
-    "ser_edge_export": "from ser_edge_export.onnx import quantised; quantised(None, [])",
+    "ser_edge_export": "from ser_edge_export.onnx import dynamic; dynamic(None)",
 }
 
 
@@ -273,5 +259,6 @@ def test_onnx_runtime_is_imported_in_one_place() -> None:
                     names = [node.module or ""]
                 if any(name.partition(".")[0] == "onnxruntime" for name in names):
                     found.add(path.relative_to(ROOT).as_posix())
-    # The second calls the first's `import_onnxruntime` ahead of it, as the test above tells.
-    assert found == {"ser_edge/backends/onnx.py", "export/ser_edge_export/onnx.py"}
+    # The others call the first's `import_onnxruntime` ahead of it, as the test above tells of one.
+    exporting = {f"export/ser_edge_export/{name}.py" for name in ("onnx", "onnx_network")}
+    assert found == {"ser_edge/backends/onnx.py", *exporting}

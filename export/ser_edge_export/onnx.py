@@ -126,7 +126,7 @@ def float16(model: onnx.ModelProto) -> onnx.ModelProto:
 def dynamic(model: onnx.ModelProto) -> onnx.ModelProto:
     """Hold a float32 model's weights in int8; activations are quantised as they come.
 
-    By ONNX Runtime's dynamic quantisation.
+    By ONNX Runtime's dynamic quantisation. The weights are unsigned, which older runtimes need.
     """
     import_onnxruntime()
     from onnxruntime.quantization import QuantType, quantize_dynamic
@@ -134,7 +134,7 @@ def dynamic(model: onnx.ModelProto) -> onnx.ModelProto:
     with quantising(), TemporaryDirectory() as folder:
         path = Path(folder, "dynamic.onnx")
         copy = onnx.ModelProto.FromString(model.SerializeToString())  # it changes what it gets
-        quantize_dynamic(copy, str(path), weight_type=QuantType.QInt8)
+        quantize_dynamic(copy, str(path), weight_type=QuantType.QUInt8, per_channel=True)
         quantised = onnx.load(str(path))
     onnx.checker.check_model(quantised, full_check=True)
     return quantised
