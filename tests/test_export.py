@@ -294,6 +294,17 @@ def test_wrong_usage(option: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert option.partition("=")[2] in capsys.readouterr().err
 
 
+def test_what_is_no_network(
+    trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "notes.txt").write_text("notes")
+    assert main(["export", str(tmp_path / "notes.txt")]) == 1
+    assert "notes.txt: is no network; expected a folder" in capsys.readouterr().err
+    out = str(tmp_path / "bundle")
+    assert main(["export", str(trained.run.folder), "--labels", "a,b", "--out", out]) == 1
+    assert "is a run, which knows its labels" in capsys.readouterr().err
+
+
 def test_forms_that_there_are_not() -> None:
     with pytest.raises(
         ConfigError, match=r"there is no npz file of int8; there are model\.float32"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from ser_edge.errors import SerEdgeError
 from ser_edge_export.export import Export, export
 from ser_edge_export.forms import chosen_forms
 from ser_edge_export.gate import Gate
@@ -34,6 +35,16 @@ def export_command(arguments: argparse.Namespace) -> Export:
         arguments.max_float_ua_loss / 100,
     )
     of_file = arguments.source.suffix in (".keras", ".h5", ".onnx")
+    if not of_file and arguments.source.is_file():
+        raise SerEdgeError(
+            f"{arguments.source}: is no network; expected a folder that `ser-edge train` wrote, or "
+            "a .keras, .h5 or .onnx file"
+        )
+    if not of_file and (arguments.labels or arguments.clips or arguments.scaler):
+        raise SerEdgeError(
+            f"{arguments.source}: is a run, which knows its labels, clips and scaler; leave out "
+            "--labels, --clips and --scaler"
+        )
     out = arguments.out or (
         arguments.source.with_suffix("") if of_file else arguments.source / "bundle"
     )

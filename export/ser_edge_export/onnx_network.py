@@ -126,6 +126,7 @@ class OnnxNetwork:
             model = self._int8(model, source, way)
         if form.takes == "audio":
             model = audio_onnx.with_audio(model, source.input, source.temperature)
+        onnx.checker.check_model(model, full_check=True)
         text = description(source, form.takes)
         return bytes(describe_onnx(model, text).SerializeToString(deterministic=True))
 
