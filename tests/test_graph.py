@@ -112,17 +112,17 @@ def random_network(rng: np.random.Generator) -> Any:
         return {"strides": one_of(1, 2, 3), "padding": one_of("same", "valid")}
 
     def normalised(x: Any) -> Any:
-        layer = layers.BatchNormalization()
+        layer = layers.BatchNormalization(scale=one_of(True, False), center=one_of(True, False))
         x = layer(x)
         weights = [rng.uniform(0.5, 2, w.shape) * one_of(1, -1) for w in layer.get_weights()]
-        layer.set_weights([*weights[:3], np.abs(weights[3])])
+        layer.set_weights([*weights[:-1], np.abs(weights[-1])])
         return x
 
     x = inputs = keras.Input((int(rng.integers(41, 60)), 2 * int(rng.integers(1, 4))))
     for _ in range(2):
         groups, bias = one_of(1, 2), one_of(True, False)
         x = layers.Conv1D(6, one_of(1, 2, 5), groups=groups, use_bias=bias, **sliding())(x)
-        x = one_of(normalised, layers.ReLU(), lambda x: normalised(layers.ReLU()(x)))(x)
+        x = one_of(normalised, layers.Activation("relu"), lambda x: normalised(layers.ReLU()(x)))(x)
         y = layers.DepthwiseConv1D(one_of(1, 3, 4), padding="same", activation="relu")(x)
         x = one_of(layers.Add(), layers.Concatenate())([normalised(y), x])
         x = layers.MaxPooling1D(one_of(2, 3), **sliding())(x)

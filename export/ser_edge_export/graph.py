@@ -86,13 +86,13 @@ def _bias(layer: Any, n_out: int) -> NDArray[np.float32]:
 
 
 def _activated(layer: Any, op: Op) -> list[Op]:
-    if layer.activation.__name__ == "linear":
-        return [op]
     return [op, *_activation(layer, (op.output,))]
 
 
 def _activation(layer: Any, inputs: tuple[str, ...]) -> list[Op]:
     activation = layer.activation.__name__
+    if activation == "linear":
+        return []
     if activation != "relu":
         raise SerEdgeError(f"{layer.name}: activation {activation}; expected relu or none")
     return [Op("relu", inputs, f"{layer.name}_relu")]
@@ -106,14 +106,13 @@ def _maxpool(layer: Any, inputs: tuple[str, ...]) -> list[Op]:
 
 
 def _batch_norm(layer: Any, inputs: tuple[str, ...]) -> list[Op]:
-    gain = np.asarray(layer.gamma) / np.sqrt(np.asarray(layer.moving_variance) + layer.epsilon)
-    offset = np.asarray(layer.beta) - np.asarray(layer.moving_mean) * gain
+    gain = 1 / np.sqrt(np.asarray(layer.moving_variance) + np.float32(layer.epsilon))
+    if layer.gamma is not None:
+        gain *= np.asarray(layer.gamma)
+    offset = -np.asarray(layer.moving_mean) * gain
+    if layer.beta is not None:
+        offset += np.asarray(layer.beta)
     return [Op("affine", inputs, layer.name, {"gain": gain, "offset": offset})]
-
-
-def _offset(layer: Any, inputs: tuple[str, ...]) -> list[Op]:
-    offset = np.asarray(layer.offset)
-    return [Op("affine", inputs, layer.name, {"gain": np.ones_like(offset), "offset": offset})]
 
 
 def _plain(kind: str) -> Callable[[Any, tuple[str, ...]], list[Op]]:
@@ -125,7 +124,6 @@ _READERS: dict[str, Callable[[Any, tuple[str, ...]], list[Op]]] = {
     "DepthwiseConv1D": _conv,
     "Dense": _dense,
     "BatchNormalization": _batch_norm,
-    "Offset": _offset,
     "MaxPooling1D": _maxpool,
     "ReLU": _plain("relu"),
     "Add": _plain("add"),

@@ -189,10 +189,9 @@ class _Writer:
         """Note that a tensor has been made: it is taken through int8, if it has a range."""
         if self._int8 is None or tensor not in self._ranges:
             return
-        low, high = self._ranges[tensor]
-        scale = np.float32(max(high - low, 1e-9) / 255)
+        scale = self._scale(tensor)
         kind = np.uint8 if self._int8.unsigned else np.int8
-        zero_point = np.round(np.iinfo(kind).min - low / scale).astype(kind)
+        zero_point = np.round(np.iinfo(kind).min - self._ranges[tensor][0] / scale).astype(kind)
         scales = (
             self.constant(f"{tensor}_scale", scale),
             self.constant(f"{tensor}_zero", zero_point),
@@ -219,12 +218,11 @@ class _Writer:
         if not self._is_int8(op):
             return [self.constant(name, weight), self.constant(f"{op.output}_bias", bias)]
         assert self._int8 is not None
-        low, high = self._ranges[op.inputs[0]]
         most = 63 if self._int8.reduce_range else 127
         others = tuple(i for i in range(weight.ndim) if i != axis)
         largest = np.abs(weight).max(axis=others, keepdims=True)
         scale = np.where(largest > 0, largest, 1) / np.float32(most)
-        bias_scale = scale.ravel() * np.float32(max(high - low, 1e-9) / 255)
+        bias_scale = scale.ravel() * self._scale(op.inputs[0])
         # A unit that never fires may have a scale near 0; its bias is then beyond any use of it.
         levels = np.clip(np.round(bias / bias_scale.astype(np.float64)), -(2**31), 2**31 - 1)
         return [
@@ -238,6 +236,10 @@ class _Writer:
             return self.constant(name, values)
         scale = np.float32(max(np.abs(values).max(), 1e-9) / 127)
         return self._int(name, np.round(values / scale).astype(np.int8), scale)
+
+    def _scale(self, tensor: str) -> np.float32:
+        low, high = self._ranges[tensor]
+        return np.float32(max(high - low, 1e-9) / 255)
 
     def _is_int8(self, op: Op) -> bool:
         return (
