@@ -79,12 +79,19 @@ DENSE = {
 }
 
 
+def padding(left: int, right: int, size: int = 3) -> Op:
+    value = np.arange(7, 7 + size, dtype=np.float32)
+    return Op("pad", ("input",), "y", {"value": value}, {"left": left, "right": right})
+
+
 @pytest.mark.parametrize(
     ("ops", "expected"),
     [
         ([Op("relu", ("input",), "y")], [[1, 0, 3], [0, 5, 0]]),
         ([Op("affine", ("input",), "y", PAIR)], [[2, 1, -1], [-8, 1, 8]]),
         ([Op("add", ("input", "input"), "y")], 2 * X),
+        ([padding(1, 2)], [[7, 8, 9], *X.tolist(), [7, 8, 9], [7, 8, 9]]),
+        ([padding(0, 0)], X),
         ([Op("concat", ("input", "input"), "y")], np.hstack([X, X])),
         ([Op("mean", ("input",), "logits")], [-1.5, 1.5, -1.5]),
         ([Op("max", ("input",), "logits")], [1, 5, 3]),
@@ -193,6 +200,8 @@ MEAN = Op("mean", ("input",), "logits")
         ([pool(size=11)], "slides over 0"),
         ([pool(right=3)], r"slides over 0 \+ 10 \+ 3"),
         ([pool(size=67108864, left=67108863)], "one window takes 2684354600 numbers and"),
+        ([padding(1, 1, 3)], r"the shape of value is \(3,\); expected \(4,\)"),
+        ([padding(2**26, 2**26, 4)], "one window takes 536870992 numbers and"),
         ([affine(3, 4)], r"the shape of gain is \(3,\); expected \(4,\)"),
         ([affine(4, 5)], "the shape of offset"),
         (dense(3, 4, 4), r"the shape of weight is \(3, 4\); expected \(4, 4\)"),

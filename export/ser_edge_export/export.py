@@ -41,7 +41,7 @@ class Export:
     forms : tuple of FormResult
         How each form compares with the source on the test clips.
     mended : dict of str to Mended
-        How the int8 forms were made, by file.
+        How the int8 networks were made, by the file that takes features.
     complaints : tuple of str
         Forms that fall short of the gate, with their figures; empty unless that was allowed.
     """
@@ -135,17 +135,16 @@ def export(
                 f"{'; '.join(complaints)}: so no bundle was written; loosen the gate, allow --qat, "
                 "or take it as it is with --allow-degraded"
             )
-        mended = {form.file: ways.mended[form] for form in forms if form in ways.mended}
         clips = golden_clips(source.input)
         manifest = replace(
             manifest,
             golden_sha256=save_golden(folder / GOLDEN, clips, source.network.logits, bundle),
-            about=_about(source, results, mended, gate, complaints),
+            about=_about(source, results, ways.mended, gate, complaints),
         )
         (folder / "manifest.json").write_text(manifest.to_json(), encoding="utf-8")
         (folder / "MODEL_CARD.md").write_text(model_card(manifest, results), encoding="utf-8")
-        write_proof(folder / "report.md", manifest, results, mended, gate, complaints)
-    return Export(out, results, mended, complaints)
+        write_proof(folder / "report.md", manifest, results, ways.mended, gate, complaints)
+    return Export(out, results, ways.mended, complaints)
 
 
 class _Ways:
@@ -153,21 +152,18 @@ class _Ways:
 
     def __init__(self, source: Source, gate: Gate, fine_tune: bool) -> None:
         self._source, self._gate, self._fine_tune = source, gate, fine_tune
-        self._of_features: dict[Form, Mended] = {}
-        self.mended: dict[Form, Mended] = {}
+        self.mended: dict[str, Mended] = {}
 
     def of(self, form: Form) -> Quantisation:
         """Return the way to make a form; what is beside the network in a file has no part in it."""
         if not form.quantises_activations:
             return Quantisation()
         plain = replace(form, takes="features")
-        if plain not in self._of_features:
+        if plain.file not in self.mended:
             ways = ladder(io=form.precision == "int8-io", fine_tune=self._fine_tune)
-            self._of_features[plain] = mend(
-                plain.file, ways, partial(self._trial, plain), self._gate
-            )
-        self.mended[form] = self._of_features[plain]
-        return self.mended[form].way
+            trial = partial(self._trial, plain)
+            self.mended[plain.file] = mend(plain.file, ways, trial, self._gate)
+        return self.mended[plain.file].way
 
     def _trial(self, form: Form, way: Quantisation) -> list[FormResult]:
         logger.info("%s: %s", form.file, way)

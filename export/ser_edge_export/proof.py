@@ -31,7 +31,7 @@ def write_proof(
     forms : sequence of FormResult
         On the test clips.
     mended : mapping of str to Mended
-        How int8 forms were made, by file.
+        How int8 networks were made, by the file that takes features.
     gate : Gate
         What each form had to keep.
     complaints : sequence of str
@@ -44,7 +44,7 @@ def write_proof(
         else "Every form passed."
     )
     tried = markdown_table(
-        ["file", "tried", "same label on validation clips", ""],
+        ["file", "tried", "expected to keep their label", ""],
         [
             (file, str(way), f"{agreement:.1%}", "taken" if way == found.way else "")
             for file, found in mended.items()
@@ -71,7 +71,9 @@ the logits.
 
 {tried if mended else "There is no int8 form here."}
 
-The way was chosen on validation clips, so that the test clips were looked at once.
+The way was chosen on validation clips, so that the test clips were looked at once: by how far it
+moves the margin between the two most probable labels, against how large the margins are. Files for
+many windows or for samples hold the same network.
 """,
         encoding="utf-8",
     )
