@@ -132,8 +132,8 @@ def export(
         if complaints and not allow_degraded:
             logger.info("%s", form_table(results, latency=True))
             raise SerEdgeError(
-                f"{'; '.join(complaints)}: so no bundle was written; loosen the gate, allow --qat, "
-                "or take it as it is with --allow-degraded"
+                f"{'; '.join(complaints)}: so no bundle was written; loosen the gate, "
+                f"{'' if fine_tune else 'allow --qat, '}or take it as it is with --allow-degraded"
             )
         clips = golden_clips(source.input)
         manifest = replace(
