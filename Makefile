@@ -29,7 +29,7 @@ bench: $(VENV)/installed
 
 api: $(VENV)/installed
 	$(BIN)/pdoc --docformat numpy --template-directory docs/api --output-directory build/api \
-		ser_edge ser_edge.audio ser_edge.features ser_edge.resampling ser_edge.frontend
+		ser_edge ser_edge.audio ser_edge.features ser_edge.resampling ser_edge.frontend ser_edge.verify
 
 clean:
 	rm -rf $(VENV) .nox build dist
