@@ -11,7 +11,7 @@ from ser_edge import __version__
 BUNDLE_VARIABLE = "SER_EDGE_BUNDLE"
 # Those of `ser_edge.backends`, which needs NumPy.
 BACKENDS = ("litert", "tflite", "onnx", "numeric")
-# That of `ser_edge.bundle`, and those of `ser_edge_export.forms`.
+# That of `ser_edge.manifest`, and those of `ser_edge_export.forms`.
 PRECISIONS = ("float32", "float16", "dynamic", "int8", "int8-io")
 FORMATS = ("tflite", "onnx", "npz")
 

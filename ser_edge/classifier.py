@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from ser_edge.backends import INTERPRETERS, Backend
 from ser_edge.backends.selection import open_bundle
-from ser_edge.bundle import Bundle, ModelFile
+from ser_edge.bundle import Bundle
 from ser_edge.errors import AudioError, BackendError, ConfigError, SerEdgeError
 from ser_edge.frontend import Frontend
+from ser_edge.manifest import ModelFile
 from ser_edge.prediction import Prediction
 from ser_edge.recording import Recording, check_limits, read_recording, recording_name
 from ser_edge.resampling import resample

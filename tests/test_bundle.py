@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from ser_edge import Bundle, Classifier
-from ser_edge.bundle import Manifest, ModelFile, describe_model
+from ser_edge.bundle import describe_model
 from ser_edge.cli import main
 from ser_edge.errors import BundleError, ConfigError, SerEdgeError
+from ser_edge.manifest import Manifest, ModelFile
 
 Edit = Callable[[Callable[[dict[str, Any]], object]], Path]
 

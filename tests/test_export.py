@@ -15,10 +15,10 @@ import pytest
 from conftest import Trained
 
 from ser_edge import Bundle, Classifier, ConfigError, SerEdgeError
-from ser_edge.bundle import PRECISIONS
 from ser_edge.cli import main
 from ser_edge.graph import Graph
 from ser_edge.graph_file import graph_bytes
+from ser_edge.manifest import PRECISIONS
 from ser_edge_export import export as export_module
 from ser_edge_export import fine_tune, keras_network
 from ser_edge_export.export import Export, export

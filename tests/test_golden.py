@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ser_edge import Bundle, FeatureExtractor
 from ser_edge.audio import as_signal
 from ser_edge.backends import open_model
-from ser_edge.bundle import ModelFile
+from ser_edge.manifest import ModelFile
 from ser_edge.window import cut_window
 from ser_edge_export import golden as golden_module
 from ser_edge_export.golden import golden_clips, save_golden

@@ -13,8 +13,8 @@ import pytest
 from conftest import Trained
 
 from ser_edge import Bundle, Classifier
-from ser_edge.bundle import PRECISIONS
 from ser_edge.cli import main
+from ser_edge.manifest import PRECISIONS
 from ser_edge_export.export import export
 from ser_edge_export.forms import Form, chosen_forms
 from ser_edge_export.gate import Gate

@@ -11,8 +11,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from ser_edge.bundle import GOLDEN, Bundle, Manifest, describe_model
+from ser_edge.bundle import GOLDEN, Bundle, describe_model
 from ser_edge.errors import SerEdgeError
+from ser_edge.manifest import Manifest
 from ser_edge_export.forms import Form
 from ser_edge_export.gate import Gate
 from ser_edge_export.golden import golden_clips, save_golden

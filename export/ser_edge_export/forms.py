@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from ser_edge.bundle import PRECISIONS
 from ser_edge.errors import ConfigError
+from ser_edge.manifest import PRECISIONS
 
 FORMATS = ("tflite", "onnx", "npz")
 
@@ -20,9 +20,9 @@ class Form:
     format : {"tflite", "onnx", "npz"}
         Kind of file, and its suffix.
     precision : str
-        One of `ser_edge.bundle.PRECISIONS`.
+        One of `ser_edge.manifest.PRECISIONS`.
     takes : str
-        One of `ser_edge.bundle.TAKES`.
+        One of `ser_edge.manifest.TAKES`.
     """
 
     format: str

@@ -21,7 +21,7 @@ KEY = "ser-edge"
 def description(source: Source, takes: str) -> str:
     """Return name, labels, input and temperature as JSON, under the manifest's names.
 
-    ``takes`` is one of `ser_edge.bundle.TAKES`, which tells what goes in and what comes out.
+    ``takes`` is one of `ser_edge.manifest.TAKES`, which tells what goes in and what comes out.
     """
     content = {
         "name": source.name,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ser_edge.bundle import Manifest
+from ser_edge.manifest import Manifest
 from ser_edge_train.forms import FormResult
 from ser_edge_train.metrics import Scores
 from ser_edge_train.report import form_table, markdown_table, protocol_name, score_table

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ser_edge.bundle import Manifest
+from ser_edge.manifest import Manifest
 from ser_edge_export.gate import Gate
 from ser_edge_export.mending import Mended
 from ser_edge_train.forms import FormResult

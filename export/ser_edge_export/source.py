@@ -84,7 +84,7 @@ class Source:
     samples : callable
         Returns the samples of the test windows [shape=(n, n_samples), dtype=float32].
     about : mapping
-        For people; see `ser_edge.bundle.Manifest`.
+        For people; see `ser_edge.manifest.Manifest`.
     """
 
     name: str

@@ -26,7 +26,7 @@ def tflite_model(graph: Graph, precision: str, ranges: Mapping[str, Range] | Non
     graph : Graph
         The network.
     precision : str
-        One of `ser_edge.bundle.PRECISIONS`.
+        One of `ser_edge.manifest.PRECISIONS`.
     ranges : mapping of str to (float, float), optional
         Of every tensor that is int8 (`ser_edge_export.calibration.calibrate`); for ``"int8"`` and
         ``"int8-io"``, and only for them. Operations whose input has none stay in float32.

@@ -12,8 +12,9 @@ from __future__ import annotations
 import logging
 
 from ser_edge.backends import INTERPRETERS, Backend, open_model
-from ser_edge.bundle import Bundle, ModelFile
+from ser_edge.bundle import Bundle
 from ser_edge.errors import BackendError
+from ser_edge.manifest import ModelFile
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +31,7 @@ def open_bundle(
     backend : str, optional
         A key of `INTERPRETERS`, the only one to be tried.
     precision : str, optional
-        One of `ser_edge.bundle.PRECISIONS`, the only form of the network to be tried.
+        One of `ser_edge.manifest.PRECISIONS`, the only form of the network to be tried.
     threads : int > 0
         Threads that one inference may use.
 

@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ser_edge.backends import INTERPRETERS, open_model
-from ser_edge.bundle import Bundle, ModelFile
+from ser_edge.bundle import Bundle
 from ser_edge.doctor.examination import ending
 from ser_edge.doctor.trial import attempt
 from ser_edge.errors import SerEdgeError
+from ser_edge.manifest import ModelFile
 from ser_edge.verify.golden import read_golden
 
 

@@ -8,8 +8,9 @@ from functools import partial
 import numpy as np
 
 from ser_edge.backends import INTERPRETERS
-from ser_edge.bundle import GOLDEN, Bundle, ModelFile
+from ser_edge.bundle import GOLDEN, Bundle
 from ser_edge.classifier import softmax
+from ser_edge.manifest import ModelFile
 from ser_edge.verify.answers import Answer
 from ser_edge.verify.golden import GoldenClip
 from ser_edge.verify.report import ModelCheck

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ser_edge.audio import as_signal
-from ser_edge.bundle import Bundle, Manifest, ModelFile
+from ser_edge.bundle import Bundle
 from ser_edge.errors import BundleError, ConfigError
+from ser_edge.manifest import Manifest, ModelFile
 from ser_edge.npy import read_array
 from ser_edge.window import cut_window
 

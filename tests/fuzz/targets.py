@@ -12,7 +12,7 @@ from hypothesis.strategies import SearchStrategy
 
 from ser_edge import SerEdgeError
 from ser_edge.backends import INTERPRETERS
-from ser_edge.bundle import Manifest
+from ser_edge.manifest import Manifest
 
 from . import inputs
 from .readers import BUNDLE, CLIP, read_manifest, read_model, read_sound, read_wav

@@ -21,9 +21,10 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from ser_edge.backends import INTERPRETERS, open_model
-from ser_edge.bundle import Bundle, ModelFile
+from ser_edge.bundle import Bundle
 from ser_edge.classifier import softmax
 from ser_edge.errors import BackendError
+from ser_edge.manifest import ModelFile
 from ser_edge_train.metrics import Scores, average_by_clip, mcnemar, signal_to_noise_db
 from ser_edge_train.run import HeldOut
 
