@@ -222,6 +222,27 @@ def test_the_network_inside_stays_bit_for_bit(exported: Path, rng: np.random.Gen
         answers.append(interpreter.get_tensor(interpreter.get_output_details()[0]["index"]))
     np.testing.assert_array_equal(*answers)
     assert join(converted(lambda x: x * 2.0, "features", shape), network) == joined
+    with pytest.raises(SerEdgeError, match=r"the first model gives .* the second takes"):
+        join(converted(lambda x: x * 2.0, "features", (1, 3)), network)
+
+
+@pytest.mark.training
+def test_an_audio_file_keeps_a_signature_and_aligned_constants(exported: Path) -> None:
+    from ai_edge_litert.interpreter import Interpreter
+    from tensorflow.lite.python.schema_py_generated import Model
+
+    content = (exported / "audio.int8.tflite").read_bytes()
+    interpreter = Interpreter(model_content=content, num_threads=1)
+    run = interpreter.get_signature_runner()
+    (sent,), (given,) = run.get_input_details().items(), run.get_output_details().values()
+    (result,) = interpreter.get_output_details()
+    assert (sent[0], given["name"]) == ("samples", result["name"])
+    model = Model.GetRootAs(content)
+    buffers = [model.Buffers(i).DataAsNumpy() for i in range(model.BuffersLength())]
+    start = np.frombuffer(content, np.uint8).__array_interface__["data"][0]
+    places = [b.__array_interface__["data"][0] - start for b in buffers if not isinstance(b, int)]
+    assert len(places) > 10
+    assert not any(place % 16 for place in places)
 
 
 @pytest.mark.training
