@@ -85,8 +85,21 @@ def _parser() -> argparse.ArgumentParser:
         default="speaker",
         help="what is kept apart for testing; default speaker",
     )
-    train.add_argument("--fold", type=_natural, default=0, help="which test speakers; default 0")
+    folds = train.add_mutually_exclusive_group()
+    folds.add_argument("--fold", type=_natural, default=0, help="which test speakers; default 0")
+    folds.add_argument(
+        "--folds",
+        type=_folds,
+        metavar="all|0,1,...",
+        help="cross-validate: a run for each of these folds",
+    )
+    train.add_argument(
+        "--seeds", type=_positive, default=1, metavar="N", help="runs of each fold; default 1"
+    )
     train.add_argument("--test-corpus", metavar="NAME", help="with --protocol corpus")
+    train.add_argument(
+        "--calm", action="store_true", help="calm is a label of its own, and not neutral"
+    )
     train.add_argument("--epochs", type=_positive, help="instead of the recipe's")
     train.add_argument(
         "--copies", type=_natural, help="altered copies of each training clip, not the recipe's"
@@ -104,16 +117,25 @@ def _parser() -> argparse.ArgumentParser:
     _add_json(train)
 
     evaluate = command(
-        "evaluate", "Measure a run, and its exported forms, on test speakers.", "train"
+        "evaluate",
+        "Measure a run and its exported forms on test speakers, or compare runs.",
+        "train",
     )
-    evaluate.add_argument("run_folder", metavar="RUN", help="what `ser-edge train` wrote")
     evaluate.add_argument(
-        "data",
-        nargs="*",
+        "runs", nargs="+", metavar="RUN", help="what `ser-edge train` wrote; several are compared"
+    )
+    evaluate.add_argument(
+        "--data",
+        nargs="+",
+        default=[],
         metavar="DATA_DIR",
         help="other recordings than the run's test clips; speakers of its training are left out",
     )
     evaluate.add_argument("--bundle", type=Path, metavar="DIR", help="default RUN/bundle, if there")
+    evaluate.add_argument(
+        "--report", type=Path, metavar="DIR", help="write a page with tables and plots"
+    )
+    evaluate.add_argument("--overwrite", action="store_true", help="replace that DIR if it exists")
     _add_cache(evaluate)
     _add_json(evaluate)
 
@@ -234,6 +256,11 @@ def _percent(text: str) -> float:
     if not 0 <= value <= 100:
         raise argparse.ArgumentTypeError(f"{text!r}; expected a number from 0 to 100")
     return value
+
+
+def _folds(text: str) -> list[int] | list[str]:
+    """``["all"]``, or numbers."""
+    return ["all"] if text == "all" else [_natural(number) for number in text.split(",")]
 
 
 def _natural(text: str) -> int:

@@ -178,6 +178,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
 
 
 def _train(arguments: argparse.Namespace) -> int:
+    from ser_edge_train.crossval import cross_validate
     from ser_edge_train.train import TrainOptions, train
 
     options = TrainOptions(
@@ -188,34 +189,57 @@ def _train(arguments: argparse.Namespace) -> int:
         epochs=arguments.epochs,
         copies=arguments.copies,
         seed=arguments.seed,
+        calm_apart=arguments.calm,
         keep_going=arguments.keep_going,
         licence=arguments.licence,
     )
     out = arguments.out or Path("runs", f"{arguments.recipe}-{arguments.protocol}")
-    run = train(
-        arguments.data,
-        out,
-        options,
-        cache=arguments.cache,
-        jobs=arguments.jobs,
-        overwrite=arguments.overwrite,
-    )
-    metrics: dict[str, Any] = dict(run.settings.about["metrics"])
+    how: dict[str, Any] = {
+        "cache": arguments.cache,
+        "jobs": arguments.jobs,
+        "overwrite": arguments.overwrite,
+    }
+    if arguments.folds is None and arguments.seeds == 1:
+        train(arguments.data, out, options, **how)
+        further = f"next: ser-edge export {out} --int8"
+    else:
+        folds = arguments.folds or [arguments.fold]
+        chosen = None if folds == ["all"] else folds
+        cross_validate(arguments.data, out, options, folds=chosen, seeds=arguments.seeds, **how)
+        further = f"to compare it with others: ser-edge evaluate {out} ... --report DIR"
     if arguments.json:
-        print(json.dumps({"run": str(run.folder), "metrics": metrics}))
+        metrics = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
+        print(json.dumps({"run": str(out), "metrics": metrics}))
         return 0
-    print((run.folder / "report.md").read_text(encoding="utf-8").partition("## Recall")[0])
-    print(f"{run.folder}: report.md has the rest; next: ser-edge export {run.folder} --int8")
+    print((out / "report.md").read_text(encoding="utf-8").partition("## Recall")[0])
+    print(f"{out}: report.html has the rest; {further}")
     return 0
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
-    from ser_edge_train.evaluate import evaluate
+    from ser_edge_train.evaluate import evaluate, summarise
+    from ser_edge_train.report import comparison_table
 
-    result = evaluate(
-        arguments.run_folder, arguments.data, bundle=arguments.bundle, cache=arguments.cache
-    )
-    print(json.dumps(result.to_dict()) if arguments.json else result)
+    folders = arguments.runs
+    alone = len(folders) == 1 and not arguments.report and Path(folders[0], "run.json").is_file()
+    if alone or arguments.data or arguments.bundle:
+        if len(folders) > 1 or arguments.report:
+            raise SerEdgeError(
+                "--data and --bundle go with one run, and without --report; evaluate the runs one "
+                "by one"
+            )
+        result = evaluate(
+            folders[0], arguments.data, bundle=arguments.bundle, cache=arguments.cache
+        )
+        print(json.dumps(result.to_dict()) if arguments.json else result)
+        return 0
+    summaries = summarise(folders, report=arguments.report, overwrite=arguments.overwrite)
+    if arguments.json:
+        print(json.dumps([summary.to_dict() for summary in summaries]))
+        return 0
+    print(comparison_table(summaries))
+    if arguments.report:
+        print(f"\n{arguments.report}: report.html has the plots")
     return 0
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ser_edge.errors import SerEdgeError
-from ser_edge_train.corpora import CORPORA, LABELS, Clip, find_clips
+from ser_edge_train.corpora import CALM, CORPORA, LABELS, Clip, find_clips
 
 
 def touch(folder: Path, *names: str) -> Path:
@@ -71,7 +71,7 @@ def test_the_table_is_complete() -> None:
         assert corpus.name == name
         assert corpus.licence
         assert corpus.citation
-        assert set(corpus.labels.values()) <= set(LABELS)
+        assert set(corpus.labels.values()) <= {*LABELS, CALM}
         assert set(corpus.labels.values()) >= set(LABELS) - {"surprise"}
 
 
@@ -309,3 +309,10 @@ def test_the_real_corpora(corpora_dir: Path) -> None:
     assert len({clip.speaker for clip in found.clips}) == 24 + 2 + 10
     assert found.rejected == ()
     assert found.left_out == {"emodb: boredom": 81}
+
+
+def test_calm_is_neutral_unless_it_is_asked_for(tmp_path: Path) -> None:
+    touch(tmp_path, "03-01-02-01-01-01-01.wav", "calm/1.wav", "sad/1.wav")
+    assert {clip.label for clip in find_clips([tmp_path]).clips} == {"neutral", "sad"}
+    apart = find_clips([tmp_path], calm_apart=True)
+    assert sorted(clip.label for clip in apart.clips) == [CALM, CALM, "sad"]

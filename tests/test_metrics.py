@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from sklearn.metrics import recall_score
 
 from ser_edge.classifier import softmax
+from ser_edge_train.answers import average_by_clip
 from ser_edge_train.metrics import (
-    average_by_clip,
     fit_temperature,
     mcnemar,
     score,

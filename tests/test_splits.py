@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from ser_edge import ConfigError, SerEdgeError
 from ser_edge_train import splits
 from ser_edge_train.corpora import LABELS, Clip
-from ser_edge_train.splits import PUBLISHED_FOLDS, TEST, TRAIN, VALIDATION, split_clips
+from ser_edge_train.speakers import published_folds
+from ser_edge_train.splits import TEST, TRAIN, VALIDATION, n_folds, split_clips
 
 
 def clips_of(corpus: str, speakers: list[str], takes: int = 2) -> list[Clip]:
@@ -43,20 +44,39 @@ def test_speaker_protocol_keeps_every_speaker_on_one_side(fold: int) -> None:
     assert not train & test
     assert not train & validation
     assert not validation & test
-    assert {clips[i].corpus for i, _ in split.rows(TEST)} == {"ravdess", "tess", "emodb"}
+    folds = {"ravdess": 6, "tess": 2, "emodb": 5}
+    expected = {corpus for corpus, count in folds.items() if fold < count}
+    assert {clips[i].corpus for i, _ in split.rows(TEST)} == expected
 
 
 @pytest.mark.parametrize("fold", range(6))
 def test_published_folds_are_used(fold: int) -> None:
     split = split_clips(RAVDESS, "speaker", fold=fold)
-    expected = {f"ravdess/{actor}" for actor in PUBLISHED_FOLDS["ravdess"][fold].split()}
-    assert speakers_in(RAVDESS, split, TEST) == expected
+    assert speakers_in(RAVDESS, split, TEST) == published_folds("ravdess")[fold]
 
 
 def test_published_folds_cover_each_actor_once() -> None:
-    actors = " ".join(PUBLISHED_FOLDS["ravdess"]).split()
-    assert sorted(actors) == [f"{n:02}" for n in range(1, 25)]
-    assert len(set(PUBLISHED_FOLDS["crema-d"][0].split())) == 17
+    actors = [actor for fold in published_folds("ravdess") for actor in fold]
+    assert sorted(actors) == [f"ravdess/{n:02}" for n in range(1, 25)]
+    assert len(published_folds("crema-d")[0]) == 17
+
+
+@pytest.mark.parametrize("protocol", ["speaker", "clip", "leaky"])
+def test_folds_test_everything_once(protocol: str) -> None:
+    clips = RAVDESS + TESS + EMODB
+    count = n_folds(clips, protocol)
+    assert count == (6 if protocol == "speaker" else 5)
+    splits = [split_clips(clips, protocol, n_copies=1, fold=fold).parts for fold in range(count)]
+    times = sum((parts == TEST).astype(int) for parts in splits)
+    assert (times[:, 0] == 1).all()
+    assert (times[:, 1] == (protocol == "leaky")).all()
+
+
+def test_a_fold_that_is_not_there() -> None:
+    with pytest.raises(ConfigError, match=r"fold=6; protocol speaker has 6 folds .* 0 to 5"):
+        split_clips(RAVDESS, "speaker", fold=6)
+    with pytest.raises(ConfigError, match="fold=1; protocol corpus has 1 fold of"):
+        split_clips(RAVDESS + TESS, "corpus", fold=1, test_corpus="tess")
 
 
 @given(
@@ -70,6 +90,7 @@ def test_no_speaker_of_ones_own_data_stands_on_two_sides(
     n_speakers: int, takes: int, fold: int, seed: int
 ) -> None:
     clips = clips_of("mine", [f"s{n}" for n in range(n_speakers)], takes)
+    fold %= n_folds(clips, "speaker", seed=seed)
     split = split_clips(clips, "speaker", n_copies=1, fold=fold, seed=seed)
     train, test = (speakers_in(clips, split, part) for part in (TRAIN, TEST))
     assert train
@@ -111,6 +132,14 @@ def test_corpus_protocol_tests_on_one_corpus() -> None:
     assert {clips[i].corpus for i, _ in split.rows(TEST)} == {"emodb"}
     assert {clips[i].corpus for i, _ in split.rows(TRAIN)} == {"ravdess", "tess"}
     assert not speakers_in(clips, split, TRAIN) & speakers_in(clips, split, VALIDATION)
+
+
+def test_corpora_are_compared_in_the_labels_that_they_share() -> None:
+    emodb = [clip for clip in EMODB if clip.label != "surprise"]
+    split = split_clips(RAVDESS + emodb, "corpus", test_corpus="emodb")
+    trained = {(RAVDESS + emodb)[i].label for i, _ in split.rows(TRAIN)}
+    assert trained == set(LABELS) - {"surprise"}
+    assert "48 clips were left out: no clip of emodb is surprise." in split.notes
 
 
 def test_the_same_seed_gives_the_same_split() -> None:
@@ -161,7 +190,7 @@ def test_labels_that_nobody_trained_are_left_out() -> None:
     angry = [clip for clip in EMODB if clip.label == "angry"]
     with pytest.raises(SerEdgeError, match="the training clips are all angry; expected at least"):
         split_clips(angry + TESS, "corpus", test_corpus="tess")
-    with pytest.raises(SerEdgeError, match="no clip is left for testing"):
+    with pytest.raises(SerEdgeError, match="tess shares no label with the other corpora"):
         split_clips(
             train + [clip for clip in TESS if clip.label == "surprise"],
             "corpus",

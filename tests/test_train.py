@@ -38,8 +38,12 @@ def test_the_run_folder_is_whole(trained: Trained) -> None:
         "metrics.json",
         "report.md",
         "classification_report.txt",
+        "report.html",
         "confusion_matrix.png",
         "learning_curves.png",
+        "calibration.png",
+        "abstaining.png",
+        "speakers.png",
     }
     assert not list(folder.parent.glob(".*"))
     for name in ("confusion_matrix", "learning_curves"):
@@ -129,7 +133,7 @@ def test_the_dishonest_protocols_say_so(trained: Trained, tmp_path: Path, protoc
     options = replace(trained.options, protocol=protocol, epochs=1)
     run = train([trained.corpus], tmp_path / "run", options, cache=trained.cache, jobs=1)
     report = (run.folder / "report.md").read_text(encoding="utf-8")
-    assert f"protocol **{protocol}, seed 0**" in report
+    assert f"protocol **{protocol}, fold 0, seed 0**" in report
     assert {"clip": "Speakers stand on both sides", "leaky": "This protocol leaks"}[
         protocol
     ] in report

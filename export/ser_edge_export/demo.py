@@ -16,8 +16,8 @@ from ser_edge_export.run_source import run_source
 from ser_edge_train.demo_corpus import write_demo_corpus
 from ser_edge_train.metrics import Scores
 from ser_edge_train.progress import progress_bar
-from ser_edge_train.report import score_table
 from ser_edge_train.run import Run
+from ser_edge_train.tables import score_table
 from ser_edge_train.train import TrainOptions, train
 
 _OPTIONS = TrainOptions(recipe="edge", protocol="speaker", epochs=40, copies=1, licence="synthetic")

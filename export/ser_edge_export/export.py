@@ -23,7 +23,7 @@ from ser_edge_export.proof import write_proof
 from ser_edge_export.source import Source
 from ser_edge_train.folders import check_free, written_beside
 from ser_edge_train.forms import FormResult, Reference, compare_forms, runnable_forms
-from ser_edge_train.report import form_table
+from ser_edge_train.tables import form_table
 from ser_edge_train.versions import versions
 
 logger = logging.getLogger(__name__)

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from ser_edge.manifest import Manifest
 from ser_edge_train.forms import FormResult
 from ser_edge_train.metrics import Scores
-from ser_edge_train.report import form_table, markdown_table, protocol_name, score_table
+from ser_edge_train.report import protocol_name
+from ser_edge_train.tables import form_table, markdown_table, score_table
 
 
 def model_card(manifest: Manifest, forms: Sequence[FormResult]) -> str:

@@ -13,7 +13,6 @@ from zipfile import BadZipFile
 import numpy as np
 from sklearn.model_selection import GroupShuffleSplit
 
-from ser_edge.classifier import softmax
 from ser_edge.errors import ConfigError, SerEdgeError
 from ser_edge.frontend import InputConfig
 from ser_edge_export.recordings import window_samples
@@ -126,7 +125,7 @@ class OwnModel:
             "parameters": network.n_parameters,
             "metrics": {
                 name: asdict(scores)
-                for name, scores in test.scores(softmax(logits), self.labels).items()
+                for name, scores in test.answers(logits, 1.0).scores(self.labels).items()
             },
             "licence": f"that of {self.path.name}, which is not known here",
         }

@@ -9,7 +9,7 @@ from ser_edge.manifest import Manifest
 from ser_edge_export.gate import Gate
 from ser_edge_export.mending import Mended
 from ser_edge_train.forms import FormResult
-from ser_edge_train.report import form_table, markdown_table
+from ser_edge_train.tables import form_table, markdown_table
 
 
 def write_proof(

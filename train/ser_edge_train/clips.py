@@ -6,12 +6,19 @@ from typing import NamedTuple
 
 LABELS: tuple[str, ...] = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 
+CALM = "calm"
+"""RAVDESS tells it from neutral, the others do not: neutral, unless it is asked for."""
+
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 
 
 @dataclass(frozen=True)
 class Clip:
-    """One labelled recording; `speaker` is unique over corpora ("tess/OAF"), "" where unknown."""
+    """One labelled recording.
+
+    `speaker` is unique over corpora ("tess/OAF") and "" where unknown, `label` is one of `LABELS`
+    or `CALM`.
+    """
 
     path: Path
     corpus: str

@@ -7,15 +7,15 @@ a folder; the rest is taken for one's own recordings (`own_corpora`). No audio i
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ser_edge.errors import SerEdgeError
-from ser_edge_train.clips import AUDIO_SUFFIXES, LABELS, Clip, Item, Named, Rejected, is_audio
+from ser_edge_train.clips import AUDIO_SUFFIXES, CALM, LABELS, Clip, Item, Named, Rejected, is_audio
 from ser_edge_train.own_corpora import LABELS_CSV, labelled_folder, labelled_table
 from ser_edge_train.published import CORPORA, published_clip, recognise
 
-__all__ = ["CORPORA", "LABELS", "Clip", "Found", "Rejected", "find_clips"]
+__all__ = ["CALM", "CORPORA", "LABELS", "Clip", "Found", "Rejected", "find_clips"]
 
 _EXPECTED = (
     "expected RAVDESS, CREMA-D, TESS, SAVEE or EMO-DB under their original file names, one folder "
@@ -32,7 +32,7 @@ class Found:
     left_out: Mapping[str, int]
 
 
-def find_clips(sources: Sequence[str | os.PathLike[str]]) -> Found:
+def find_clips(sources: Sequence[str | os.PathLike[str]], *, calm_apart: bool = False) -> Found:
     """Find the labelled recordings in folders and CSV files.
 
     A file belongs to a published corpus by its name; where most recordings of a directory do, the
@@ -44,6 +44,8 @@ def find_clips(sources: Sequence[str | os.PathLike[str]]) -> Found:
     ----------
     sources : sequence of path
         Folders, at any depth above the recordings, or ``.csv`` files.
+    calm_apart : bool
+        Whether calm stays a label of its own, and does not count as neutral.
 
     Returns
     -------
@@ -82,6 +84,12 @@ def find_clips(sources: Sequence[str | os.PathLike[str]]) -> Found:
                 rejected.add(Rejected(item.clip.path, f"has been labelled {first.label} before"))
             elif first is not item.clip:
                 left_out[f"{item.clip.corpus}: second copy"] += 1
+
+    if not calm_apart:
+        clips = {
+            name: replace(clip, label="neutral") if clip.label == CALM else clip
+            for name, clip in clips.items()
+        }
 
     def order(clip: Clip) -> tuple[str, ...]:
         return clip.corpus, clip.speaker, clip.path.name, str(clip.path)

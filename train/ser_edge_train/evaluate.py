@@ -1,22 +1,26 @@
-"""`ser-edge evaluate`: a run's figures, and those of each exported form, on test speakers."""
+"""`ser-edge evaluate`: a run's figures and its exported forms', or several runs side by side."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ser_edge.bundle import Bundle
-from ser_edge.classifier import softmax
 from ser_edge.errors import SerEdgeError
+from ser_edge_train.corpora import CALM
+from ser_edge_train.crossval import find_runs
 from ser_edge_train.dataset import FeatureStore
+from ser_edge_train.folders import written_beside
 from ser_edge_train.forms import FormResult, Reference, compare_forms
 from ser_edge_train.material import held_out, read_material
 from ser_edge_train.metrics import Scores
-from ser_edge_train.report import form_table, protocol_name, score_table
+from ser_edge_train.report import protocol_name, write_report
 from ser_edge_train.run import HeldOut, Run
+from ser_edge_train.summary import Summary
+from ser_edge_train.tables import form_table, score_table
 
 
 @dataclass(frozen=True)
@@ -103,17 +107,57 @@ def evaluate(
     said = logits(run.network(), inputs)
     reference = Reference(test, {"features": inputs}, said, settings.labels, settings.temperature)
     forms = () if exported is None else tuple(compare_forms(exported, reference))
-    scores = test.scores(softmax(said / settings.temperature), settings.labels)
+    scores = test.answers(said, settings.temperature).scores(settings.labels)
     return Evaluation(tested_on, scores, forms)
+
+
+def summarise(
+    folders: Sequence[str | os.PathLike[str]],
+    *,
+    report: Path | None = None,
+    overwrite: bool = False,
+) -> list[Summary]:
+    """Sum up runs and cross-validations on their own test clips.
+
+    Parameters
+    ----------
+    folders : sequence of path
+        What ``ser-edge train`` wrote, with ``--folds`` or without.
+    report : Path, optional
+        Folder to write ``report.md`` and ``report.html`` into, which compare them.
+    overwrite : bool
+        Whether `report` may be replaced.
+
+    Returns
+    -------
+    summaries : list of Summary
+        One for each folder; where two have the same recipe and protocol, by the folder's name.
+
+    Raises
+    ------
+    SerEdgeError
+        If a folder holds no run, or runs that cannot be summed up.
+    """
+    summaries = [Summary.of(find_runs(folder)) for folder in folders]
+    names = [summary.name for summary in summaries]
+    if len(set(names)) < len(names):
+        summaries = [
+            replace(summary, name=f"{Path(folder).name}: {summary.name}")
+            for folder, summary in zip(folders, summaries, strict=True)
+        ]
+    if report is not None:
+        with written_beside(report, overwrite=overwrite) as partial:
+            write_report(partial, summaries)
+    return summaries
 
 
 def _other_data(run: Run, sources: Sequence[str | os.PathLike[str]], cache: Path | None) -> HeldOut:
     store = FeatureStore(run.settings.recipe)
     if cache is not None:
         store = FeatureStore(run.settings.recipe, cache)
-    material = read_material(sources, store)
-    heard = set(run.settings.about["training_speakers"])
     labels = run.settings.labels
+    material = read_material(sources, store, calm_apart=CALM in labels)
+    heard = set(run.settings.about["training_speakers"])
     kept = [
         (clip, item)
         for clip, item in zip(material.clips, material.originals, strict=True)

@@ -22,10 +22,9 @@ from scipy.stats import norm
 
 from ser_edge.backends import INTERPRETERS, open_model
 from ser_edge.bundle import Bundle
-from ser_edge.classifier import softmax
 from ser_edge.errors import BackendError
 from ser_edge.manifest import ModelFile
-from ser_edge_train.metrics import Scores, average_by_clip, mcnemar, signal_to_noise_db
+from ser_edge_train.metrics import Scores, mcnemar, signal_to_noise_db
 from ser_edge_train.run import HeldOut
 
 _LEAST = 1e-12  # of a probability, ahead of its logarithm
@@ -130,11 +129,10 @@ class Reference:
         outputs, latency_ms = run_apart(folder / model.file, backend, inputs)
         if model.takes == "audio":  # which gives probabilities
             outputs = self.temperature * np.log(np.maximum(outputs, _LEAST))
-        expected, found = (softmax(logits / self.temperature) for logits in (self.logits, outputs))
-        clip, truth = self.held_out.clip, self.held_out.truth
-        expected_of_clip, found_of_clip = (average_by_clip(p, clip) for p in (expected, found))
-        expected_label, found_label = (p.argmax(axis=1) for p in (expected_of_clip, found_of_clip))
-        scores = self.held_out.scores(found, self.labels)
+        expected, found = (
+            self.held_out.answers(logits, self.temperature) for logits in (self.logits, outputs)
+        )
+        scores = found.scores(self.labels)
         return FormResult(
             backend=backend,
             file=model.file,
@@ -143,11 +141,11 @@ class Reference:
             size_bytes=model.size_bytes,
             latency_ms=latency_ms,
             scores=scores,
-            ua_change=scores["all"].ua - self.held_out.scores(expected, self.labels)["all"].ua,
-            agreement=float((found_label == expected_label).mean()),
-            expected_agreement=_expected_agreement(expected_of_clip, found_of_clip),
-            largest_change=float(np.abs(found_of_clip - expected_of_clip).max()),
-            mcnemar_p=mcnemar(expected_label == truth, found_label == truth),
+            ua_change=scores["all"].ua - expected.score(self.labels).ua,
+            agreement=float((found.predicted == expected.predicted).mean()),
+            expected_agreement=_expected_agreement(expected.probabilities, found.probabilities),
+            largest_change=float(np.abs(found.probabilities - expected.probabilities).max()),
+            mcnemar_p=mcnemar(expected.predicted == expected.truth, found.predicted == found.truth),
             snr_db=signal_to_noise_db(_centred(self.logits), _centred(outputs)),
         )
 

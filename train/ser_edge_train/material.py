@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from ser_edge.errors import SerEdgeError
-from ser_edge_train import splits
 from ser_edge_train.corpora import Clip, Rejected, find_clips
 from ser_edge_train.dataset import ClipFeatures, FeatureStore, Windows
 from ser_edge_train.run import HeldOut
@@ -42,7 +41,11 @@ class Material:
 
 
 def read_material(
-    sources: Sequence[str | os.PathLike[str]], store: FeatureStore, *, keep_going: bool = False
+    sources: Sequence[str | os.PathLike[str]],
+    store: FeatureStore,
+    *,
+    keep_going: bool = False,
+    calm_apart: bool = False,
 ) -> Material:
     """Find labelled clips and compute their features.
 
@@ -54,6 +57,8 @@ def read_material(
         Computes and caches.
     keep_going : bool
         Go on where more than 5 % of the files cannot be used.
+    calm_apart : bool
+        Whether calm does not count as neutral.
 
     Returns
     -------
@@ -64,7 +69,7 @@ def read_material(
     SerEdgeError
         If nothing is found, or too many files cannot be used.
     """
-    found = find_clips(sources)
+    found = find_clips(sources, calm_apart=calm_apart)
     computed = store.originals(found.clips)
     rejected = [*found.rejected, *(item for item in computed if isinstance(item, Rejected))]
     for unusable in rejected:
@@ -121,17 +126,28 @@ def held_out(pairs: Sequence[tuple[Clip, ClipFeatures]], labels: Sequence[str]) 
     )
 
 
-def all_windows(material: Material, split: splits.Split, store: FeatureStore) -> Windows:
-    """Join the windows of all originals, and of the altered copies of clips that train.
+def all_windows(material: Material, store: FeatureStore, altered: Sequence[int]) -> Windows:
+    """Join the windows of all originals, and of the altered copies of some.
 
-    In the leaky protocol any copy may stand in any part, so that every clip is altered.
+    Parameters
+    ----------
+    material : Material
+        The clips.
+    store : FeatureStore
+        Computes and caches.
+    altered : sequence of int
+        Numbers of the clips whose copies are wanted.
+
+    Returns
+    -------
+    windows : Windows
+
+    Raises
+    ------
+    SerEdgeError
+        If a clip cannot be read any more.
     """
     numbered = list(enumerate(material.originals))
-    altered = [
-        number
-        for number, parts in enumerate(split.parts)
-        if split.protocol == "leaky" or parts[0] == splits.TRAIN
-    ]
     if store.recipe.wave.copies:
         copies = store.copies([material.clips[number] for number in altered])
         for number, item in zip(altered, copies, strict=True):

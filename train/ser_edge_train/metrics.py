@@ -121,27 +121,6 @@ def _mean_recall(confusion: NDArray[np.int64]) -> NDArray[np.float64]:
     return np.asarray(recalls.sum(axis=-1) / (totals > 0).sum(axis=-1))
 
 
-def average_by_clip(
-    probabilities: NDArray[np.float64], clip: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Average the windows of each clip, as the runtime does.
-
-    Parameters
-    ----------
-    probabilities : np.ndarray [shape=(n_windows, n_labels)]
-    clip : np.ndarray [shape=(n_windows,)]
-        Number of the clip that each window belongs to, from 0 on without gaps.
-
-    Returns
-    -------
-    averaged : np.ndarray [shape=(n_clips, n_labels)]
-    """
-    counts = np.bincount(clip)
-    sums = np.zeros((len(counts), probabilities.shape[1]))
-    np.add.at(sums, clip, probabilities)
-    return np.asarray(sums / counts[:, None])
-
-
 def mcnemar(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
     """Test whether two classifiers are equally good, on the same clips.
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ser_edge.errors import SerEdgeError
-from ser_edge_train.clips import AUDIO_SUFFIXES, LABELS, Clip, Item, Named, Rejected, is_audio
+from ser_edge_train.clips import AUDIO_SUFFIXES, CALM, LABELS, Clip, Item, Named, Rejected, is_audio
 
 LABELS_CSV = "labels.csv"
 
@@ -17,7 +17,8 @@ _SPELLINGS = {
     "disgust": "disgust disgusted",
     "fear": "fear fearful afraid scared",
     "happy": "happy happiness joy joyful",
-    "neutral": "neutral calm",
+    "neutral": "neutral",
+    CALM: CALM,
     "sad": "sad sadness",
     "surprise": "surprise surprised ps pleasant_surprise pleasant_surprised",
 }

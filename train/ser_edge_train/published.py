@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ser_edge_train.clips import LABELS, Clip, Item, Named
+from ser_edge_train.clips import CALM, LABELS, Clip, Item, Named
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ CORPORA: Mapping[str, Corpus] = {
             ),
             labels=dict(
                 zip(
-                    ("01", "02", "03", "04", "05", "06", "07", "08"),  # 02 is calm
-                    ("neutral", "neutral", "happy", "sad", "angry", "fear", "disgust", "surprise"),
+                    ("01", "02", "03", "04", "05", "06", "07", "08"),
+                    ("neutral", CALM, "happy", "sad", "angry", "fear", "disgust", "surprise"),
                     strict=True,
                 )
             ),

@@ -1,119 +1,225 @@
-"""What a person reads of a run: ``report.md``, two plots, tables as text."""
+"""What a person reads: ``report.md`` with its plots, and the same as one page of HTML."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from sklearn.metrics import classification_report
 
-from ser_edge_train.forms import FormResult
+from ser_edge_train import plots
+from ser_edge_train.answers import Answers
+from ser_edge_train.confidence import reliability, risk_coverage
 from ser_edge_train.metrics import Scores
-from ser_edge_train.run import RunSettings
+from ser_edge_train.page import html_page
+from ser_edge_train.summary import Summary
+from ser_edge_train.tables import markdown_table, score_table
 
-
-def markdown_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Lay out a Markdown table whose columns also line up on a terminal."""
-    lines = [list(header), *([str(cell) for cell in row] for row in rows)]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
-    lines.insert(1, ["-" * width for width in widths])
-    return "\n".join(
-        "| "
-        + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-        + " |"
-        for line in lines
-    )
-
-
-def score_table(scores: Mapping[str, Scores]) -> str:
-    """Return a Markdown table with a row for each set of clips."""
-    return markdown_table(
-        ["clips of", "clips", "speakers", "UA", "95 % interval", "WA", "F1"],
-        [
-            (
-                name,
-                s.n_clips,
-                s.n_speakers,
-                f"{s.ua:.1%}",
-                s.interval,
-                f"{s.wa:.1%}",
-                f"{s.f1:.1%}",
-            )
-            for name, s in scores.items()
-        ],
-    )
+_EXPLANATION = (
+    "UA is the unweighted average recall, WA the accuracy; the interval is a bootstrap over the "
+    "test speakers. Float32 Keras models; `ser-edge evaluate` gives exported forms."
+)
 
 
 def write_report(
     folder: Path,
-    settings: RunSettings,
-    scores: Mapping[str, Scores],
-    history: Mapping[str, Sequence[float]],
+    summaries: Sequence[Summary],
+    history: Mapping[str, Sequence[float]] | None = None,
 ) -> None:
-    """Write ``report.md`` and what it shows, ``metrics.json`` and the classification report."""
-    about, labels = settings.about, settings.labels
-    protocol = protocol_name(about)
-    whole = scores["all"]
-    plot_confusion(folder / "confusion_matrix.png", whole, labels, f"{settings.name}: {protocol}")
-    plot_history(folder / "learning_curves.png", history)
-    (folder / "metrics.json").write_text(json.dumps(about["metrics"], indent=1) + "\n")
-    (folder / "classification_report.txt").write_text(classification_table(whole, labels))
-    corpora = markdown_table(
-        ["corpus", "clips", "speakers", "in training", "licence"],
-        [
-            (name, c["clips"], c["speakers"], "yes" if c["trained_on"] else "no", c["licence"])
-            for name, c in about["corpora"].items()
-        ],
-    )
-    notes = "\n".join(f"- {note}" for note in about["protocol"]["notes"])
-    (folder / "report.md").write_text(
-        f"""# {settings.name}
+    """Write ``report.md``, ``report.html``, their plots and ``metrics.json``.
 
-Recipe `{settings.recipe.name}`, protocol **{protocol}**, {about["parameters"]:,} parameters,
-{about["epochs"]} epochs, temperature {settings.temperature:.2f}.
+    Parameters
+    ----------
+    folder : Path
+        Exists.
+    summaries : sequence of Summary
+        What to report; several are compared first.
+    history : dict of str to list of float, optional
+        Losses and accuracies of a single run, an epoch each.
+    """
+    figures = [summary.to_dict() for summary in summaries]
+    content = figures[0] if len(figures) == 1 else {"summaries": figures}
+    (folder / "metrics.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    parts = []
+    if len(summaries) > 1:
+        parts.append(_comparison(folder, summaries))
+    for number, summary in enumerate(summaries):
+        prefix = f"{number + 1}-" if len(summaries) > 1 else ""
+        parts.append(_section(folder, prefix, summary))
+    if history is not None:
+        plots.plot_history(folder / "learning_curves.png", history)
+        parts.append("## Training\n\n![learning curves](learning_curves.png)\n")
+    text = "\n".join(parts)
+    (folder / "report.md").write_text(text, encoding="utf-8")
+    (folder / "report.html").write_text(html_page(text, folder), encoding="utf-8")
+
+
+def _comparison(folder: Path, summaries: Sequence[Summary]) -> str:
+    plots.plot_comparison(
+        folder / "comparison.png", {one.name: one.scores["all"] for one in summaries}
+    )
+    curves = {
+        one.name: risk_coverage(one.pooled.probabilities, one.pooled.truth) for one in summaries
+    }
+    plots.plot_risk_coverage(folder / "comparison-abstaining.png", curves)
+    table = comparison_table(summaries)
+    return f"""# Comparison
+
+{table}
+
+{_EXPLANATION}
+
+![comparison](comparison.png)
+
+![abstaining](comparison-abstaining.png)
+"""
+
+
+def comparison_table(summaries: Sequence[Summary]) -> str:
+    """Return a Markdown table with a row for each recipe and protocol."""
+    header = ["recipe and protocol", "classes", "folds x seeds", "UA", "95 % interval", "WA", "ECE"]
+    rows = []
+    for one in summaries:
+        figures, scores = one.to_dict(), one.scores["all"]
+        rows.append(
+            (
+                one.name,
+                len(one.labels),
+                f"{figures['folds']} x {figures['seeds']}",
+                f"{one.ua:.1%}",
+                scores.interval,
+                f"{scores.wa:.1%}",
+                f"{figures['calibration_error']['after']:.1%}",
+            )
+        )
+    return markdown_table(header, rows)
+
+
+def _section(folder: Path, prefix: str, summary: Summary) -> str:
+    names = ("confusion_matrix", "calibration", "abstaining", "speakers")
+    confusion, calibration, abstaining, speakers = (f"{prefix}{name}.png" for name in names)
+    pooled, raw = summary.pooled, Answers.join(summary.uncalibrated)
+    before, after = (reliability(a.probabilities, a.truth) for a in (raw, pooled))
+    curve = risk_coverage(pooled.probabilities, pooled.truth)
+    scores = summary.scores
+    plots.plot_confusion(folder / confusion, scores["all"], summary.labels, summary.name)
+    plots.plot_reliability(folder / calibration, before, after)
+    plots.plot_risk_coverage(folder / abstaining, {summary.name: curve})
+    plots.plot_speakers(folder / speakers, summary.ua_of_speakers)
+    return f"""# {summary.name}
+
+{_headline(summary)}
 
 {score_table(scores)}
 
-UA is the unweighted average recall, WA the accuracy. The interval is a bootstrap over the test
-speakers. Float32 Keras model; `ser-edge evaluate` gives the exported forms.
+{_EXPLANATION}
 
-{notes}
-
-## Data
-
-{corpora}
-
-`split.csv` tells which clip went where.
+{_notes(summary)}
 
 ## Recall by class
 
 ```
-{classification_table(whole, labels)}```
+{classification_table(scores["all"], summary.labels)}```
 
-![confusion matrix](confusion_matrix.png)
+![confusion matrix]({confusion})
 
-![learning curves](learning_curves.png)
+## Speakers
 
-Made with {", ".join(f"{name} {number}" for name, number in about["versions"].items())}.
-""",
-        encoding="utf-8",
+![UA of each test speaker]({speakers})
+
+## Can the probabilities be believed?
+
+The expected calibration error is {before.error:.1%} as trained and {after.error:.1%} with the
+temperature that validation speakers gave ({_temperatures(summary)}).
+
+![calibration]({calibration})
+
+## Abstaining
+
+{_abstaining_table(summary)}
+
+![abstaining]({abstaining})
+
+## Data
+
+{_data_table(summary)}
+
+{_made_with(summary)}
+"""
+
+
+def _headline(summary: Summary) -> str:
+    about = summary.runs[0].settings.about
+    figures = summary.to_dict()
+    spreads = [
+        f"{figures[f'ua_sd_{over}']:.1%} over {over}"
+        for over in ("folds", "seeds")
+        if figures[f"ua_sd_{over}"] is not None
+    ]
+    spread = f" (standard deviation {' and '.join(spreads)})" if spreads else ""
+    folds, seeds = figures["folds"], figures["seeds"]
+    size = (
+        protocol_name(about)
+        if folds == seeds == 1
+        else f"{about['protocol']['name']}, {folds} folds, {seeds} seeds"
     )
+    return (
+        f"Recipe `{summary.runs[0].settings.recipe.name}`, protocol **{size}**, "
+        f"{about['parameters']:,} parameters, {about['epochs']} epochs.\n\n"
+        f"**UA {summary.ua:.1%}**{spread}."
+    )
+
+
+def _notes(summary: Summary) -> str:
+    notes: dict[str, None] = {}  # each once, in their order
+    for run in summary.runs:
+        notes |= dict.fromkeys(run.settings.about["protocol"]["notes"])
+    return "\n".join(f"- {note}" for note in notes)
+
+
+def _temperatures(summary: Summary) -> str:
+    low, high = (f(run.settings.temperature for run in summary.runs) for f in (min, max))
+    return f"{low:.2f}" if low == high else f"{low:.2f} to {high:.2f}"
+
+
+def _abstaining_table(summary: Summary) -> str:
+    return markdown_table(
+        ["clips answered", "those with a probability of at least", "wrong of those"],
+        [
+            (f"{row['coverage']:.0%}", f"{row['threshold']:.2f}", f"{row['risk']:.1%}")
+            for row in summary.to_dict()["abstaining"]
+        ],
+    )
+
+
+def _data_table(summary: Summary) -> str:
+    corpora = summary.runs[0].settings.about["corpora"]
+    return markdown_table(
+        ["corpus", "clips", "speakers", "in training", "licence"],
+        [
+            (name, c["clips"], c["speakers"], "yes" if c["trained_on"] else "no", c["licence"])
+            for name, c in corpora.items()
+        ],
+    )
+
+
+def _made_with(summary: Summary) -> str:
+    versions = summary.runs[0].settings.about["versions"]
+    made_with = ", ".join(f"{name} {number}" for name, number in versions.items())
+    return f"Each run's `split.csv` tells which clip went where. Made with {made_with}."
 
 
 def protocol_name(about: Mapping[str, Any]) -> str:
     """Say how the figures of a run were obtained."""
     protocol = about["protocol"]
     detail = {
-        "speaker": ", fold {fold}, seed {seed}",
         "corpus": ", tested on {test_corpus}, seed {seed}",
         "unknown": "",
-    }
-    return f"{protocol['name']}{detail.get(protocol['name'], ', seed {seed}').format(**protocol)}"
+    }.get(protocol["name"], ", fold {fold}, seed {seed}")
+    return f"{protocol['name']}{detail.format(**protocol)}"
 
 
 def classification_table(scores: Scores, labels: Sequence[str]) -> str:
@@ -127,64 +233,3 @@ def classification_table(scores: Scores, labels: Sequence[str]) -> str:
             truth, predicted, labels=range(len(labels)), target_names=labels, zero_division=0
         )
     )
-
-
-def form_table(forms: Iterable[FormResult], *, latency: bool = False) -> str:
-    """Return a Markdown table with a row for each exported form in each interpreter.
-
-    With ``latency`` it has the time of a window [ms], which is another on each machine and day.
-    """
-    header = "file,interpreter,KiB,UA,change,McNemar p,same label,largest change,SNR".split(",")
-    return markdown_table(
-        [*header[:3], *["ms"] * latency, *header[3:]],
-        [
-            (
-                form.file,
-                form.backend,
-                f"{form.size_bytes / 1024:.0f}",
-                *[f"{form.latency_ms:.3f}"] * latency,
-                f"{form.scores['all'].ua:.1%}",
-                f"{100 * form.ua_change:+.1f} points",
-                f"{form.mcnemar_p:.2f}",
-                f"{form.agreement:.1%}",
-                f"{form.largest_change:.2g}",
-                "exact" if form.snr_db is None else f"{form.snr_db:.0f} dB",
-            )
-            for form in forms
-        ],
-    )
-
-
-def plot_confusion(path: Path, scores: Scores, labels: Sequence[str], title: str) -> None:
-    """Draw a confusion matrix: shares of each true class, with the number of clips."""
-    counts = np.array(scores.confusion)
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    figure = Figure(figsize=(6.4, 5.6), layout="constrained")
-    axes = figure.subplots()
-    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    for (row, column), count in np.ndenumerate(counts):
-        colour = "white" if shares[row, column] > 0.5 else "black"
-        axes.text(column, row, str(count), ha="center", va="center", color=colour)
-    axes.set_xticks(range(len(labels)), labels, rotation=45, ha="right")
-    axes.set_yticks(range(len(labels)), labels)
-    axes.set(xlabel="predicted", ylabel="true", title=title)
-    figure.colorbar(image, label="share of the true class")
-    _save(figure, path)
-
-
-def plot_history(path: Path, history: Mapping[str, Sequence[float]]) -> None:
-    """Draw the learning curves: loss and accuracy, training and validation."""
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
-    for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
-        epochs = range(1, len(history[name]) + 1)
-        axes.plot(epochs, history[name], label="training, augmented")
-        axes.plot(epochs, history[f"val_{name}"], label="validation")
-        axes.set(xlabel="epoch", ylabel=name)
-        axes.grid(alpha=0.3)
-        axes.legend()
-    _save(figure, path)
-
-
-def _save(figure: Figure, path: Path) -> None:
-    FigureCanvasAgg(figure)
-    figure.savefig(path, dpi=120)

@@ -3,11 +3,13 @@
 =================================  =============================================================
 ``run.json``                       recipe, protocol, labels, input, temperature, metrics, versions
 ``model.keras``                    the network
-``windows.npz``                    features for calibration (training), of validation and test clips
+``windows.npz``                    features for calibration (training); of validation and test clips
+                                   features and what the network says of them
 ``split.csv``                      which clip went where
 ``history.csv``                    losses, an epoch a row
-``metrics.json``, ``report.md``    figures, and the page to read, with ``*.png`` and the
-                                   ``classification_report.txt``
+``metrics.json``                   figures
+``report.html``, ``report.md``     the page to read, with ``*.png``
+``classification_report.txt``      scikit-learn's
 =================================  =============================================================
 """
 
@@ -15,7 +17,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,13 +26,14 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
+from ser_edge.classifier import softmax
 from ser_edge.errors import ConfigError, SerEdgeError
 from ser_edge.frontend import InputConfig
-from ser_edge_train.metrics import Scores, average_by_clip, score
+from ser_edge_train.answers import Answers, average_by_clip
 from ser_edge_train.recipes import Recipe
 
 FORMAT = "ser-edge-run"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -72,30 +75,22 @@ class HeldOut:
     speakers: NDArray[np.str_]
     corpora: NDArray[np.str_]
 
-    def scores(
-        self, probabilities: NDArray[np.float64], labels: Sequence[str]
-    ) -> dict[str, Scores]:
-        """Judge what a network says of the windows, over all clips and corpus by corpus.
+    def answers(self, logits: NDArray[np.float32], temperature: float) -> Answers:
+        """Gather what a network says of the clips.
 
         Parameters
         ----------
-        probabilities : np.ndarray [shape=(n, n_labels), dtype=float64]
-        labels : sequence of str
+        logits : np.ndarray [shape=(n, n_labels), dtype=float32]
+            Of the windows.
+        temperature : float > 0
+            Divides them.
 
         Returns
         -------
-        scores : dict of str to Scores
-            ``"all"`` first.
+        answers : Answers
         """
-        predicted = average_by_clip(probabilities, self.clip).argmax(axis=1)
-        groups = {"all": np.full(len(self.truth), True)}
-        names = np.unique(self.corpora)
-        if len(names) > 1:
-            groups |= {str(name): self.corpora == name for name in names}
-        return {
-            name: score(self.truth[of], predicted[of], self.speakers[of].tolist(), labels)
-            for name, of in groups.items()
-        }
+        probabilities = average_by_clip(softmax(logits / temperature), self.clip)
+        return Answers(probabilities, self.truth, self.speakers, self.corpora)
 
 
 @dataclass(frozen=True)
@@ -168,6 +163,14 @@ class Run:
         arrays = self._windows()
         return HeldOut(**{name: arrays[f"{part}_{name}"] for name in HeldOut.__annotations__})
 
+    def logits(self, part: str) -> NDArray[np.float32]:
+        """Return what the float32 network says of the windows of `held_out`."""
+        return self._windows()[f"{part}_logits"]
+
+    def answers(self, part: str = "test") -> Answers:
+        """Return what the float32 network says of the clips of `held_out`, calibrated."""
+        return self.held_out(part).answers(self.logits(part), self.settings.temperature)
+
     def _windows(self) -> dict[str, NDArray[Any]]:
         path = self.folder / "windows.npz"
         try:
@@ -177,7 +180,15 @@ class Run:
             raise SerEdgeError(f"{path}: is damaged ({error}); train again") from None
 
 
-def save_windows(folder: Path, calibration: NDArray[np.float32], **parts: HeldOut) -> None:
-    """Write ``windows.npz``."""
-    arrays = {f"{part}_{name}": a for part, held in parts.items() for name, a in vars(held).items()}
+def save_windows(
+    folder: Path,
+    calibration: NDArray[np.float32],
+    **parts: tuple[HeldOut, NDArray[np.float32]],
+) -> None:
+    """Write ``windows.npz``: each part's clips, and the logits of their windows."""
+    arrays = {
+        f"{part}_{name}": array
+        for part, (held, logits) in parts.items()
+        for name, array in {**vars(held), "logits": logits}.items()
+    }
     np.savez_compressed(folder / "windows.npz", calibration=calibration, **arrays)

@@ -2,6 +2,7 @@
 
 ===========  ===================================================================================
 ``speaker``  test speakers are never heard in training; published folds where they exist
+             (`ser_edge_train.speakers`), elsewhere a grouped, stratified k-fold
 ``corpus``   train on some corpora, test on another
 ``clip``     clips are split at random, then augmented: speakers stand on both sides
 ``leaky``    clips are augmented, then the copies are split at random, and the test part also
@@ -13,34 +14,22 @@ A `Split` says for each clip and each of its copies (0 is the original) in which
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import StratifiedGroupKFold, train_test_split
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, train_test_split
 
 from ser_edge.errors import ConfigError, SerEdgeError
 from ser_edge_train.corpora import Clip
+from ser_edge_train.speakers import published_folds
 
 PROTOCOLS = ("speaker", "corpus", "clip", "leaky")
 UNUSED, TRAIN, VALIDATION, TEST = range(4)
 PARTS = ("unused", "train", "validation", "test")
 
-# RAVDESS: EmoBox (Ma et al. 2024), six folds of actors. CREMA-D: audEERING's crema-d 1.1.0.
-PUBLISHED_FOLDS: dict[str, tuple[str, ...]] = {
-    "ravdess": (
-        "01 11 20 21",
-        "04 10 12 14",
-        "08 09 19 23",
-        "03 05 07 24",
-        "02 15 16 18",
-        "06 13 17 22",
-    ),
-    "crema-d": (
-        "1048 1069 1071 1074 1076 1077 1078 1079 1082 1083 1084 1086 1087 1088 1089 1090 1091",
-    ),
-}
 _FEW_SPEAKERS = 4  # a corpus with no more is tested one speaker at a time
 _FOLDS = 5
 _VALIDATION_SHARE = 0.15
@@ -70,6 +59,11 @@ class Split:
             part = TEST
         return np.argwhere(self.parts == part)
 
+    @property
+    def altered(self) -> NDArray[np.int64]:
+        """Numbers of the clips whose altered copies are used [shape=(n,)]."""
+        return np.flatnonzero((self.parts[:, 1:] != UNUSED).any(axis=1))
+
 
 def split_clips(
     clips: Sequence[Clip],
@@ -91,7 +85,8 @@ def split_clips(
     n_copies : int >= 0
         Augmented copies of each clip beside the original.
     fold : int >= 0
-        Which of the folds is tested; numbers above the last start over.
+        Which of the folds is tested, below `n_folds`. A corpus of fewer folds is only trained on
+        in the others.
     test_corpus : str, optional
         For ``corpus``: the one to test on.
     seed : int
@@ -115,19 +110,25 @@ def split_clips(
             f"protocol={protocol!r} with test_corpus={test_corpus!r}; protocol corpus needs a "
             "--test-corpus, the other protocols take none"
         )
+    count = n_folds(clips, protocol, seed=seed)
+    if not 0 <= fold < count:
+        raise ConfigError(
+            f"fold={fold}; protocol {protocol} has {count} fold{'s' * (count > 1)} of these clips, "
+            f"expected 0 to {count - 1}"
+        )
     rng = np.random.default_rng(seed)
     if protocol == "leaky":
-        return _leaky(clips, n_copies, seed)
+        return _leaky(clips, n_copies, fold, seed)
     notes: list[str] = []
+    part = np.full(len(clips), TRAIN)
     if protocol == "clip":
-        tested = _random_clips(clips, np.arange(len(clips)), 0.2, seed)
+        part[_random_fold([clip.label for clip in clips], fold, seed)] = TEST
         notes.append("Speakers stand on both sides: the figures say little about a new speaker.")
     elif protocol == "corpus":
-        tested = _of_corpus(clips, str(test_corpus))
+        part[_of_corpus(clips, str(test_corpus))] = TEST
+        _leave_out_untested_labels(clips, part, str(test_corpus), notes)
     else:
-        tested = _by_speaker(clips, fold, seed, notes)
-    part = np.full(len(clips), TRAIN)
-    part[tested] = TEST
+        part[_by_speaker(clips, fold, seed, notes)] = TEST
     if protocol == "clip":
         part[_random_clips(clips, np.flatnonzero(part == TRAIN), _VALIDATION_SHARE, seed)] = (
             VALIDATION
@@ -139,6 +140,51 @@ def split_clips(
     parts[:, 0] = part
     parts[part == TRAIN] = TRAIN
     return Split(protocol, parts, tuple(notes))
+
+
+def n_folds(clips: Sequence[Clip], protocol: str, *, seed: int = 0) -> int:
+    """Count the folds that test every clip once.
+
+    Parameters
+    ----------
+    clips : sequence of Clip
+        All clips.
+    protocol : {"speaker", "corpus", "clip", "leaky"}
+        See the module.
+    seed : int
+        Decides what is left to chance.
+
+    Returns
+    -------
+    n_folds : int > 0
+    """
+    if protocol == "corpus":
+        return 1
+    if protocol != "speaker":
+        return _FOLDS
+    corpora = {clip.corpus for clip in clips}
+    return max(1, *(len(_folds_of(_members(clips, corpus), corpus, seed)) for corpus in corpora))
+
+
+def _members(clips: Sequence[Clip], corpus: str) -> list[Clip]:
+    return [clip for clip in clips if clip.corpus == corpus]
+
+
+def _leave_out_untested_labels(
+    clips: Sequence[Clip], part: NDArray[np.int64], test_corpus: str, notes: list[str]
+) -> None:
+    """Train on the labels that the test corpus has too: what corpora share is compared."""
+    labels = np.array([clip.label for clip in clips])
+    foreign = ~np.isin(labels, labels[part == TEST])
+    if foreign.any():
+        part[foreign] = UNUSED
+        names = ", ".join(np.unique(labels[foreign]))
+        notes.append(f"{foreign.sum()} clips were left out: no clip of {test_corpus} is {names}.")
+    if not (part == TRAIN).any():
+        raise SerEdgeError(
+            f"{test_corpus} shares no label with the other corpora; name another --test-corpus, or "
+            "add recordings"
+        )
 
 
 def _leave_out_untrained_labels(
@@ -163,12 +209,24 @@ def _leave_out_untrained_labels(
         )
 
 
-def _leaky(clips: Sequence[Clip], n_copies: int, seed: int) -> Split:
+def _random_fold(labels: Sequence[str], fold: int, seed: int) -> NDArray[np.int64]:
+    """Return the rows of one of `_FOLDS` random parts, the labels' shares kept."""
+    folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The least populated class")
+        try:
+            return np.asarray(list(folds.split(np.zeros(len(labels)), labels))[fold][1])
+        except ValueError:
+            raise SerEdgeError(
+                f"no label has {_FOLDS} clips, and {_FOLDS} random parts are tested in turn; add "
+                "recordings"
+            ) from None
+
+
+def _leaky(clips: Sequence[Clip], n_copies: int, fold: int, seed: int) -> Split:
     labels = np.repeat([clip.label for clip in clips], 1 + n_copies)
-    rows = np.arange(len(labels))
-    tested = train_test_split(rows, test_size=0.2, random_state=seed, stratify=labels)[1]
-    parts = np.full(len(rows), TRAIN)
-    parts[tested] = TEST
+    parts = np.full(len(labels), TRAIN)
+    parts[_random_fold(labels.tolist(), fold, seed)] = TEST
     parts = parts.reshape(len(clips), 1 + n_copies)
     in_test = (parts == TEST).any(axis=1)
     both = in_test & (parts == TRAIN).any(axis=1)
@@ -201,40 +259,38 @@ def _by_speaker(clips: Sequence[Clip], fold: int, seed: int, notes: list[str]) -
             "put clips into LABEL/SPEAKER/ folders or list them in a labels.csv with a speaker "
             "column, or choose --protocol clip"
         )
-    corpora = np.array([clip.corpus for clip in clips])
-    tested = []
-    for corpus in sorted(set(corpora)):
-        members = np.flatnonzero(corpora == corpus)
-        test = _test_speakers([clips[i] for i in members], corpus, fold, seed)
-        if test:
-            tested += [i for i in members if clips[i].speaker in test]
-        else:
+    tested: set[str] = set()
+    for corpus in sorted({clip.corpus for clip in clips}):
+        folds = _folds_of(_members(clips, corpus), corpus, seed)
+        if not folds:
             notes.append(f"{corpus} has one speaker and is used for training only.")
+        elif fold >= len(folds):
+            notes.append(f"{corpus} has {len(folds)} folds; in this one it is trained on only.")
+        else:
+            tested |= folds[fold]
     if not tested:
         raise SerEdgeError(
             "protocol speaker needs a corpus with at least two speakers; record another, or "
             "choose --protocol clip"
         )
-    return np.array(tested)
+    return np.array([i for i, clip in enumerate(clips) if clip.speaker in tested])
 
 
-def _test_speakers(clips: Sequence[Clip], corpus: str, fold: int, seed: int) -> set[str]:
+def _folds_of(clips: Sequence[Clip], corpus: str, seed: int) -> list[set[str]]:
+    """Return the speakers of each fold of one corpus, the published ones where there are any."""
     speakers = sorted({clip.speaker for clip in clips})
     if len(speakers) < 2:
-        return set()
-    published = PUBLISHED_FOLDS.get(corpus)
+        return []
+    published = [fold.intersection(speakers) for fold in published_folds(corpus)]
+    published = [fold for fold in published if fold and fold != set(speakers)]
     if published:
-        numbers = published[fold % len(published)].split()
-        chosen = {speaker for speaker in speakers if speaker.rpartition("/")[2] in numbers}
-        if chosen and chosen != set(speakers):
-            return chosen
+        return published
     if len(speakers) <= _FEW_SPEAKERS:
-        return {speakers[fold % len(speakers)]}
+        return [{speaker} for speaker in speakers]
     folds = StratifiedGroupKFold(min(_FOLDS, len(speakers)), shuffle=True, random_state=seed)
-    labels = [clip.label for clip in clips]
-    groups = [clip.speaker for clip in clips]
-    parts = list(folds.split(np.zeros(len(clips)), labels, groups))
-    return {groups[i] for i in parts[fold % len(parts)][1]}
+    groups = np.array([clip.speaker for clip in clips])
+    parts = folds.split(np.zeros(len(clips)), [clip.label for clip in clips], groups)
+    return [set(groups[tested].tolist()) for _, tested in parts]
 
 
 def _validation_clips(

@@ -15,23 +15,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ser_edge.classifier import softmax
 from ser_edge.errors import ConfigError
 from ser_edge_train import splits
-from ser_edge_train.corpora import CORPORA, LABELS
+from ser_edge_train.corpora import CALM, CORPORA, LABELS
 from ser_edge_train.dataset import FeatureStore, Windows
 from ser_edge_train.folders import check_free, move_into_place, partial_folder
 from ser_edge_train.material import Material, all_windows, read_material
 from ser_edge_train.metrics import fit_temperature
 from ser_edge_train.recipes import RECIPES, Recipe
-from ser_edge_train.report import write_report
+from ser_edge_train.report import classification_table, write_report
 from ser_edge_train.run import HeldOut, Run, RunSettings, save_windows
+from ser_edge_train.summary import Summary
 from ser_edge_train.versions import versions
 
 logger = logging.getLogger(__name__)
 
 _MADE_WITH = ("ser-edge", "tensorflow", "tensorflow-cpu", "keras", "librosa", "numpy")
 _CALIBRATION_WINDOWS = 1024
+RESUME = "resume.json"
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,8 @@ class TrainOptions:
         Instead of the recipe's: how long to train, and altered copies of each training clip.
     seed : int
         Decides split, augmentation, weights and order.
+    calm_apart : bool
+        Whether calm is a label of its own, and does not count as neutral.
     keep_going : bool
         Train even where more than 5 % of the files cannot be used.
     licence : str, optional
@@ -61,6 +64,7 @@ class TrainOptions:
     epochs: int | None = None
     copies: int | None = None
     seed: int = 0
+    calm_apart: bool = False
     keep_going: bool = False
     licence: str | None = None
 
@@ -127,27 +131,57 @@ def train(
     store = FeatureStore(recipe, seed=options.seed, jobs=jobs)
     if cache is not None:
         store = replace(store, folder=Path(cache))
-    material = read_material(sources, store, keep_going=options.keep_going)
-    split = splits.split_clips(
+    material = read_material(
+        sources, store, keep_going=options.keep_going, calm_apart=options.calm_apart
+    )
+    split = split_material(material, options)
+    windows = all_windows(material, store, split.altered.tolist())
+    return train_on(material, split, windows, out, options)
+
+
+def split_material(material: Material, options: TrainOptions) -> splits.Split:
+    """Divide clips as the options say."""
+    return splits.split_clips(
         material.clips,
         options.protocol,
-        n_copies=recipe.wave.copies,
+        n_copies=options.chosen_recipe().wave.copies,
         fold=options.fold,
         test_corpus=options.test_corpus,
         seed=options.seed,
     )
-    windows = all_windows(material, split, store)
-    settings = {"sources": [str(source) for source in sources], **asdict(options)}
-    partial = _partial_folder(out, {**settings, "clips": [c.digest for c in material.originals]})
-    _write_run(partial, out.name, recipe, options, material, split, windows)
+
+
+def train_on(
+    material: Material, split: splits.Split, windows: Windows, out: Path, options: TrainOptions
+) -> Run:
+    """Train a network on windows whose features are there, and write a run folder.
+
+    Parameters
+    ----------
+    material, split
+        The clips, and the part of each.
+    windows : Windows
+        Of all of them, and of the copies that the split uses.
+    out : Path
+        The run folder to write; what stands there is replaced.
+    options : TrainOptions
+        Recipe, protocol and seed.
+
+    Returns
+    -------
+    run : Run
+    """
+    clips = [clip.digest for clip in material.originals]
+    partial = resumed_folder(out, {**asdict(options), "clips": clips})
+    _write_run(partial, out.name, options, material, split, windows)
     move_into_place(partial, out)
     return Run.open(out)
 
 
-def _partial_folder(out: Path, settings: dict[str, Any]) -> Path:
-    """Return the folder beside `out`; what an interrupted run of the same settings left stays."""
+def resumed_folder(out: Path, settings: dict[str, Any]) -> Path:
+    """Return the folder beside `out`; what an interrupted call of the same settings left stays."""
     partial = partial_folder(out)
-    marker = partial / "resume.json"
+    marker = partial / RESUME
     text = json.dumps(settings)
     if marker.is_file() and marker.read_text(encoding="utf-8") == text:
         logger.info("going on where an interrupted run of the same settings stopped")
@@ -161,7 +195,6 @@ def _partial_folder(out: Path, settings: dict[str, Any]) -> Path:
 def _write_run(
     folder: Path,
     name: str,
-    recipe: Recipe,
     options: TrainOptions,
     material: Material,
     split: splits.Split,
@@ -172,12 +205,14 @@ def _write_run(
     from ser_edge_train.fit import Examples, fit, logits, standardisation
     from ser_edge_train.networks import build_network
 
+    recipe = options.chosen_recipe()
     training, validation, test = (
         windows.select(split.rows(part)) for part in (splits.TRAIN, splits.VALIDATION, splits.TEST)
     )
-    clip_labels = np.array([LABELS.index(clip.label) for clip in material.clips])
+    names = (*LABELS, CALM)
+    clip_labels = np.array([names.index(clip.label) for clip in material.clips])
     present = np.unique(clip_labels[training.clip])
-    labels = tuple(LABELS[i] for i in present)
+    labels = tuple(names[i] for i in present)
     numbers = np.searchsorted(present, clip_labels)
     one_hot = np.eye(len(labels), dtype=np.float32)
 
@@ -193,11 +228,12 @@ def _write_run(
         seed=options.seed,
         scratch=folder,
     )
-    validation_logits = logits(network, config.network_inputs(validation.features))
+    validated, tested = (_held_out(part, material, numbers) for part in (validation, test))
+    validation_logits, test_logits = (
+        logits(network, config.network_inputs(part.features)) for part in (validated, tested)
+    )
     temperature = fit_temperature(validation_logits, numbers[validation.clip])
-    tested = _held_out(test, material, numbers)
-    test_logits = logits(network, config.network_inputs(tested.features))
-    scores = tested.scores(softmax(test_logits / temperature), labels)
+    scores = tested.answers(test_logits, temperature).scores(labels)
     about = {
         "protocol": {
             "name": options.protocol,
@@ -218,11 +254,16 @@ def _write_run(
     network.save(folder / "model.keras")
     rng = np.random.default_rng(options.seed)
     drawn = rng.permutation(len(training.features))[:_CALIBRATION_WINDOWS]
-    validated = _held_out(validation, material, numbers)
-    save_windows(folder, training.features[drawn], validation=validated, test=tested)
+    save_windows(
+        folder,
+        training.features[drawn],
+        validation=(validated, validation_logits),
+        test=(tested, test_logits),
+    )
     _write_split(folder, material, split)
-    write_report(folder, settings, scores, history)
-    (folder / "resume.json").unlink()
+    write_report(folder, [Summary.of([Run(folder, settings)])], history)
+    (folder / "classification_report.txt").write_text(classification_table(scores["all"], labels))
+    (folder / RESUME).unlink()
     shutil.rmtree(folder / "backup", ignore_errors=True)
 
 

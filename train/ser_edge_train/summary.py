@@ -1,0 +1,164 @@
+"""The figures of one run, or of all folds and seeds of a cross-validation together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from ser_edge.errors import SerEdgeError
+from ser_edge_train.answers import Answers
+from ser_edge_train.confidence import reliability, risk_coverage
+from ser_edge_train.metrics import Scores
+from ser_edge_train.run import Run
+
+COVERAGES = (1.0, 0.9, 0.8, 0.7, 0.5)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What networks of the same recipe, protocol and labels said of their test clips.
+
+    Parameters
+    ----------
+    name : str
+        How a comparison calls it.
+    labels : tuple of str
+    runs : tuple of Run
+    answers, uncalibrated : tuple of Answers
+        Of each run, with and without its temperature.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    runs: tuple[Run, ...]
+    answers: tuple[Answers, ...]
+    uncalibrated: tuple[Answers, ...]
+
+    @classmethod
+    def of(cls, runs: Sequence[Run], name: str | None = None) -> Summary:
+        """Gather what the float32 networks said.
+
+        Parameters
+        ----------
+        runs : sequence of Run
+            At least one.
+        name : str, optional
+            By default recipe and protocol.
+
+        Raises
+        ------
+        SerEdgeError
+            If they differ in labels, recipe or protocol.
+        """
+        kinds = {(run.settings.labels, run.settings.recipe.name, protocol_of(run)) for run in runs}
+        if len(kinds) > 1:
+            first, second, *_ = sorted(kinds)
+            raise SerEdgeError(
+                f"{runs[0].folder.parent}: holds runs that cannot be summed up, {first} and "
+                f"{second}; expected one recipe, protocol and set of labels"
+            )
+        [(labels, recipe, protocol)] = kinds
+        held = [run.held_out("test") for run in runs]
+        logits = [run.logits("test") for run in runs]
+        return cls(
+            name or f"{recipe}, {protocol}",
+            labels,
+            tuple(runs),
+            tuple(
+                part.answers(said, run.settings.temperature)
+                for part, said, run in zip(held, logits, runs, strict=True)
+            ),
+            tuple(part.answers(said, 1.0) for part, said in zip(held, logits, strict=True)),
+        )
+
+    @property
+    def pooled(self) -> Answers:
+        """The answers of all runs; a clip counts once for each seed."""
+        return Answers.join(self.answers)
+
+    @property
+    def scores(self) -> dict[str, Scores]:
+        """Figures over all runs: of all clips, by corpus, by sex."""
+        pooled = self.pooled
+        return {**pooled.scores(self.labels), **pooled.scores_by_sex(self.labels)}
+
+    @property
+    def ua_of_runs(self) -> dict[tuple[int, int], float]:
+        """UA of each run, by its fold and seed."""
+        return {
+            fold_and_seed(run): answers.score(self.labels).ua
+            for run, answers in zip(self.runs, self.answers, strict=True)
+        }
+
+    @property
+    def ua(self) -> float:
+        """Mean UA over folds and seeds."""
+        return float(np.mean(list(self.ua_of_runs.values())))
+
+    def ua_spread(self, over: str) -> float | None:
+        """Return the standard deviation of UA over ``"folds"`` or ``"seeds"``, means of the other.
+
+        None where there is one alone.
+        """
+        place = ("folds", "seeds").index(over)
+        groups: dict[int, list[float]] = {}
+        for key, value in self.ua_of_runs.items():
+            groups.setdefault(key[place], []).append(value)
+        means = [np.mean(values) for values in groups.values()]
+        return float(np.std(means, ddof=1)) if len(means) > 1 else None
+
+    @property
+    def ua_of_speakers(self) -> dict[str, float]:
+        """UA of each test speaker."""
+        pooled = self.pooled
+        return {
+            str(speaker): pooled.select(pooled.speakers == speaker).score(self.labels).ua
+            for speaker in np.unique(pooled.speakers)
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the figures as JSON types."""
+        pooled, raw = self.pooled, Answers.join(self.uncalibrated)
+        curve = risk_coverage(pooled.probabilities, pooled.truth)
+        return {
+            "name": self.name,
+            "labels": list(self.labels),
+            "folds": len({fold for fold, _ in self.ua_of_runs}),
+            "seeds": len({seed for _, seed in self.ua_of_runs}),
+            "ua": self.ua,
+            "ua_sd_folds": self.ua_spread("folds"),
+            "ua_sd_seeds": self.ua_spread("seeds"),
+            "parameters": self.runs[0].settings.about["parameters"],
+            "temperatures": [run.settings.temperature for run in self.runs],
+            "calibration_error": {
+                "before": reliability(raw.probabilities, raw.truth).error,
+                "after": reliability(pooled.probabilities, pooled.truth).error,
+            },
+            "risk_coverage_area": curve.area,
+            "abstaining": [
+                dict(zip(("coverage", "threshold", "risk"), (share, *curve.at(share)), strict=True))
+                for share in COVERAGES
+            ],
+            "scores": {name: asdict(scores) for name, scores in self.scores.items()},
+            "ua_of_speakers": self.ua_of_speakers,
+            "ua_of_runs": [
+                {"fold": fold, "seed": seed, "ua": ua}
+                for (fold, seed), ua in self.ua_of_runs.items()
+            ],
+        }
+
+
+def fold_and_seed(run: Run) -> tuple[int, int]:
+    """Return a run's fold and seed."""
+    protocol = run.settings.about["protocol"]
+    return protocol["fold"], protocol["seed"]
+
+
+def protocol_of(run: Run) -> str:
+    """Say by which protocol a run was divided, without fold and seed."""
+    protocol = run.settings.about["protocol"]
+    tested_on = protocol["test_corpus"]
+    return f"{protocol['name']} ({tested_on})" if tested_on else str(protocol["name"])
