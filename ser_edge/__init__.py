@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ser_edge.adaptation import Profile
     from ser_edge.bundle import Bundle
     from ser_edge.classifier import Classifier
     from ser_edge.errors import AudioError, BackendError, BundleError, ConfigError, SerEdgeError
@@ -40,6 +41,7 @@ __all__ = [
     "FeatureConfig",
     "FeatureExtractor",
     "Prediction",
+    "Profile",
     "Segment",
     "SerEdgeError",
     "WindowConfig",
@@ -55,6 +57,7 @@ _HOMES = {
     "FeatureConfig": "features",
     "FeatureExtractor": "features",
     "Prediction": "prediction",
+    "Profile": "adaptation",
     "Segment": "prediction",
     "SerEdgeError": "errors",
     "WindowConfig": "window",

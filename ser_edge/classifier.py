@@ -7,14 +7,16 @@ import os
 from collections.abc import Callable, Iterable
 from functools import partial
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ser_edge.adaptation import Profile, SpeakerModel, centred_logs
 from ser_edge.backends import INTERPRETERS, Backend
 from ser_edge.backends.selection import open_bundle
 from ser_edge.bundle import Bundle
-from ser_edge.errors import AudioError, BackendError, ConfigError, SerEdgeError
+from ser_edge.errors import AudioError, BackendError, BundleError, ConfigError, SerEdgeError
 from ser_edge.frontend import Frontend
 from ser_edge.manifest import ModelFile
 from ser_edge.prediction import Prediction
@@ -44,6 +46,8 @@ class Classifier:
         That, with the model open.
     threads : int
         Threads that one inference may use.
+    profile : Profile, optional
+        Of the speaker who is heard; see `adapt`.
 
     Attributes
     ----------
@@ -71,13 +75,16 @@ class Classifier:
         backend_name: str,
         backend: Backend,
         threads: int = 1,
+        profile: Profile | None = None,
     ) -> None:
         self.bundle = bundle
         self.model = model
         self.backend_name = backend_name
         self.backend = backend
         self.threads = threads
+        self.profile = profile
         self.labels = bundle.manifest.labels
+        self._offset = self._offset_of(profile)
         self._path = os.path.abspath(bundle.folder)  # of now: a process may change its folder
         self._input = bundle.manifest.input
         self._frontend = Frontend(self._input.features, self._input.window)
@@ -92,6 +99,7 @@ class Classifier:
     def __reduce__(self) -> tuple[Callable[[str], Classifier], tuple[str]]:
         load = partial(
             type(self).load,
+            profile=self.profile,
             backend=self.backend_name,
             precision=self.model.precision,
             threads=self.threads,
@@ -106,6 +114,7 @@ class Classifier:
         backend: str | None = None,
         precision: str | None = None,
         threads: int = 1,
+        profile: Profile | None = None,
     ) -> Classifier:
         """Open a bundle.
 
@@ -120,6 +129,8 @@ class Classifier:
             The form of the network; by default the faster one in that backend.
         threads : int in [1, 64]
             Threads that one inference may use.
+        profile : Profile, optional
+            Of the speaker who is heard; see `adapt`.
 
         Returns
         -------
@@ -132,7 +143,7 @@ class Classifier:
         BackendError
             If no interpreter that works here can run a file of the bundle.
         ConfigError
-            If `backend` or `threads` is not legal.
+            If `backend` or `threads` is not legal, or the profile is another network's.
         """
         if backend is not None and backend not in INTERPRETERS:
             raise ConfigError(f"backend={backend!r}; expected one of {', '.join(INTERPRETERS)}")
@@ -143,7 +154,7 @@ class Classifier:
             bundle, backend=backend, precision=precision, threads=threads
         )
         logger.debug("%s: the %s backend has opened %s", bundle.folder, name, model.file)
-        return cls(bundle, model, name, opened, threads)
+        return cls(bundle, model, name, opened, threads, profile)
 
     def predict(
         self,
@@ -228,6 +239,98 @@ class Classifier:
         spans_s = np.stack([starts, ends], axis=1) / sample_rate
         return Prediction.of_windows(self.labels, np.stack(rows), spans_s, timings_ms)
 
+    def adapt(
+        self, recordings: Iterable[Recording], rate: int | None = None, **limits: Any
+    ) -> Classifier:
+        """Listen to a speaker's other recordings, which need no labels, to hear the speaker better.
+
+        Parameters
+        ----------
+        recordings : iterable of path, bytes, binary file object, or np.ndarray [shape=(n,)]
+            Speech of the person who is going to be heard, through the same microphone, in any
+            mood; half a minute is worth most of what an hour is.
+        rate : int > 0, optional
+            Samples a second of every array [Hz].
+        **limits
+            As for `predict`, for each recording.
+
+        Returns
+        -------
+        classifier : Classifier
+            Like this one, with the speaker's ``profile``, which can be saved. What this one may
+            have learned of a speaker is not used.
+
+        Raises
+        ------
+        AudioError, ConfigError
+            As `predict`, for the first recording that fails, or if there is none.
+        BundleError
+            If the bundle does not support it.
+
+        Examples
+        --------
+        >>> classifier = Classifier.load("bundle").adapt(["monday.wav"])  # doctest: +SKIP
+        >>> classifier.profile.save("anna.json")  # doctest: +SKIP
+        >>> Classifier.load("bundle", profile=Profile.load("anna.json"))  # doctest: +SKIP
+        """
+        speakers = self._speakers()
+        plain = self.with_profile(None)
+        heard = [plain.predict(recording, rate, **limits) for recording in recordings]
+        if not heard:
+            raise ConfigError("recordings=[]; expected at least one of the speaker")
+        segments = [segment for prediction in heard for segment in prediction.segments]
+        probabilities = np.array([list(segment.probabilities.values()) for segment in segments])
+        seconds = sum(prediction.end_s - prediction.start_s for prediction in heard)
+        offset = speakers.offset(
+            centred_logs(probabilities), seconds / self._input.window.duration_s
+        )
+        by_label = dict(zip(self.labels, offset.tolist(), strict=True))
+        return self.with_profile(Profile(by_label, seconds, self.bundle.manifest.network_id))
+
+    def with_profile(self, profile: Profile | None) -> Classifier:
+        """Return a classifier that shares this one's network and hears that speaker, or anybody.
+
+        Parameters
+        ----------
+        profile : Profile or None
+            What was learned of the speaker.
+
+        Returns
+        -------
+        classifier : Classifier
+
+        Raises
+        ------
+        ConfigError
+            If the profile is another network's.
+        BundleError
+            If the bundle does not support adaptation.
+        """
+        return type(self)(
+            self.bundle, self.model, self.backend_name, self.backend, self.threads, profile
+        )
+
+    def _speakers(self) -> SpeakerModel:
+        speakers = self.bundle.manifest.speakers
+        if speakers is None:
+            raise BundleError(
+                f"{self.bundle.folder}: its manifest says nothing of speakers, and adaptation "
+                "needs that; export a run of `ser-edge train`"
+            )
+        return speakers
+
+    def _offset_of(self, profile: Profile | None) -> NDArray[np.float64]:
+        if profile is None:
+            return np.zeros(len(self.labels))
+        self._speakers()
+        expected = self.bundle.manifest.network_id
+        if profile.network != expected or tuple(profile.offset) != self.labels:
+            raise ConfigError(
+                f"the profile was learned with the network {profile.network}, and this one is "
+                f"{expected}; adapt to the speaker again"
+            )
+        return np.array(list(profile.offset.values()))
+
     def predict_batch(
         self, recordings: Iterable[Recording], rate: int | None = None
     ) -> list[Prediction]:
@@ -275,7 +378,7 @@ class Classifier:
                 f"{np.isfinite(logits).sum()} are finite; expected "
                 f"{(len(inputs), len(self.labels))}, export the bundle again"
             )
-        return softmax(logits.astype(np.float64) / self.bundle.manifest.temperature)
+        return softmax(logits.astype(np.float64) / self.bundle.manifest.temperature - self._offset)
 
 
 def softmax(logits: NDArray[np.float32] | NDArray[np.float64]) -> NDArray[np.float64]:

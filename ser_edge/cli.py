@@ -178,7 +178,6 @@ def _doctor(arguments: argparse.Namespace) -> int:
 
 
 def _train(arguments: argparse.Namespace) -> int:
-    from ser_edge_train.crossval import cross_validate
     from ser_edge_train.train import TrainOptions, train
 
     options = TrainOptions(
@@ -203,6 +202,8 @@ def _train(arguments: argparse.Namespace) -> int:
         train(arguments.data, out, options, **how)
         further = f"next: ser-edge export {out} --int8"
     else:
+        from ser_edge_train.crossval import cross_validate
+
         folds = arguments.folds or [arguments.fold]
         chosen = None if folds == ["all"] else folds
         cross_validate(arguments.data, out, options, folds=chosen, seeds=arguments.seeds, **how)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from ser_edge.adaptation import SpeakerModel
 from ser_edge.errors import BundleError, ConfigError
 from ser_edge.frontend import InputConfig
 
@@ -80,6 +82,8 @@ class Manifest:
         Divides the logits ahead of the softmax (calibration; Guo et al. 2017).
     models : tuple of ModelFile
         The forms of the network.
+    speakers : SpeakerModel, optional
+        What adaptation to a speaker needs.
     golden_sha256 : str
         Digest of `GOLDEN`, in hexadecimal; empty in a bundle without it.
     about : dict
@@ -91,6 +95,7 @@ class Manifest:
     input: InputConfig
     temperature: float
     models: tuple[ModelFile, ...]
+    speakers: SpeakerModel | None = None
     golden_sha256: str = ""
     about: dict[str, Any] = field(default_factory=dict, repr=False)
 
@@ -104,10 +109,21 @@ class Manifest:
             raise ConfigError(f"temperature={self.temperature!r}; expected a number, 0.01 to 100")
         if not self.models:
             raise ConfigError("models=(); expected at least one model file")
+        if self.speakers is not None and len(self.speakers.means) != len(self.labels):
+            raise ConfigError(
+                f"the speakers' means are of {len(self.speakers.means)} labels; expected "
+                f"{len(self.labels)}"
+            )
         if self.golden_sha256 != "":
             _check_text("golden_sha256", self.golden_sha256)
         if not isinstance(self.about, dict):
             raise ConfigError(f"about={self.about!r}; expected entries by name")
+
+    @property
+    def network_id(self) -> str:
+        """Which network it is, whatever its form: by what adaptation to a speaker rests on."""
+        known = json.dumps([self.labels, asdict(self)["speakers"]])
+        return hashlib.sha256(known.encode()).hexdigest()[:16]
 
     def to_json(self) -> str:
         """Write it as JSON.
@@ -157,6 +173,7 @@ class Manifest:
                 input=InputConfig.from_dict(content["input"]),
                 temperature=content["temperature"],
                 models=tuple(_model_file(entry) for entry in _list(content, "models")),
+                speakers=_speakers(content.get("speakers")),
                 golden_sha256=content.get("golden_sha256", ""),
                 about=content.get("about", {}),
             )
@@ -182,6 +199,14 @@ def _model_file(entry: object) -> ModelFile:
     if not isinstance(entry, dict) or sorted(entry) != sorted(names):
         raise ConfigError(f"models holds {entry!r}; expected entries with {', '.join(names)}")
     return ModelFile(**entry)
+
+
+def _speakers(entry: object) -> SpeakerModel | None:
+    if entry is None:
+        return None
+    if not isinstance(entry, dict):
+        raise ConfigError(f"speakers={entry!r}; expected entries by name")
+    return SpeakerModel.from_dict(entry)
 
 
 def _number(text: str) -> float:

@@ -29,7 +29,7 @@ def pitch_hz(samples: NDArray[np.float32]) -> float:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_copy_0_is_the_clip(kind: str, tone: NDArray[np.float32], rng: np.random.Generator) -> None:
-    assert augment.wave_copy(tone, RATE, WaveAugmentation(kind, 2), 0, rng) is tone
+    assert augment.wave_copy(tone, RATE, WaveAugmentation(kind, 2), 0, rng, rng) is tone
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -37,7 +37,9 @@ def test_copy_0_is_the_clip(kind: str, tone: NDArray[np.float32], rng: np.random
 def test_copies_are_repeatable(kind: str, copy: int, tone: NDArray[np.float32]) -> None:
     settings = WaveAugmentation(kind, 2)
     first, again, other = (
-        augment.wave_copy(tone, RATE, settings, copy, np.random.default_rng(seed))
+        augment.wave_copy(
+            tone, RATE, settings, copy, np.random.default_rng(seed), np.random.default_rng(seed)
+        )
         for seed in (1, 1, 2)
     )
     assert first.dtype == np.float32
@@ -51,10 +53,10 @@ def test_published_copies_are_noisy_or_higher_and_slower(
     tone: NDArray[np.float32], rng: np.random.Generator
 ) -> None:
     settings = WaveAugmentation("published", 2)
-    noisy = augment.wave_copy(tone, RATE, settings, 1, rng)
+    noisy = augment.wave_copy(tone, RATE, settings, 1, rng, rng)
     assert len(noisy) == len(tone)
     assert pitch_hz(noisy) == pytest.approx(440, abs=1)
-    raised = augment.wave_copy(tone, RATE, settings, 2, rng)
+    raised = augment.wave_copy(tone, RATE, settings, 2, rng, rng)
     assert len(raised) == pytest.approx(len(tone) / 0.8, abs=2)
     assert pitch_hz(raised) == pytest.approx(440 * 2 ** (0.7 / 12), abs=2)
 
@@ -63,7 +65,7 @@ def test_varied_copies_stay_in_range(tone: NDArray[np.float32], rng: np.random.G
     settings = WaveAugmentation("varied", 8)
     pitches, lengths = [], []
     for copy in range(1, 9):
-        altered = augment.wave_copy(tone, RATE, settings, copy, rng)
+        altered = augment.wave_copy(tone, RATE, settings, copy, rng, rng)
         pitches.append(12 * math.log2(pitch_hz(altered) / 440))
         lengths.append(len(tone) / len(altered))
     assert -2.05 <= min(pitches) < -0.2

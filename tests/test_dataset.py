@@ -101,7 +101,7 @@ def test_an_interrupted_run_keeps_what_it_had(
 def test_a_damaged_cache_is_computed_anew(store: FeatureStore, tmp_path: Path) -> None:
     clip = record(tmp_path / "a.wav", 1)
     first = computed(store.originals([clip])[0])
-    store.path(first.digest, range(1)).write_bytes(b"PK no")
+    store.path(first.digest, clip.speaker, range(1)).write_bytes(b"PK no")
     np.testing.assert_array_equal(computed(store.originals([clip])[0]).features, first.features)
 
 

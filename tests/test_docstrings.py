@@ -13,7 +13,15 @@ from test_runtime_imports import MODULES
 import ser_edge
 
 REFERENCE = {
-    *("audio.reading", "bundle", "classifier", "errors", "features.config", "features.extractor"),
+    *(
+        "adaptation",
+        "audio.reading",
+        "bundle",
+        "classifier",
+        "errors",
+        "features.config",
+        "features.extractor",
+    ),
     *("frontend", "prediction", "resampling.resampler", "window"),
 }
 """The modules that ``make api`` shows, by themselves or by their names in `ser_edge`."""

@@ -124,7 +124,12 @@ def export(
             (folder / form.file).write_bytes(source.network.content(form, source, way))
             models.append(describe_model(folder / form.file, form.precision, form.takes))
         manifest = Manifest(
-            source.name, source.labels, source.input, source.temperature, tuple(models)
+            source.name,
+            source.labels,
+            source.input,
+            source.temperature,
+            tuple(models),
+            source.speakers,
         )
         bundle = Bundle(folder, manifest)
         logger.info("trying each form on %d test clips", len(source.test.truth))

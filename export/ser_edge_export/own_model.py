@@ -135,6 +135,7 @@ class OwnModel:
             tuple(self.labels),
             config,
             1.0,
+            None,
             calibration[np.random.default_rng(0).permutation(len(calibration))],
             validation,
             test,

@@ -48,6 +48,7 @@ def run_source(run_folder: str | os.PathLike[str], **onnx_options: bool) -> Sour
         settings.labels,
         settings.input,
         settings.temperature,
+        settings.speakers,
         run.calibration_inputs(),
         run.held_out("validation"),
         test,

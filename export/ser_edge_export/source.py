@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ser_edge.adaptation import SpeakerModel
 from ser_edge.frontend import InputConfig
 from ser_edge_export.forms import Form
 from ser_edge_export.mending import Quantisation
@@ -77,6 +78,8 @@ class Source:
         How the network's input is made.
     temperature : float
         Divides the logits.
+    speakers : SpeakerModel or None
+        What adaptation to a speaker needs, where it is known.
     calibration : np.ndarray [shape=(n, *input.shape), dtype=float32]
         Network inputs of training windows, in random order.
     validation, test : HeldOut
@@ -92,6 +95,7 @@ class Source:
     labels: tuple[str, ...]
     input: InputConfig
     temperature: float
+    speakers: SpeakerModel | None
     calibration: NDArray[np.float32]
     validation: HeldOut
     test: HeldOut

@@ -24,12 +24,15 @@ class Answers:
         Label of each clip.
     speakers, corpora : np.ndarray [shape=(n_clips,), dtype=str]
         Speaker and corpus of each clip.
+    seconds : np.ndarray [shape=(n_clips,), dtype=float64]
+        Length of each clip [s].
     """
 
     probabilities: NDArray[np.float64]
     truth: NDArray[np.int64]
     speakers: NDArray[np.str_]
     corpora: NDArray[np.str_]
+    seconds: NDArray[np.float64]
 
     @property
     def predicted(self) -> NDArray[np.int64]:

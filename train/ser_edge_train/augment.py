@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ser_edge.features import FeatureConfig
 from ser_edge_train.recipes import BatchAugmentation, WaveAugmentation
+from ser_edge_train.rooms import Room
 
 Samples = NDArray[np.float32]
 
@@ -25,6 +26,7 @@ def wave_copy(
     augmentation: WaveAugmentation,
     copy: int,
     rng: np.random.Generator,
+    session: np.random.Generator,
 ) -> Samples:
     """Make one altered copy of a clip.
 
@@ -40,6 +42,8 @@ def wave_copy(
         Which copy; 0 is the clip itself.
     rng : np.random.Generator
         Source of chance.
+    session : np.random.Generator
+        The same for this copy of all clips of a speaker: decides where the speaker sits.
 
     Returns
     -------
@@ -48,10 +52,12 @@ def wave_copy(
     """
     if copy == 0:
         return samples
-    return _COPIES[augmentation.kind](samples, rate, copy, rng)
+    return _COPIES[augmentation.kind](samples, rate, copy, rng, session)
 
 
-def _published(samples: Samples, rate: int, copy: int, rng: np.random.Generator) -> Samples:
+def _published(
+    samples: Samples, rate: int, copy: int, rng: np.random.Generator, _: np.random.Generator
+) -> Samples:
     """Noise and shift, or pitch and stretch, with the constants of the published recipe."""
     if copy % 2:
         amplitude = 0.035 * rng.uniform() * samples.max()
@@ -61,21 +67,29 @@ def _published(samples: Samples, rate: int, copy: int, rng: np.random.Generator)
     return np.asarray(time_stretch(raised, rate=0.8), dtype=np.float32)
 
 
-def _varied(samples: Samples, rate: int, copy: int, rng: np.random.Generator) -> Samples:
-    """Pitch by up to 2 semitones, speed by up to a tenth; noise at 10 to 35 dB on odd copies."""
+def _varied(
+    samples: Samples, rate: int, copy: int, rng: np.random.Generator, session: np.random.Generator
+) -> Samples:
+    """Pitch by up to 2 semitones, speed by up to a tenth; odd copies in a room of the speaker's.
+
+    Of the others, every second has white noise at 10 to 35 dB.
+    """
     factor = 2 ** (rng.uniform(-2, 2) / 12)
     # A clip played `factor` times as fast has its pitch raised by `factor`; the phase vocoder
     # alone changes the speed, so that both together cost one vocoder pass.
     slowed = time_stretch(samples, rate=rng.uniform(0.9, 1.1) / factor)
     altered = librosa.resample(slowed, orig_sr=rate * factor, target_sr=rate)
     if copy % 2:
+        return Room.draw(session)(altered, rate, rng)
+    if copy % 4:
         level = math.sqrt(np.mean(np.square(altered, dtype=np.float64)))
         noise_level = level * 10 ** (-rng.uniform(10, 35) / 20)
         altered = altered + noise_level * rng.standard_normal(len(altered))
     return np.asarray(altered, dtype=np.float32)
 
 
-_COPIES: dict[str, Callable[[Samples, int, int, np.random.Generator], Samples]] = {
+_Copy = Callable[[Samples, int, int, np.random.Generator, np.random.Generator], Samples]
+_COPIES: dict[str, _Copy] = {
     "published": _published,
     "varied": _varied,
 }

@@ -28,7 +28,7 @@ from ser_edge_train.corpora import Clip, Rejected
 from ser_edge_train.progress import tracked
 from ser_edge_train.recipes import Recipe
 
-_CACHE_VERSION = 1  # to be raised when the same settings give other features
+_CACHE_VERSION = 2  # to be raised when the same settings give other features
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,14 @@ class ClipFeatures:
         Which copy each window is of; 0 is the original.
     digest : str
         sha256 of the file.
+    seconds : float
+        Length of the original [s].
     """
 
     features: NDArray[np.float32]
     copies: NDArray[np.int64]
     digest: str
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -83,11 +86,11 @@ class FeatureStore:
         self, clips: Sequence[Clip], copies: range, description: str
     ) -> list[ClipFeatures | Rejected]:
         self.folder.mkdir(parents=True, exist_ok=True)
-        tasks = (delayed(_load_or_compute)(self, clip.path, copies) for clip in clips)
+        tasks = (delayed(_load_or_compute)(self, clip, copies) for clip in clips)
         results = Parallel(n_jobs=self.jobs, return_as="generator")(tasks)
         return list(tracked(results, description, len(clips)))
 
-    def path(self, digest: str, copies: range) -> Path:
+    def path(self, digest: str, speaker: str, copies: range) -> Path:
         """Where the features of a file's copies are cached."""
         settings = {
             "version": _CACHE_VERSION,
@@ -96,41 +99,54 @@ class FeatureStore:
             "copies": [copies.start, copies.stop],
         }
         if copies.start > 0:
-            settings |= {"wave": asdict(self.recipe.wave), "seed": self.seed}
+            settings |= {"wave": asdict(self.recipe.wave), "seed": self.seed, "speaker": speaker}
         key = hashlib.sha256((digest + json.dumps(settings)).encode()).hexdigest()
         return self.folder / key[:2] / f"{key}.npz"
 
 
-def _load_or_compute(store: FeatureStore, path: Path, copies: range) -> ClipFeatures | Rejected:
+def _load_or_compute(store: FeatureStore, clip: Clip, copies: range) -> ClipFeatures | Rejected:
+    path = clip.path
     try:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
         return Rejected(path, f"cannot be read ({error.strerror})")
-    cached = store.path(digest, copies)
+    cached = store.path(digest, clip.speaker, copies)
     with contextlib.suppress(OSError, ValueError, KeyError, BadZipFile):  # damaged, or not there
         with np.load(cached) as arrays:
-            return ClipFeatures(arrays["features"], arrays["copies"], digest)
+            return ClipFeatures(
+                arrays["features"], arrays["copies"], digest, float(arrays["seconds"])
+            )
     try:
-        computed = _features(store, path, copies, digest)
+        computed = _features(store, clip, copies, digest)
     except AudioError as error:
         return Rejected(path, str(error).removeprefix(f"{path.name}: "))
     cached.parent.mkdir(exist_ok=True)
     partial = cached.with_suffix(f".{os.getpid()}.part")
     with partial.open("wb") as file:
-        np.savez(file, features=computed.features, copies=computed.copies)
+        np.savez(
+            file,
+            features=computed.features,
+            copies=computed.copies,
+            seconds=computed.seconds,
+        )
     partial.replace(cached)
     return computed
 
 
-def _features(store: FeatureStore, path: Path, copies: range, digest: str) -> ClipFeatures:
+def _features(store: FeatureStore, clip: Clip, copies: range, digest: str) -> ClipFeatures:
     recipe = store.recipe
     rate = recipe.features.sample_rate
     frontend = Frontend(recipe.features, recipe.window)
-    samples = audio.load(path, rate)
+    samples = audio.load(clip.path, rate)
     rng = np.random.default_rng([store.seed, int(digest[:16], 16)])
-    features = [frontend(wave_copy(samples, rate, recipe.wave, copy, rng))[0] for copy in copies]
+    speaker = int(hashlib.sha256((clip.speaker or digest).encode()).hexdigest()[:16], 16)
+    features = []
+    for copy in copies:
+        session = np.random.default_rng([store.seed, copy, speaker])
+        altered = wave_copy(samples, rate, recipe.wave, copy, rng, session)
+        features.append(frontend(altered)[0])
     numbers = np.repeat(np.array(copies), [len(windows) for windows in features])
-    return ClipFeatures(np.concatenate(features), numbers, digest)
+    return ClipFeatures(np.concatenate(features), numbers, digest, len(samples) / rate)
 
 
 @dataclass(frozen=True)

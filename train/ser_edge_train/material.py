@@ -123,6 +123,7 @@ def held_out(pairs: Sequence[tuple[Clip, ClipFeatures]], labels: Sequence[str]) 
         truth=np.array([labels.index(clip.label) for clip, _ in pairs]),
         speakers=np.array([clip.speaker or "unknown" for clip, _ in pairs]),
         corpora=np.array([clip.corpus for clip, _ in pairs]),
+        seconds=np.array([item.seconds for _, item in pairs]),
     )
 
 

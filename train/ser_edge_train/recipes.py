@@ -24,8 +24,9 @@ class WaveAugmentation:
     ----------
     kind : {"published", "varied"}
         ``"published"``: copy 1 has noise and a circular shift, copy 2 another pitch and speed, with
-        the published constants. ``"varied"``: every copy has a pitch, a speed and, every second
-        one, a noise level of its own.
+        the published constants. ``"varied"``: every copy has a pitch and a speed of its own, odd
+        ones a room and a microphone, the same for all clips of a speaker, and of the others every
+        second a noise level.
     copies : int >= 0
         Copies of each training clip beside the original.
     """

@@ -26,6 +26,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
+from ser_edge.adaptation import SpeakerModel
 from ser_edge.classifier import softmax
 from ser_edge.errors import ConfigError, SerEdgeError
 from ser_edge.frontend import InputConfig
@@ -45,6 +46,7 @@ class RunSettings:
     labels: tuple[str, ...]
     input: InputConfig
     temperature: float
+    speakers: SpeakerModel
     about: Mapping[str, Any]
 
     def save(self, folder: Path) -> None:
@@ -67,6 +69,8 @@ class HeldOut:
         Label of each clip.
     speakers, corpora : np.ndarray [shape=(n_clips,), dtype=str]
         Speaker and corpus of each clip.
+    seconds : np.ndarray [shape=(n_clips,), dtype=float64]
+        Length of each clip [s].
     """
 
     features: NDArray[np.float32]
@@ -74,6 +78,7 @@ class HeldOut:
     truth: NDArray[np.int64]
     speakers: NDArray[np.str_]
     corpora: NDArray[np.str_]
+    seconds: NDArray[np.float64]
 
     def answers(self, logits: NDArray[np.float32], temperature: float) -> Answers:
         """Gather what a network says of the clips.
@@ -90,7 +95,7 @@ class HeldOut:
         answers : Answers
         """
         probabilities = average_by_clip(softmax(logits / temperature), self.clip)
-        return Answers(probabilities, self.truth, self.speakers, self.corpora)
+        return Answers(probabilities, self.truth, self.speakers, self.corpora, self.seconds)
 
 
 @dataclass(frozen=True)
@@ -128,6 +133,7 @@ class Run:
                 tuple(content["labels"]),
                 InputConfig.from_dict(content["input"]),
                 content["temperature"],
+                SpeakerModel.from_dict(content["speakers"]),
                 content["about"],
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError, ConfigError) as error:

@@ -19,6 +19,7 @@ from ser_edge.errors import ConfigError
 from ser_edge_train import splits
 from ser_edge_train.corpora import CALM, CORPORA, LABELS
 from ser_edge_train.dataset import FeatureStore, Windows
+from ser_edge_train.enrolment import fit_speakers
 from ser_edge_train.folders import check_free, move_into_place, partial_folder
 from ser_edge_train.material import Material, all_windows, read_material
 from ser_edge_train.metrics import fit_temperature
@@ -233,6 +234,12 @@ def _write_run(
         logits(network, config.network_inputs(part.features)) for part in (validated, tested)
     )
     temperature = fit_temperature(validation_logits, numbers[validation.clip])
+    trained_on = split.rows(splits.TRAIN)
+    heard = _held_out(training.select(trained_on[trained_on[:, 1] == 0]), material, numbers)
+    speakers = fit_speakers(
+        validated.answers(validation_logits, temperature),
+        heard.answers(logits(network, config.network_inputs(heard.features)), temperature),
+    )
     scores = tested.answers(test_logits, temperature).scores(labels)
     about = {
         "protocol": {
@@ -249,7 +256,7 @@ def _write_run(
         "training_speakers": sorted({material.clips[i].speaker for i in np.unique(training.clip)}),
         "versions": versions(*_MADE_WITH),
     }
-    settings = RunSettings(name, recipe, labels, config, temperature, about)
+    settings = RunSettings(name, recipe, labels, config, temperature, speakers, about)
     settings.save(folder)
     network.save(folder / "model.keras")
     rng = np.random.default_rng(options.seed)
@@ -277,6 +284,7 @@ def _held_out(part: Windows, material: Material, numbers: NDArray[np.int64]) -> 
         truth=numbers[pairs[0]],
         speakers=np.array([clip.speaker or "unknown" for clip in clips]),
         corpora=np.array([clip.corpus for clip in clips]),
+        seconds=np.array([material.originals[i].seconds for i in pairs[0]]),
     )
 
 

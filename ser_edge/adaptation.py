@@ -1,0 +1,240 @@
+"""What other recordings of a speaker tell, without labels: an offset of what the network says.
+
+A network hears one speaker angrier and another sadder than they mean to sound; a microphone does
+the same to everybody. Such a bias shifts the logarithms of the probabilities by about the same,
+whatever the emotion. From unlabelled recordings it is estimated together with their emotions, by
+expectation-maximisation: a recording's centred log-probabilities are normal about the mean of its
+label, plus the offset, and the offset is normal about zero. So it does not matter which emotions
+the recordings hold: of a speaker who was heard in a neutral mood only, it learns how far that lies
+from other speakers' neutral.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ser_edge.errors import ConfigError, SerEdgeError
+
+FORMAT = "ser-edge-profile"
+FORMAT_VERSION = 1
+
+_ROUNDS = 10
+_RIDGE = 1e-2  # added to the covariance, which has no variance along (1, 1, ...)
+_LEAST = 1e-6  # of a probability, ahead of its logarithm
+_LARGEST = 50.0  # of a log-probability or an offset that a file may hold
+
+Rows = tuple[tuple[float, ...], ...]
+
+
+def centred_logs(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return logarithms of probabilities less their mean over the labels.
+
+    Parameters
+    ----------
+    probabilities : np.ndarray [shape=(..., n_labels), dtype=float64]
+        Of the labels.
+
+    Returns
+    -------
+    logs : np.ndarray [same shape, dtype=float64]
+        Whose mean over the labels is zero.
+
+    Examples
+    --------
+    >>> centred_logs(np.array([0.8, 0.2])).round(3)
+    array([ 0.693, -0.693])
+    """
+    logs = np.log(np.maximum(probabilities, _LEAST))
+    return np.asarray(logs - logs.mean(axis=-1, keepdims=True))
+
+
+@dataclass(frozen=True)
+class SpeakerModel:
+    """How a network hears each emotion, and how much speakers differ; part of the manifest.
+
+    Parameters
+    ----------
+    means : tuple of tuple of float [n_labels, n_labels]
+        Centred log-probabilities of recordings of each label, the mean over speakers.
+    covariance : tuple of tuple of float [n_labels, n_labels]
+        Of one speaker's recordings of one label, about their mean.
+    spread : float in (0, 100]
+        Variance of the speakers' offsets over that of their recordings.
+
+    Raises
+    ------
+    ConfigError
+        If the shapes differ, or a number is not finite or out of range.
+    """
+
+    means: Rows
+    covariance: Rows
+    spread: float
+
+    def __post_init__(self) -> None:
+        n_labels = len(self.means)
+        for name, rows in (("means", self.means), ("covariance", self.covariance)):
+            values = [value for row in rows for value in row]
+            if len(rows) != n_labels or any(len(row) != n_labels for row in rows):
+                raise ConfigError(f"the speakers' {name} are not {n_labels} rows of {n_labels}")
+            for value in values:
+                if not (isinstance(value, int | float) and abs(value) <= _LARGEST**2):
+                    raise ConfigError(f"the speakers' {name} hold {value!r}; expected numbers")
+        if not (isinstance(self.spread, int | float) and 0 < self.spread <= 100):
+            raise ConfigError(f"spread={self.spread!r}; expected a number above 0, to 100")
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> SpeakerModel:
+        """Make it from ``dataclasses.asdict``'s result, read back from JSON.
+
+        Parameters
+        ----------
+        content : dict
+            Values by name.
+
+        Returns
+        -------
+        speakers : SpeakerModel
+
+        Raises
+        ------
+        ConfigError
+            If an entry is missing or does not fit.
+        """
+        try:
+            return cls(
+                means=tuple(map(tuple, content["means"])),
+                covariance=tuple(map(tuple, content["covariance"])),
+                spread=content["spread"],
+            )
+        except (KeyError, TypeError) as error:
+            raise ConfigError(f"what the manifest says of speakers does not fit: {error}") from None
+
+    def offset(self, logs: NDArray[np.float64], n_independent: float) -> NDArray[np.float64]:
+        """Estimate a speaker's offset.
+
+        Parameters
+        ----------
+        logs : np.ndarray [shape=(n, n_labels), dtype=float64]
+            `centred_logs` of what the network says of the speaker's recordings, or of windows.
+        n_independent : float > 0
+            How many recordings they are worth; less than n where windows overlap.
+
+        Returns
+        -------
+        offset : np.ndarray [shape=(n_labels,), dtype=float64]
+            To be subtracted from centred logarithms; its mean is zero.
+        """
+        means = np.asarray(self.means, np.float64)
+        covariance = np.asarray(self.covariance, np.float64)
+        inverse = np.linalg.inv(covariance + _RIDGE * np.eye(len(means)))
+        weight = self.spread * n_independent / (1 + self.spread * n_independent)
+        offset = np.zeros(len(means))
+        for _ in range(_ROUNDS):
+            distance = (logs - offset)[:, None] - means
+            exponent = -0.5 * np.einsum("ncd,de,nce->nc", distance, inverse, distance)
+            share = np.exp(exponent - exponent.max(axis=1, keepdims=True))
+            share /= share.sum(axis=1, keepdims=True)
+            offset = weight * (logs - share @ means).mean(axis=0)
+        return np.asarray(offset)
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What was learned of one speaker or microphone.
+
+    Parameters
+    ----------
+    offset : dict of str to float
+        Of each label's log-probability.
+    seconds : float
+        How much speech it was learned from [s].
+    network : str
+        The bundle's `ser_edge.manifest.Manifest.network_id`: of another network it says nothing.
+
+    Examples
+    --------
+    >>> Profile({"happy": 0.3, "sad": -0.3}, 12.5, "8f14e45f").offset["sad"]
+    -0.3
+    """
+
+    offset: dict[str, float]
+    seconds: float
+    network: str
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write it as JSON, beside and then renamed.
+
+        Parameters
+        ----------
+        path : path
+            The file; what stands there is replaced.
+
+        Raises
+        ------
+        SerEdgeError
+            If the file cannot be written.
+        """
+        content = {"format": FORMAT, "format_version": FORMAT_VERSION, **asdict(self)}
+        path = Path(path)
+        partial = path.with_name(f".{path.name}.part")
+        try:
+            partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+            partial.replace(path)
+        except OSError as error:
+            raise SerEdgeError(f"{path}: cannot be written ({error.strerror})") from None
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Profile:
+        """Read what `save` wrote.
+
+        Parameters
+        ----------
+        path : path
+            The file.
+
+        Returns
+        -------
+        profile : Profile
+
+        Raises
+        ------
+        SerEdgeError
+            If the file cannot be read or is no profile.
+        """
+        try:
+            content = json.loads(Path(path).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise SerEdgeError(f"{path}: cannot be read ({error.strerror})") from None
+        except (ValueError, RecursionError) as error:
+            raise SerEdgeError(f"{path}: is not JSON ({error})") from None
+        known = {"format": FORMAT, "format_version": FORMAT_VERSION}
+        if not isinstance(content, dict) or any(content.get(k) != v for k, v in known.items()):
+            raise SerEdgeError(
+                f"{path}: is no profile of format version {FORMAT_VERSION}; expected what "
+                "`Profile.save` wrote"
+            )
+        offset: Any = content.get("offset")
+        seconds: Any = content.get("seconds")
+        network: Any = content.get("network")
+        if not (
+            isinstance(network, str)
+            and isinstance(offset, dict)
+            and all(map(_is_number, [*offset.values(), seconds]))
+        ):
+            raise SerEdgeError(f"{path}: is a damaged profile; save it again")
+        return cls(offset, seconds, network)
+
+
+def _is_number(value: object) -> bool:
+    return (
+        isinstance(value, int | float) and not isinstance(value, bool) and -_LARGEST <= value <= 1e9
+    )

@@ -1,0 +1,111 @@
+"""Adaptation to a speaker: what it rests on, fitted, and what it gains, measured.
+
+`ser_edge.adaptation` has the method.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ser_edge.adaptation import SpeakerModel, centred_logs
+from ser_edge_train.answers import Answers
+
+SPREAD = 0.3
+ENROLMENTS = ("mixed", "neutral")
+
+
+def fit_speakers(validation: Answers, training: Answers) -> SpeakerModel:
+    """Measure how a network hears each emotion, and how much one speaker's recordings differ.
+
+    Validation speakers are few, so that their own offsets would be taken for everybody's; what the
+    network says of training clips averages over many, but is more extreme. So the means are half
+    and half, those of training scaled to the size of the others.
+
+    Parameters
+    ----------
+    validation, training : Answers
+        Calibrated, of the same network; every label occurs in `training`.
+
+    Returns
+    -------
+    speakers : SpeakerModel
+    """
+    logs = centred_logs(validation.probabilities)
+    trained = _means(training, centred_logs(training.probabilities))
+    means = _means(validation, logs)
+    found = np.isfinite(means).all(axis=1)
+    scale = float((trained[found] * means[found]).sum() / (trained[found] ** 2).sum())
+    blended = np.where(found[:, None], 0.5 * scale * trained + 0.5 * means, scale * trained)
+    rest = logs - np.where(found[:, None], means, 0.0)[validation.truth]
+    for speaker in np.unique(validation.speakers):
+        mine = validation.speakers == speaker
+        rest[mine] -= rest[mine].mean(axis=0)
+    covariance = rest.T @ rest / len(rest)
+    return SpeakerModel(
+        tuple(map(tuple, blended.tolist())), tuple(map(tuple, covariance.tolist())), SPREAD
+    )
+
+
+def _means(answers: Answers, logs: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Average by label [shape=(n_labels, n_labels)]; NaN where there is none."""
+    n_labels = logs.shape[1]
+    sums = np.zeros((n_labels, n_labels))
+    np.add.at(sums, answers.truth, logs)
+    counts = np.bincount(answers.truth, minlength=n_labels)[:, None]
+    return np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0)
+
+
+def adapted(
+    answers: Answers,
+    speakers: SpeakerModel,
+    labels: Sequence[str],
+    *,
+    seconds: float,
+    window_s: float,
+    enrolment: str = "mixed",
+    seed: int = 0,
+) -> Answers:
+    """Hear each clip as if other clips of its speaker had been heard before, without labels.
+
+    Parameters
+    ----------
+    answers : Answers
+        Of a network that is not adapted.
+    speakers : SpeakerModel
+        The network's.
+    labels : sequence of str
+        What its outputs mean.
+    seconds : float >= 0
+        At most so much speech of the speaker, in whole clips drawn by chance [s].
+    window_s : float > 0
+        Length of the network's windows [s].
+    enrolment : {"mixed", "neutral"}
+        Which clips are drawn: of any emotion, or neutral and calm ones alone.
+    seed : int
+        Decides the draw.
+
+    Returns
+    -------
+    adapted : Answers
+        The clips of a speaker without another clip to learn from stay as they are.
+    """
+    logs = centred_logs(answers.probabilities)
+    quiet = np.isin(np.asarray(labels)[answers.truth], ("neutral", "calm"))
+    result = logs.copy()
+    rng = np.random.default_rng(seed)
+    for clip, speaker in enumerate(answers.speakers):
+        others = answers.speakers == speaker
+        others[clip] = False
+        if enrolment == "neutral":
+            others &= quiet
+        drawn = rng.permutation(np.flatnonzero(others))
+        drawn = drawn[np.cumsum(answers.seconds[drawn]) <= seconds]
+        if len(drawn):
+            heard = float(answers.seconds[drawn].sum())
+            result[clip] -= speakers.offset(logs[drawn], heard / window_s)
+    shares = np.exp(result)
+    return replace(answers, probabilities=shares / shares.sum(axis=1, keepdims=True))
