@@ -167,6 +167,10 @@ def fit(
     history : dict of str to list of float
         Keras's, one value an epoch.
     """
+    trained = scratch / "trained.weights.h5"
+    if trained.is_file():
+        network.load_weights(trained)
+        return _history(scratch)
     batches = Batches(training, config, recipe, seed)
     network.compile(
         optimizer=_optimizer(recipe, len(batches)),
@@ -203,6 +207,11 @@ def fit(
         epochs.close()
         if log.csv_file is not None:
             log.csv_file.close()
+    network.save_weights(trained)
+    return _history(scratch)
+
+
+def _history(scratch: Path) -> History:
     with (scratch / "history.csv").open() as file:
         names = file.readline().strip().split(",")
         rows = np.loadtxt(file, delimiter=",", ndmin=2)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from ser_edge_train.engine import keras
 
 layers = keras.layers
@@ -31,6 +33,51 @@ def build_network(name: str, input_shape: Sequence[int], n_labels: int) -> keras
     inputs = keras.Input(tuple(input_shape), name="features")
     logits = _NETWORKS[name](inputs, n_labels)
     return keras.Model(inputs, logits, name=name)
+
+
+def averaged(networks: Sequence[keras.Model]) -> keras.Model:
+    """Join networks to one that gives the mean of their logits.
+
+    They lie side by side from the input on, and share their last, linear layer.
+
+    Parameters
+    ----------
+    networks : sequence of keras.Model
+        Trained, of the same `build_network` call.
+
+    Returns
+    -------
+    network : keras.Model
+        The only one itself; otherwise another, with a copy of their weights.
+    """
+    if len(networks) == 1:
+        return networks[0]
+    first = networks[0]
+    inputs = keras.Input(first.input_shape[1:], name="features")
+    ahead = []
+    for number, network in enumerate(networks):
+        head = network.get_layer("logits")
+        body = keras.Model(network.input, head.input)
+        ahead.append(_copied(body, inputs, f"member{number}_"))
+    kernels, biases = zip(
+        *(network.get_layer("logits").get_weights() for network in networks), strict=True
+    )
+    head = layers.Dense(len(biases[0]), name="logits")
+    logits = head(layers.Concatenate()(ahead))
+    head.set_weights([np.concatenate(kernels) / len(networks), np.mean(biases, axis=0)])
+    return keras.Model(inputs, logits, name=first.name)
+
+
+def _copied(network: keras.Model, inputs: Any, prefix: str) -> Any:
+    """Lay a network's layers behind another input, with weights and names of their own."""
+
+    def copy(layer: Any) -> Any:
+        config = layer.get_config()
+        return type(layer).from_config({**config, "name": prefix + config["name"]})
+
+    twin = keras.models.clone_model(network, input_tensors=inputs, clone_function=copy)
+    twin.set_weights(network.get_weights())
+    return twin.output
 
 
 def _edge(inputs: Any, n_labels: int) -> Any:

@@ -73,6 +73,8 @@ class Recipe:
         The network's input; see `ser_edge.frontend.InputConfig`.
     network : {"edge", "seed"}
         A network of `ser_edge_train.networks`.
+    members : int > 0
+        So many of them are trained, by other chances, and their logits averaged, in one network.
     wave, batch
         Augmentation of training clips.
     optimizer : {"adamw", "rmsprop"}
@@ -105,9 +107,10 @@ class Recipe:
     epochs: int = 60
     every_row: bool = False
     patience: int = 0
+    members: int = 1
 
     def __post_init__(self) -> None:
-        for name, least in (("batch_size", 2), ("epochs", 1)):
+        for name, least in (("batch_size", 2), ("epochs", 1), ("members", 1)):
             if getattr(self, name) < least:
                 raise ConfigError(f"{name}={getattr(self, name)}; expected at least {least}")
         if self.network not in NETWORKS:

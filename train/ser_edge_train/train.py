@@ -34,6 +34,7 @@ logger = logging.getLogger(__name__)
 _MADE_WITH = ("ser-edge", "tensorflow", "tensorflow-cpu", "keras", "librosa", "numpy")
 _CALIBRATION_WINDOWS = 1024
 RESUME = "resume.json"
+_MEMBERS_APART = 10_000  # in their seeds
 
 
 @dataclass(frozen=True)
@@ -204,7 +205,7 @@ def _write_run(
     # Keras and TensorFlow take seconds to import: not before the data is known to be good.
     from ser_edge_train.engine import set_seed
     from ser_edge_train.fit import Examples, fit, logits, standardisation
-    from ser_edge_train.networks import build_network
+    from ser_edge_train.networks import averaged, build_network
 
     recipe = options.chosen_recipe()
     training, validation, test = (
@@ -217,18 +218,23 @@ def _write_run(
     numbers = np.searchsorted(present, clip_labels)
     one_hot = np.eye(len(labels), dtype=np.float32)
 
-    set_seed(options.seed)
     config = standardisation(training, recipe)
-    network = build_network(recipe.network, config.shape, len(labels))
-    history = fit(
-        network,
-        recipe,
-        config,
-        Examples(training, one_hot[numbers[training.clip]]),
-        Examples(validation, one_hot[numbers[validation.clip]]),
-        seed=options.seed,
-        scratch=folder,
+    examples, chosen_on = (
+        Examples(part, one_hot[numbers[part.clip]]) for part in (training, validation)
     )
+    members, histories = [], []
+    for number in range(recipe.members):
+        seed = options.seed + _MEMBERS_APART * number
+        set_seed(seed)
+        member = build_network(recipe.network, config.shape, len(labels))
+        scratch = folder / f"member{number}"
+        scratch.mkdir(exist_ok=True)
+        histories.append(
+            fit(member, recipe, config, examples, chosen_on, seed=seed, scratch=scratch)
+        )
+        members.append(member)
+    network = averaged(members)
+    history = _write_history(folder / "history.csv", histories)
     validated, tested = (_held_out(part, material, numbers) for part in (validation, test))
     validation_logits, test_logits = (
         logits(network, config.network_inputs(part.features)) for part in (validated, tested)
@@ -271,7 +277,24 @@ def _write_run(
     write_report(folder, [Summary.of([Run(folder, settings)])], history)
     (folder / "classification_report.txt").write_text(classification_table(scores["all"], labels))
     (folder / RESUME).unlink()
-    shutil.rmtree(folder / "backup", ignore_errors=True)
+    for number in range(recipe.members):
+        shutil.rmtree(folder / f"member{number}")
+
+
+def _write_history(
+    path: Path, histories: Sequence[dict[str, list[float]]]
+) -> dict[str, list[float]]:
+    """Average what the members' epochs gave, as long as all of them went on."""
+    epochs = min(len(history["loss"]) for history in histories)
+    mean = {
+        name: np.mean([history[name][:epochs] for history in histories], axis=0).tolist()
+        for name in histories[0]
+    }
+    with path.open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow(mean)
+        rows.writerows(zip(*mean.values(), strict=True))
+    return mean
 
 
 def _held_out(part: Windows, material: Material, numbers: NDArray[np.int64]) -> HeldOut:
