@@ -170,6 +170,16 @@ class Profile:
     seconds: float
     network: str
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return what `save` writes.
+
+        Returns
+        -------
+        content : dict
+            Of JSON types.
+        """
+        return {"format": FORMAT, "format_version": FORMAT_VERSION, **asdict(self)}
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write it as JSON, beside and then renamed.
 
@@ -183,7 +193,7 @@ class Profile:
         SerEdgeError
             If the file cannot be written.
         """
-        content = {"format": FORMAT, "format_version": FORMAT_VERSION, **asdict(self)}
+        content = self.to_dict()
         path = Path(path)
         partial = path.with_name(f".{path.name}.part")
         try:
@@ -228,13 +238,13 @@ class Profile:
         if not (
             isinstance(network, str)
             and isinstance(offset, dict)
-            and all(map(_is_number, [*offset.values(), seconds]))
+            and all(_is_number(value, -_LARGEST) for value in offset.values())
+            and _is_number(seconds, 0, 1e9)
         ):
             raise SerEdgeError(f"{path}: is a damaged profile; save it again")
         return cls(offset, seconds, network)
 
 
-def _is_number(value: object) -> bool:
-    return (
-        isinstance(value, int | float) and not isinstance(value, bool) and -_LARGEST <= value <= 1e9
-    )
+def _is_number(value: object, least: float, most: float = _LARGEST) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and least <= value <= most  # type: ignore[operator]

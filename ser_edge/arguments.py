@@ -14,6 +14,8 @@ BACKENDS = ("litert", "tflite", "onnx", "numeric")
 # That of `ser_edge.manifest`, and those of `ser_edge_export.forms`.
 PRECISIONS = ("float32", "float16", "dynamic", "int8", "int8-io")
 FORMATS = ("tflite", "onnx", "npz")
+# Those of `ser_edge_train.recipes`.
+RECIPES = ("edge", "edge-max", "seed", "seed-kaggle")
 
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -46,16 +48,20 @@ def _parser() -> argparse.ArgumentParser:
         return added
 
     predict = command("predict", "Say which emotion is heard in recordings.")
-    predict.add_argument("clips", nargs="+", metavar="CLIP", help="a WAV file, or FLAC, OGG, MP3")
-    _add_bundle(predict)
+    _add_recordings(predict)
     predict.add_argument(
-        "--backend", choices=BACKENDS, help="default the first of these that works here"
+        "--profile", type=Path, metavar="FILE", help="the speaker's, that `ser-edge adapt` wrote"
     )
-    predict.add_argument(
-        "--precision", choices=PRECISIONS, help="default the fastest of the bundle in the backend"
-    )
-    predict.add_argument("--threads", type=_positive, default=1, help="default 1, the fastest")
     _add_json(predict, "one JSON object a line")
+
+    adapt = command("adapt", "Learn to hear a speaker better, from recordings without labels.")
+    _add_recordings(adapt)
+    adapt.add_argument(
+        "--out", type=Path, required=True, metavar="FILE", help="the profile to write, JSON"
+    )
+    adapt.add_argument("--overwrite", action="store_true", help="replace FILE if it exists")
+    adapt.set_defaults(profile=None)
+    _add_json(adapt)
 
     info = command("info", "Show what a bundle holds, and check its files.")
     _add_bundle(info)
@@ -78,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DATA_DIR",
         help="RAVDESS, CREMA-D, TESS, SAVEE, EMO-DB, a folder per label, or a CSV",
     )
-    train.add_argument("--recipe", choices=("edge", "seed"), default="edge", help="default edge")
+    train.add_argument("--recipe", choices=RECIPES, default="edge", help="default edge")
     train.add_argument(
         "--protocol",
         choices=("speaker", "corpus", "clip", "leaky"),
@@ -175,7 +181,7 @@ def _add_export(export: argparse.ArgumentParser) -> None:
     )
     own.add_argument(
         "--recipe",
-        choices=("edge", "seed"),
+        choices=RECIPES,
         default="edge",
         help="whose features it takes; default edge",
     )
@@ -229,6 +235,18 @@ def _add_export(export: argparse.ArgumentParser) -> None:
     )
     _add_out(export, "bundle; default SOURCE/bundle, or for a file its name without suffix")
     _add_json(export)
+
+
+def _add_recordings(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("clips", nargs="+", metavar="CLIP", help="a WAV file, or FLAC, OGG, MP3")
+    _add_bundle(parser)
+    parser.add_argument(
+        "--backend", choices=BACKENDS, help="default the first of these that works here"
+    )
+    parser.add_argument(
+        "--precision", choices=PRECISIONS, help="default the fastest of the bundle in the backend"
+    )
+    parser.add_argument("--threads", type=_positive, default=1, help="default 1, the fastest")
 
 
 def _add_bundle(parser: argparse.ArgumentParser) -> None:

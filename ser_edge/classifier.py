@@ -247,8 +247,7 @@ class Classifier:
         Parameters
         ----------
         recordings : iterable of path, bytes, binary file object, or np.ndarray [shape=(n,)]
-            Speech of the person who is going to be heard, through the same microphone, in any
-            mood; half a minute is worth most of what an hour is.
+            As for `profile_of`.
         rate : int > 0, optional
             Samples a second of every array [Hz].
         **limits
@@ -257,8 +256,39 @@ class Classifier:
         Returns
         -------
         classifier : Classifier
-            Like this one, with the speaker's ``profile``, which can be saved. What this one may
-            have learned of a speaker is not used.
+            Like this one, with the speaker's ``profile``.
+
+        Raises
+        ------
+        AudioError, ConfigError, BundleError
+            As `profile_of`.
+
+        Examples
+        --------
+        >>> Classifier.load("bundle").adapt(["monday.wav"]).predict("now.wav")  # doctest: +SKIP
+        """
+        return self.with_profile(self.profile_of(recordings, rate, **limits))
+
+    def profile_of(
+        self, recordings: Iterable[Recording], rate: int | None = None, **limits: Any
+    ) -> Profile:
+        """Learn how a speaker's voice and microphone bend what the network says.
+
+        Parameters
+        ----------
+        recordings : iterable of path, bytes, binary file object, or np.ndarray [shape=(n,)]
+            Speech of one person through one microphone, in any mood; a minute is worth most of
+            what an hour is.
+        rate : int > 0, optional
+            Samples a second of every array [Hz].
+        **limits
+            As for `predict`, for each recording.
+
+        Returns
+        -------
+        profile : Profile
+            To be saved, or for `with_profile`. What this classifier may have learned of a speaker
+            is not used.
 
         Raises
         ------
@@ -269,23 +299,22 @@ class Classifier:
 
         Examples
         --------
-        >>> classifier = Classifier.load("bundle").adapt(["monday.wav"])  # doctest: +SKIP
-        >>> classifier.profile.save("anna.json")  # doctest: +SKIP
+        >>> profile = Classifier.load("bundle").profile_of(["monday.wav"])  # doctest: +SKIP
+        >>> profile.save("anna.json")  # doctest: +SKIP
         >>> Classifier.load("bundle", profile=Profile.load("anna.json"))  # doctest: +SKIP
         """
         speakers = self._speakers()
-        plain = self.with_profile(None)
-        heard = [plain.predict(recording, rate, **limits) for recording in recordings]
+        anybody = self.with_profile(None)
+        heard = [anybody.predict(recording, rate, **limits) for recording in recordings]
         if not heard:
             raise ConfigError("recordings=[]; expected at least one of the speaker")
         segments = [segment for prediction in heard for segment in prediction.segments]
         probabilities = np.array([list(segment.probabilities.values()) for segment in segments])
         seconds = sum(prediction.end_s - prediction.start_s for prediction in heard)
-        offset = speakers.offset(
-            centred_logs(probabilities), seconds / self._input.window.duration_s
-        )
+        n_independent = seconds / self._input.window.duration_s
+        offset = speakers.offset(centred_logs(probabilities), n_independent)
         by_label = dict(zip(self.labels, offset.tolist(), strict=True))
-        return self.with_profile(Profile(by_label, seconds, self.bundle.manifest.network_id))
+        return Profile(by_label, seconds, self.bundle.manifest.network_id)
 
     def with_profile(self, profile: Profile | None) -> Classifier:
         """Return a classifier that shares this one's network and hears that speaker, or anybody.

@@ -15,10 +15,13 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ser_edge.arguments import BUNDLE_VARIABLE, parse_arguments
 from ser_edge.errors import SerEdgeError
+
+if TYPE_CHECKING:
+    from ser_edge.classifier import Classifier
 
 
 def entry_point() -> NoReturn:
@@ -116,18 +119,39 @@ def _interpreters_silent() -> Iterator[None]:
             log.handle(record)
 
 
-def _predict(arguments: argparse.Namespace) -> int:
+def _classifier(arguments: argparse.Namespace) -> Classifier:
     # Ahead of NumPy, whose OpenBLAS would start a thread a core and keep them busy waiting.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", str(arguments.threads))
+    from ser_edge.adaptation import Profile
     from ser_edge.classifier import Classifier
 
     with _interpreters_silent():
-        classifier = Classifier.load(
+        return Classifier.load(
             _bundle(arguments.bundle),
             backend=arguments.backend,
             precision=arguments.precision,
             threads=arguments.threads,
+            profile=Profile.load(arguments.profile) if arguments.profile else None,
         )
+
+
+def _adapt(arguments: argparse.Namespace) -> int:
+    if arguments.out.exists() and not arguments.overwrite:
+        raise SerEdgeError(
+            f"{arguments.out}: exists already; choose another --out, or allow --overwrite"
+        )
+    profile = _classifier(arguments).profile_of(arguments.clips)
+    profile.save(arguments.out)
+    if arguments.json:
+        print(json.dumps(profile.to_dict()))
+        return 0
+    offsets = "  ".join(f"{label} {value:+.2f}" for label, value in profile.offset.items())
+    print(f"{arguments.out}: learned from {profile.seconds:.0f} s; taken off are {offsets}")
+    return 0
+
+
+def _predict(arguments: argparse.Namespace) -> int:
+    classifier = _classifier(arguments)
     status = 0
     width = max(len(clip) for clip in arguments.clips)
     for clip in arguments.clips:
@@ -271,6 +295,7 @@ def _bundle(given: str | None, word: str = "--bundle DIR") -> str:
 
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "predict": _predict,
+    "adapt": _adapt,
     "info": _info,
     "verify": _verify,
     "doctor": _doctor,

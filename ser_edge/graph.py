@@ -47,6 +47,7 @@ KINDS = {
     "flatten": _Kind(2),
     "mean": _Kind(2),
     "max": _Kind(2),
+    "std": _Kind(2),
 }
 """The operations that there are."""
 
@@ -156,6 +157,16 @@ class Graph:
         _expect("the last operation's output", [op.output for op in self.ops[-1:]], ["logits"])
         _expect("the shape of logits", shapes["logits"], (self.n_outputs,))
 
+    @property
+    def multiply_adds(self) -> int:
+        """How many multiplications, with an addition each, its layers take for one window."""
+        shapes = {"input": self.input_shape}
+        total = 0
+        for op in self.ops:
+            shapes[op.output], _, multiplied = _made(op, shapes)
+            total += multiplied if op.kind in ("conv", "dense") else 0
+        return total
+
 
 def _made(op: Op, shapes: dict[str, Shape]) -> tuple[Shape, int, int]:
     """Return the shape of what an operation makes, the numbers that it takes, and the products."""
@@ -239,6 +250,7 @@ _SHAPES: dict[str, Callable[..., Shape]] = {
     "flatten": lambda _op, shape: (math.prod(shape),),
     "mean": lambda _op, shape: shape[1:],
     "max": lambda _op, shape: shape[1:],
+    "std": lambda _op, shape: shape[1:],
 }
 
 

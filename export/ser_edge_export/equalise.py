@@ -28,7 +28,7 @@ from ser_edge_export.graph import by_group
 
 Vector = NDArray[np.float64]
 
-_PASSING = ("relu", "maxpool", "pad", "mean", "max")
+_PASSING = ("relu", "maxpool", "pad", "mean", "max", "std")
 _FIXED = 0  # the number of the factor that is 1: of the input's channels and the logits
 _LEAST = 1e-3  # of the largest in its tensor counts what is smaller, as a unit that never fires
 

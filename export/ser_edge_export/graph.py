@@ -131,6 +131,7 @@ _READERS: dict[str, Callable[[Any, tuple[str, ...]], list[Op]]] = {
     "Flatten": _plain("flatten"),
     "GlobalAveragePooling1D": _plain("mean"),
     "GlobalMaxPooling1D": _plain("max"),
+    "GlobalStdPooling1D": _plain("std"),
     "Dropout": lambda _layer, _inputs: [],
     "SpatialDropout1D": lambda _layer, _inputs: [],
     "GaussianNoise": lambda _layer, _inputs: [],

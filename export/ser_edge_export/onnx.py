@@ -319,6 +319,16 @@ def _over_time(kind: str) -> Callable[[_Writer, Op], None]:
     return write
 
 
+def _std(writer: _Writer, op: Op) -> None:
+    """Write the deviation over time; its parts have no range, and so stay in float32."""
+    mean = writer.node("GlobalAveragePool", op.inputs, f"{op.output}_mean")
+    rest = writer.node("Sub", [op.inputs[0], mean], f"{op.output}_rest")
+    square = writer.node("Mul", [rest, rest], f"{op.output}_square")
+    variance = writer.node("GlobalAveragePool", [square], f"{op.output}_variance")
+    root = writer.node("Sqrt", [variance], f"{op.output}_root")
+    writer.node("Flatten", [root], op.output, axis=1)
+
+
 def _write(writer: _Writer, op: Op, kind: str, **attributes: Any) -> None:
     writer.node(kind, op.inputs, op.output, **attributes)
 
@@ -332,6 +342,7 @@ _OPS: dict[str, Callable[[_Writer, Op], None]] = {
     "dense": _dense,
     "mean": _over_time("GlobalAveragePool"),
     "max": _over_time("GlobalMaxPool"),
+    "std": _std,
     "relu": lambda writer, op: _write(writer, op, "Relu"),
     "add": lambda writer, op: _write(writer, op, "Add"),
     "concat": lambda writer, op: _write(writer, op, "Concat", axis=1),

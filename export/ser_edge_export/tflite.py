@@ -167,6 +167,12 @@ def _pad(op: Op, arrays: Mapping[str, Any], x: Any) -> Any:
     return tf.concat([left, x, right], 2)
 
 
+def _std(x: Any) -> Any:
+    """Measure the deviation over time; its parts have no range, and so stay in float32."""
+    mean = tf.reduce_mean(x, (1, 2), keepdims=True)
+    return tf.sqrt(tf.reduce_mean(tf.math.squared_difference(x, mean), (1, 2)))
+
+
 def _affine(op: Op, arrays: Mapping[str, Any], x: Any) -> Any:
     # int8 would spend a multiplication on gains of 1, and round once more.
     return (x * arrays["gain"] if (op.arrays["gain"] != 1).any() else x) + arrays["offset"]
@@ -181,6 +187,7 @@ _OPS: dict[str, Callable[..., Any]] = {
     "dense": lambda _op, arrays, x: tf.matmul(x, arrays["weight"]) + arrays["bias"],
     "mean": lambda _op, _arrays, x: tf.reduce_mean(x, (1, 2)),
     "max": lambda _op, _arrays, x: tf.reduce_max(x, (1, 2)),
+    "std": lambda _op, _arrays, x: _std(x),
     "relu": lambda _op, _arrays, x: tf.nn.relu(x),
     "add": lambda _op, _arrays, x, y: x + y,
     "concat": lambda _op, _arrays, *parts: tf.concat(parts, -1),

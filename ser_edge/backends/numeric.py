@@ -103,6 +103,7 @@ _KERNELS: dict[str, Callable[..., Array]] = {
     "flatten": lambda _op, x: x.reshape(-1),
     "mean": lambda _op, x: x.mean(axis=0),
     "max": lambda _op, x: x.max(axis=0),
+    "std": lambda _op, x: x.std(axis=0),
 }
 
 

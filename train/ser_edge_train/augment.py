@@ -60,11 +60,22 @@ def _published(
 ) -> Samples:
     """Noise and shift, or pitch and stretch, with the constants of the published recipe."""
     if copy % 2:
-        amplitude = 0.035 * rng.uniform() * samples.max()
-        noisy = samples + amplitude * rng.standard_normal(len(samples))
-        return np.roll(noisy, rng.integers(-5000, 5000)).astype(np.float32)
+        return np.roll(_noisy(samples, rng), rng.integers(-5000, 5000))
     raised = pitch_shift(samples, sr=rate, n_steps=0.7)
     return np.asarray(time_stretch(raised, rate=0.8), dtype=np.float32)
+
+
+def _kaggle(
+    samples: Samples, rate: int, copy: int, rng: np.random.Generator, _: np.random.Generator
+) -> Samples:
+    """Noise, another pitch, or both."""
+    raised = pitch_shift(samples, sr=rate, n_steps=0.7) if copy in (2, 3) else samples
+    return np.asarray(_noisy(raised, rng) if copy in (1, 3) else raised, dtype=np.float32)
+
+
+def _noisy(samples: Samples, rng: np.random.Generator) -> Samples:
+    amplitude = 0.035 * rng.uniform() * samples.max()
+    return np.asarray(samples + amplitude * rng.standard_normal(len(samples)), dtype=np.float32)
 
 
 def _varied(
@@ -91,6 +102,7 @@ def _varied(
 _Copy = Callable[[Samples, int, int, np.random.Generator, np.random.Generator], Samples]
 _COPIES: dict[str, _Copy] = {
     "published": _published,
+    "kaggle": _kaggle,
     "varied": _varied,
 }
 

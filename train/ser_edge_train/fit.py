@@ -16,6 +16,7 @@ from ser_edge.frontend import InputConfig
 from ser_edge_train import augment
 from ser_edge_train.dataset import Windows
 from ser_edge_train.engine import keras
+from ser_edge_train.levelling import Levelling
 from ser_edge_train.progress import progress_bar
 from ser_edge_train.recipes import Recipe
 
@@ -54,10 +55,20 @@ def standardisation(windows: Windows, recipe: Recipe) -> InputConfig:
 
 @dataclass(frozen=True)
 class Examples:
-    """Windows with their one-hot targets [shape=(n, n_labels), dtype=float32]."""
+    """Windows with their targets.
+
+    Parameters
+    ----------
+    windows : Windows
+    targets : np.ndarray [shape=(n, n_labels), dtype=float32]
+        One-hot, of each window.
+    speakers : tuple of str
+        Of every clip, by the number that windows name it by.
+    """
 
     windows: Windows
     targets: NDArray[np.float32]
+    speakers: tuple[str, ...]
 
 
 class Batches(keras.utils.PyDataset):  # type: ignore[misc]
@@ -73,6 +84,9 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
             np.flatnonzero(examples.windows.clip == clip)
             for clip in np.unique(examples.windows.clip)
         ]
+        if recipe.batch.levelled:
+            mean, scale = (np.asarray(v, np.float32) for v in (config.mean, config.scale))
+            self._levelled = Levelling(examples.windows, examples.speakers, mean, scale)
         n_drawn = len(examples.targets) if recipe.every_row else len(self._of_clip)
         self._n_batches = max(1, n_drawn // recipe.batch_size)
         self.start_epoch(0)
@@ -93,6 +107,9 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         size, settings = self._recipe.batch_size, self._recipe.batch
         chosen = self._order[index * size : (index + 1) * size]
         features, targets = self._examples.windows.features[chosen], self._examples.targets[chosen]
+        for place, row in enumerate(chosen):
+            if settings.levelled and self._rng.random() < settings.levelled:
+                features[place] = self._levelled(row, self._rng)
         if settings.gain_db:
             features = augment.vary_level(
                 features, self._recipe.features, settings.gain_db, self._rng

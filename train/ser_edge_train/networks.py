@@ -19,7 +19,7 @@ def build_network(name: str, input_shape: Sequence[int], n_labels: int) -> keras
 
     Parameters
     ----------
-    name : {"edge", "seed"}
+    name : {"edge", "seed", "seed-kaggle"}
         Which one.
     input_shape : sequence of int
         As ``InputConfig.shape`` gives it.
@@ -80,8 +80,22 @@ def _copied(network: keras.Model, inputs: Any, prefix: str) -> Any:
     return twin.output
 
 
+@keras.saving.register_keras_serializable("ser_edge")
+class GlobalStdPooling1D(keras.layers.Layer):  # type: ignore[misc]
+    """Standard deviation over time, beside Keras's mean and maximum."""
+
+    def call(self, x: Any) -> Any:
+        """Return it [shape=(n, channels)] of a batch [shape=(n, time, channels)]."""
+        # The root's slope is infinite at 0, where a unit is silent.
+        return keras.ops.sqrt(keras.ops.var(x, axis=1) + 1e-10)
+
+    def compute_output_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
+        """Drop the time."""
+        return (shape[0], shape[-1])
+
+
 def _edge(inputs: Any, n_labels: int) -> Any:
-    """Build a stem, three depthwise-separable blocks, mean and maximum over time."""
+    """Build a stem, three depthwise-separable blocks, and their statistics over time."""
     x = layers.Conv1D(64, 5, strides=2, padding="same", use_bias=False)(inputs)
     x = layers.ReLU()(layers.BatchNormalization(momentum=_MOMENTUM)(x))
     for filters in (96, 96, 128):
@@ -89,7 +103,8 @@ def _edge(inputs: Any, n_labels: int) -> Any:
         y = layers.Conv1D(filters, 1, use_bias=False)(y)
         y = layers.ReLU()(layers.BatchNormalization(momentum=_MOMENTUM)(y))
         x = layers.Add()([x, y]) if x.shape[-1] == filters else y
-    x = layers.Concatenate()([layers.GlobalAveragePooling1D()(x), layers.GlobalMaxPooling1D()(x)])
+    statistics = layers.GlobalAveragePooling1D, GlobalStdPooling1D, layers.GlobalMaxPooling1D
+    x = layers.Concatenate()([statistic()(x) for statistic in statistics])
     return layers.Dense(n_labels, name="logits")(layers.Dropout(0.3)(x))
 
 
@@ -105,4 +120,22 @@ def _seed(inputs: Any, n_labels: int) -> Any:
     return layers.Dense(n_labels, name="logits")(x)
 
 
-_NETWORKS: dict[str, Callable[[Any, int], Any]] = {"edge": _edge, "seed": _seed}
+def _seed_kaggle(inputs: Any, n_labels: int) -> Any:
+    """Build the five-block network that the published one descends from."""
+    x = inputs
+    blocks = ((512, 5, 5, 0.0), (512, 5, 5, 0.2), (256, 5, 5, 0.0), (256, 3, 5, 0.2))
+    for filters, size, pool, dropout in (*blocks, (128, 3, 3, 0.2)):
+        x = layers.Conv1D(filters, size, padding="same", activation="relu")(x)
+        x = layers.BatchNormalization(momentum=_MOMENTUM)(x)
+        x = layers.MaxPooling1D(pool, strides=2, padding="same")(x)
+        x = layers.Dropout(dropout)(x) if dropout else x
+    x = layers.Dense(512, activation="relu")(layers.Flatten()(x))
+    x = layers.BatchNormalization(momentum=_MOMENTUM)(x)
+    return layers.Dense(n_labels, name="logits")(x)
+
+
+_NETWORKS: dict[str, Callable[[Any, int], Any]] = {
+    "edge": _edge,
+    "seed": _seed,
+    "seed-kaggle": _seed_kaggle,
+}

@@ -1,19 +1,20 @@
 """A recipe is all that decides how a network is trained, in one frozen dataclass; two are named.
 
-``seed`` is the published recipe (docs/decisions.md tells what of it is ambiguous), ``edge`` ours.
+``seed`` is the published recipe (docs/decisions.md tells what of it is ambiguous), ``seed-kaggle``
+the one that it descends from; ``edge`` is ours, and ``edge-max`` several of its networks in one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from ser_edge.errors import ConfigError
 from ser_edge.features import FeatureConfig
 from ser_edge.window import WindowConfig
 
-NETWORKS = ("edge", "seed")
+NETWORKS = ("edge", "seed", "seed-kaggle")
 
 
 @dataclass(frozen=True)
@@ -22,11 +23,12 @@ class WaveAugmentation:
 
     Parameters
     ----------
-    kind : {"published", "varied"}
+    kind : {"published", "kaggle", "varied"}
         ``"published"``: copy 1 has noise and a circular shift, copy 2 another pitch and speed, with
-        the published constants. ``"varied"``: every copy has a pitch and a speed of its own, odd
-        ones a room and a microphone, the same for all clips of a speaker, and of the others every
-        second a noise level.
+        the published constants. ``"kaggle"``: copy 1 has noise, copy 2 another pitch, copy 3 both,
+        as the public notebooks have it. ``"varied"``: every copy has a pitch and a speed of its
+        own, odd ones a room and a microphone, the same for all clips of a speaker, and of the
+        others every second a noise level.
     copies : int >= 0
         Copies of each training clip beside the original.
     """
@@ -41,6 +43,8 @@ class BatchAugmentation:
 
     Parameters
     ----------
+    levelled : float in [0, 1]
+        Share of the windows that `ser_edge_train.levelling` moves.
     gain_db : float
         Largest change of level, either way, on ``log_rms`` and ``mfcc0`` [dB].
     shift_frames : int
@@ -53,6 +57,7 @@ class BatchAugmentation:
         Parameter of the Beta distribution by which half the batches are mixed.
     """
 
+    levelled: float = 0.0
     gain_db: float = 0.0
     shift_frames: int = 0
     time_masks: int = 0
@@ -71,7 +76,7 @@ class Recipe:
         How reports call it.
     features, window, layout
         The network's input; see `ser_edge.frontend.InputConfig`.
-    network : {"edge", "seed"}
+    network : {"edge", "seed", "seed-kaggle"}
         A network of `ser_edge_train.networks`.
     members : int > 0
         So many of them are trained, by other chances, and their logits averaged, in one network.
@@ -143,40 +148,51 @@ class Recipe:
             raise ConfigError(f"the recipe does not fit: {error}") from None
 
 
+_EDGE = Recipe(
+    name="edge",
+    features=FeatureConfig(descriptors=("zcr", "log_rms", "mfcc")),
+    window=WindowConfig(duration_s=3.0, hop_s=1.0, placement="speech"),
+    layout="sequence",
+    network="edge",
+    wave=WaveAugmentation(kind="varied", copies=16),
+    batch=BatchAugmentation(
+        levelled=0.5,
+        gain_db=6.0,
+        shift_frames=8,
+        time_masks=2,
+        time_mask_frames=16,
+        column_mask=3,
+        mixup=0.3,
+    ),
+    epochs=150,
+)
+_SEED = Recipe(
+    name="seed",
+    features=FeatureConfig(),
+    window=WindowConfig(duration_s=2.5, hop_s=1.25, placement="offset", offset_s=0.6),
+    layout="flat",
+    network="seed",
+    wave=WaveAugmentation(kind="published", copies=2),
+    optimizer="rmsprop",
+    learning_rate=1e-3,
+    weight_decay=0.0,
+    label_smoothing=0.0,
+    batch_size=64,
+    epochs=50,
+    every_row=True,
+    patience=8,
+)
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
     for recipe in (
-        Recipe(
-            name="edge",
-            features=FeatureConfig(descriptors=("zcr", "log_rms", "mfcc")),
-            window=WindowConfig(duration_s=3.0, hop_s=1.0, placement="speech"),
-            layout="sequence",
-            network="edge",
-            wave=WaveAugmentation(kind="varied", copies=8),
-            batch=BatchAugmentation(
-                gain_db=6.0,
-                shift_frames=8,
-                time_masks=2,
-                time_mask_frames=16,
-                column_mask=3,
-                mixup=0.3,
-            ),
-        ),
-        Recipe(
-            name="seed",
-            features=FeatureConfig(),
-            window=WindowConfig(duration_s=2.5, hop_s=1.25, placement="offset", offset_s=0.6),
-            layout="flat",
-            network="seed",
-            wave=WaveAugmentation(kind="published", copies=2),
-            optimizer="rmsprop",
-            learning_rate=1e-3,
-            weight_decay=0.0,
-            label_smoothing=0.0,
-            batch_size=64,
-            epochs=50,
-            every_row=True,
-            patience=8,
+        _EDGE,
+        replace(_EDGE, name="edge-max", members=5),
+        _SEED,
+        replace(
+            _SEED,
+            name="seed-kaggle",
+            network="seed-kaggle",
+            wave=WaveAugmentation(kind="kaggle", copies=3),
         ),
     )
 }

@@ -152,10 +152,13 @@ class Run:
             If the file is damaged.
         """
         from ser_edge_train.engine import keras
+        from ser_edge_train.networks import GlobalStdPooling1D
 
         path = self.folder / "model.keras"
         try:
-            return keras.models.load_model(path, compile=False)
+            return keras.models.load_model(
+                path, compile=False, custom_objects={"GlobalStdPooling1D": GlobalStdPooling1D}
+            )
         except (OSError, ValueError, KeyError) as error:
             reason = str(error).splitlines()[0]
             raise SerEdgeError(f"{path}: is damaged ({reason}); train again") from None

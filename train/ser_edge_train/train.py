@@ -219,8 +219,12 @@ def _write_run(
     one_hot = np.eye(len(labels), dtype=np.float32)
 
     config = standardisation(training, recipe)
+    speakers = tuple(
+        clip.speaker or item.digest
+        for clip, item in zip(material.clips, material.originals, strict=True)
+    )
     examples, chosen_on = (
-        Examples(part, one_hot[numbers[part.clip]]) for part in (training, validation)
+        Examples(part, one_hot[numbers[part.clip]], speakers) for part in (training, validation)
     )
     members, histories = [], []
     for number in range(recipe.members):
@@ -242,7 +246,7 @@ def _write_run(
     temperature = fit_temperature(validation_logits, numbers[validation.clip])
     trained_on = split.rows(splits.TRAIN)
     heard = _held_out(training.select(trained_on[trained_on[:, 1] == 0]), material, numbers)
-    speakers = fit_speakers(
+    speaker_model = fit_speakers(
         validated.answers(validation_logits, temperature),
         heard.answers(logits(network, config.network_inputs(heard.features)), temperature),
     )
@@ -262,7 +266,7 @@ def _write_run(
         "training_speakers": sorted({material.clips[i].speaker for i in np.unique(training.clip)}),
         "versions": versions(*_MADE_WITH),
     }
-    settings = RunSettings(name, recipe, labels, config, temperature, speakers, about)
+    settings = RunSettings(name, recipe, labels, config, temperature, speaker_model, about)
     settings.save(folder)
     network.save(folder / "model.keras")
     rng = np.random.default_rng(options.seed)

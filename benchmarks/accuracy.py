@@ -1,0 +1,200 @@
+"""How often speech is heard rightly: recipes, protocols and forms, on real corpora.
+
+Trains every study of `STUDIES` by cross-validation, exports each network to int8, lets LiteRT hear
+the test clips, as they come and with 60 s of the speaker's other clips to adapt to, and writes
+``results/accuracy.json``. What is finished under ``--out`` is not done again, so that the command
+may be interrupted. Figures are means over folds and seeds; the interval is a bootstrap over
+speakers of all folds together.
+
+python benchmarks/accuracy.py CORPORA --out runs/accuracy [--only NAME ...]
+
+CORPORA is a folder that holds ravdess, tess and emodb.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ser_edge import Bundle, Classifier
+from ser_edge_train.answers import Answers
+from ser_edge_train.crossval import cross_validate, find_runs
+from ser_edge_train.enrolment import ENROLMENTS, adapted
+from ser_edge_train.metrics import score
+from ser_edge_train.progress import tracked
+from ser_edge_train.run import Run
+from ser_edge_train.summary import fold_and_seed
+from ser_edge_train.train import TrainOptions
+
+RESULTS = Path(__file__).parent / "results" / "accuracy.json"
+SECONDS = (0, 5, 15, 30, 60)
+DRAWS = 3
+
+
+@dataclass(frozen=True)
+class Study:
+    """A recipe under a protocol.
+
+    Parameters
+    ----------
+    name : str
+        Of its folder.
+    corpora : tuple of str
+        What it is trained and tested on.
+    options : TrainOptions
+    seeds : int
+    folds : tuple of int, optional
+        By default all.
+    """
+
+    name: str
+    corpora: tuple[str, ...]
+    options: TrainOptions
+    seeds: int = 3
+    folds: tuple[int, ...] | None = None
+
+    @property
+    def corpus(self) -> str:
+        """What it is tested on."""
+        return self.options.test_corpus or "+".join(self.corpora)
+
+
+def _studies() -> Iterator[Study]:
+    for recipe in ("edge", "edge-max"):
+        yield Study(f"{recipe}-ravdess", ("ravdess",), TrainOptions(recipe=recipe, calm_apart=True))
+        yield Study(
+            f"{recipe}-emodb",
+            ("ravdess", "tess", "emodb"),
+            TrainOptions(recipe=recipe, protocol="corpus", test_corpus="emodb"),
+        )
+    for protocol in ("leaky", "clip"):
+        yield Study(
+            f"edge-{protocol}",
+            ("ravdess",),
+            TrainOptions(protocol=protocol),
+            seeds=1,
+            folds=(0,),
+        )
+    yield Study("edge-speaker", ("ravdess",), TrainOptions(), seeds=1)
+
+
+STUDIES = {study.name: study for study in _studies()}
+
+
+def main() -> None:
+    """Read the command line and write the results."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("corpora", type=Path)
+    parser.add_argument("--out", type=Path, default=Path("runs/accuracy"))
+    parser.add_argument("--only", nargs="+", choices=STUDIES, default=list(STUDIES))
+    parser.add_argument("--jobs", type=int, default=-1)
+    arguments = parser.parse_args()
+    for name in arguments.only:
+        _train_and_export(STUDIES[name], arguments.corpora, arguments.out / name, arguments.jobs)
+    rows: list[dict[str, Any]] = []
+    curves: dict[str, Any] = {}
+    for name, study in STUDIES.items():
+        if (arguments.out / name).is_dir():
+            found, curve = _measure(study, arguments.out / name)
+            rows += found
+            curves[name] = curve
+    content = {"rows": rows, "adaptation": curves}
+    RESULTS.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def _train_and_export(study: Study, corpora: Path, out: Path, jobs: int) -> None:
+    from ser_edge_export.export import export
+    from ser_edge_export.forms import chosen_forms
+    from ser_edge_export.gate import Gate
+    from ser_edge_export.run_source import run_source
+
+    if not out.is_dir():
+        sources = [corpora / name for name in study.corpora]
+        cross_validate(sources, out, study.options, folds=study.folds, seeds=study.seeds, jobs=jobs)
+    forms = chosen_forms(formats=["tflite"], precisions=["int8"])
+    runs = find_runs(out)
+    for run in tracked(runs, f"{study.name}: exporting", len(runs)):
+        if not (run.folder / "bundle").is_dir():
+            source = run_source(run.folder)
+            # The gate is what every export passes; the figures here are of what comes out of it.
+            export(source, run.folder / "bundle", forms, gate=Gate(), allow_degraded=True)
+
+
+def _measure(study: Study, folder: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    from ser_edge_export.graph import graph_of
+
+    runs = find_runs(folder)
+    labels = runs[0].settings.labels
+    float32 = [run.answers() for run in runs]
+    int8 = [_int8_answers(run) for run in runs]
+    common = {
+        "corpus": study.corpus,
+        "protocol": study.options.protocol,
+        "recipe": study.options.recipe,
+        "classes": len(labels),
+        "folds": len({fold_and_seed(run)[0] for run in runs}),
+        "seeds": len({fold_and_seed(run)[1] for run in runs}),
+        "parameters": runs[0].settings.about["parameters"],
+        "macs": graph_of(runs[0].network()).multiply_adds,
+    }
+    rows = [
+        {**common, "precision": precision, "adapted": False, **_figures(answers, labels)}
+        for precision, answers in (("float32", float32), ("int8", int8))
+    ]
+    curve = []
+    for enrolment in ENROLMENTS:
+        for seconds in SECONDS:
+            heard = [
+                _adapted(run, answers, seconds, enrolment)
+                for run, answers in zip(runs, int8, strict=True)
+            ]
+            figures = _figures(heard, labels)
+            curve.append({"enrolment": enrolment, "seconds": seconds, **figures})
+    adapted_row = next(p for p in curve if (p["enrolment"], p["seconds"]) == ("mixed", 60))
+    figures = {name: adapted_row[name] for name in ("ua", "wa", "f1", "ci_low", "ci_high")}
+    rows.append({**common, "precision": "int8", "adapted": True, **figures})
+    return rows, curve
+
+
+def _int8_answers(run: Run) -> Answers:
+    bundle = Bundle.open(run.folder / "bundle")
+    classifier = Classifier.load(bundle.folder, backend="litert", precision="int8")
+    held = run.held_out("test")
+    logits = classifier.backend.run(bundle.manifest.input.network_inputs(held.features))
+    return held.answers(logits, bundle.manifest.temperature)
+
+
+def _adapted(run: Run, answers: Answers, seconds: float, enrolment: str) -> Answers:
+    settings = run.settings
+    draws = [
+        adapted(
+            answers,
+            settings.speakers,
+            settings.labels,
+            seconds=seconds,
+            window_s=settings.input.window.duration_s,
+            enrolment=enrolment,
+            seed=draw,
+        )
+        for draw in range(DRAWS)
+    ]
+    return Answers.join(draws)
+
+
+def _figures(answers: Sequence[Answers], labels: Sequence[str]) -> dict[str, Any]:
+    """Average over runs, with the interval of all of them together."""
+    each = [one.score(labels) for one in answers]
+    pooled = Answers.join(answers)
+    whole = score(pooled.truth, pooled.predicted, pooled.speakers.tolist(), labels)
+    means = {name: float(np.mean([asdict(s)[name] for s in each])) for name in ("ua", "wa", "f1")}
+    return {**means, "ci_low": whole.ua_low, "ci_high": whole.ua_high}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,204 @@
+"""Adaptation to a speaker: an offset is found without labels, kept in a file, and taken off."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from recordings import written
+
+from ser_edge import BundleError, Classifier, ConfigError, Profile, SerEdgeError
+from ser_edge.adaptation import SpeakerModel, centred_logs
+from ser_edge.cli import main
+
+N_LABELS = 7
+
+
+def speaker_model(spread: float = 1.0) -> SpeakerModel:
+    means = 3 * (np.eye(N_LABELS) - 1 / N_LABELS)
+    covariance = 0.5 * (np.eye(N_LABELS) - 1 / N_LABELS)
+    return SpeakerModel(
+        tuple(map(tuple, means.tolist())), tuple(map(tuple, covariance.tolist())), spread
+    )
+
+
+def spoken(
+    model: SpeakerModel,
+    labels: NDArray[np.int64],
+    offset: NDArray[np.float64],
+    rng: np.random.Generator,
+) -> NDArray[np.float64]:
+    noise = rng.multivariate_normal(np.zeros(N_LABELS), np.asarray(model.covariance), len(labels))
+    return np.asarray(np.asarray(model.means)[labels] + offset + noise)
+
+
+@pytest.fixture
+def bundle(bundle_dir: Path, tmp_path: Path) -> Path:
+    """A bundle whose manifest knows of speakers."""
+    folder = tmp_path / "bundle"
+    shutil.copytree(bundle_dir, folder)
+    manifest = folder / "manifest.json"
+    content = json.loads(manifest.read_text("utf-8"))
+    model = speaker_model()
+    content["speakers"] = {
+        "means": model.means,
+        "covariance": model.covariance,
+        "spread": model.spread,
+    }
+    manifest.write_text(json.dumps(content), "utf-8")
+    return folder
+
+
+@pytest.fixture
+def clip(rng: np.random.Generator) -> NDArray[np.float32]:
+    return (0.1 * rng.standard_normal(4 * 22050)).astype(np.float32)
+
+
+@pytest.mark.parametrize("labels", [[4] * 30, [0] * 30, list(range(N_LABELS)) * 5])
+def test_an_offset_is_found_whatever_the_mood(labels: list[int], rng: np.random.Generator) -> None:
+    """One label alone or all of them: what is learned is the speaker, not the mood."""
+    model = speaker_model()
+    offset = 0.6 * centred_logs(rng.dirichlet(np.ones(N_LABELS)))
+    offset *= 1 / np.abs(offset).max()
+    found = model.offset(spoken(model, np.array(labels), offset, rng), len(labels))
+    np.testing.assert_allclose(found, offset, atol=0.4)
+    assert np.abs(found - offset).mean() < 0.4 * np.abs(offset).mean()
+    assert found.mean() == pytest.approx(0, abs=1e-9)
+
+
+def test_little_speech_is_trusted_little(rng: np.random.Generator) -> None:
+    model = speaker_model(spread=0.1)
+    offset = np.array([1.0, -1.0, 0, 0, 0, 0, 0])
+    logs = spoken(model, np.arange(N_LABELS), offset, rng)
+    sizes = [np.abs(model.offset(logs, n)).max() for n in (0.5, 5, 50)]
+    assert sizes[0] < sizes[1] < sizes[2]
+    assert sizes[0] < 0.1
+
+
+def test_an_adapted_classifier_takes_the_offset_off(
+    bundle: Path, clip: NDArray[np.float32]
+) -> None:
+    plain = Classifier.load(bundle, backend="numeric")
+    adapted = plain.adapt([clip[:50000], clip[20000:]], 22050)
+    profile = adapted.profile
+    assert profile is not None
+    assert profile.seconds == pytest.approx(50000 / 22050 + 3.0, abs=0.2)
+    before, after = (c.predict(clip, 22050) for c in (plain, adapted))
+    for one, other in zip(before.segments, after.segments, strict=True):
+        shares = np.array(list(one.probabilities.values()))
+        expected = shares * np.exp(-np.array(list(profile.offset.values())))
+        np.testing.assert_allclose(
+            list(other.probabilities.values()), expected / expected.sum(), atol=1e-6
+        )
+    assert adapted.adapt([clip], 22050).profile == plain.adapt([clip], 22050).profile
+    assert adapted.with_profile(None).predict(clip, 22050).label == before.label
+
+
+def test_a_profile_is_kept_and_shared(
+    bundle: Path, clip: NDArray[np.float32], tmp_path: Path
+) -> None:
+    adapted = Classifier.load(bundle, backend="numeric").adapt([clip], 22050)
+    assert adapted.profile is not None
+    path = tmp_path / "anna.json"
+    adapted.profile.save(path)
+    assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
+    again = Classifier.load(bundle, backend="onnx", precision="int8", profile=Profile.load(path))
+    assert again.profile == adapted.profile
+    assert pickle.loads(pickle.dumps(adapted)).profile == adapted.profile
+
+
+def test_the_command_line(
+    bundle: Path,
+    clip: NDArray[np.float32],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    speech = tmp_path / "speech.wav"
+    speech.write_bytes(written(clip, 22050))
+    profile = tmp_path / "anna.json"
+    words = [str(speech), "--bundle", str(bundle), "--backend", "numeric"]
+    assert main(["adapt", *words, "--out", str(profile)]) == 0
+    assert "learned from" in capsys.readouterr().out
+    assert main(["adapt", *words, "--out", str(profile)]) == 1
+    assert "exists already" in capsys.readouterr().err
+    assert main(["adapt", *words, "--out", str(profile), "--overwrite", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == json.loads(profile.read_text("utf-8"))
+    answers = []
+    for extra in ([], ["--profile", str(profile)]):
+        assert main(["predict", *words, "--json", *extra]) == 0
+        answers.append(json.loads(capsys.readouterr().out)["probabilities"])
+    assert answers[0] != answers[1]
+
+
+def test_refusals(
+    bundle_dir: Path, bundle: Path, clip: NDArray[np.float32], tmp_path: Path
+) -> None:
+    classifier = Classifier.load(bundle, backend="numeric")
+    with pytest.raises(ConfigError, match="expected at least one of the speaker"):
+        classifier.adapt([])
+    foreign = Profile(dict.fromkeys(classifier.labels, 0.0), 3.0, "another")
+    with pytest.raises(ConfigError, match=r"learned with the network another, .* adapt to the"):
+        classifier.with_profile(foreign)
+    manifest = json.loads((bundle_dir / "manifest.json").read_text("utf-8"))
+    silent = tmp_path / "silent"
+    shutil.copytree(bundle_dir, silent)
+    (silent / "manifest.json").write_text(json.dumps({**manifest, "speakers": None}), "utf-8")
+    with pytest.raises(BundleError, match=r"says nothing of speakers, .* export a run of"):
+        Classifier.load(silent, backend="numeric").adapt([clip], 22050)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "is not JSON"),
+        ("[]", "is no profile of format version 1"),
+        ({"format_version": 2}, "is no profile of format version 1"),
+        ({"offset": [1, 2]}, "is a damaged profile"),
+        ({"offset": {"sad": None}}, "is a damaged profile"),
+        ({"offset": {"sad": 1e9}}, "is a damaged profile"),
+        ({"offset": {"sad": True}}, "is a damaged profile"),
+        ({"seconds": "long"}, "is a damaged profile"),
+        ({"network": 3}, "is a damaged profile"),
+    ],
+)
+def test_damaged_profiles_are_refused(tmp_path: Path, content: Any, message: str) -> None:
+    path = tmp_path / "anna.json"
+    whole = Profile({"sad": 0.5}, 12.0, "abc")
+    text = content if isinstance(content, str) else json.dumps({**whole.to_dict(), **content})
+    path.write_text(text, "utf-8")
+    with pytest.raises(SerEdgeError, match=message):
+        Profile.load(path)
+
+
+def test_profiles_that_cannot_be_read_or_written(tmp_path: Path) -> None:
+    with pytest.raises(SerEdgeError, match="cannot be read"):
+        Profile.load(tmp_path / "nobody.json")
+    with pytest.raises(SerEdgeError, match="cannot be written"):
+        Profile({"sad": 0.5}, 12.0, "abc").save(tmp_path / "no" / "anna.json")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"means": [[0.0]]}, "the speakers' covariance are not 1 rows of 1"),
+        ({"means": [[0.0] * 2] * 7}, "the speakers' means are not 7 rows of 7"),
+        ({"covariance": [["x"] * 7] * 7}, "hold 'x'; expected numbers"),
+        ({"spread": 0}, "spread=0; expected a number above 0"),
+        ({"means": 3}, "does not fit"),
+    ],
+)
+def test_a_manifest_that_tells_nonsense_of_speakers(
+    bundle: Path, change: dict[str, Any], message: str
+) -> None:
+    manifest = bundle / "manifest.json"
+    content = json.loads(manifest.read_text("utf-8"))
+    content["speakers"] |= change
+    manifest.write_text(json.dumps(content), "utf-8")
+    with pytest.raises(BundleError, match=message):
+        Classifier.load(bundle, backend="numeric")
