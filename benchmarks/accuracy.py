@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filled import fill
 
 from ser_edge import Bundle, Classifier
 from ser_edge_train.answers import Answers
@@ -30,9 +31,11 @@ from ser_edge_train.metrics import score
 from ser_edge_train.progress import tracked
 from ser_edge_train.run import Run
 from ser_edge_train.summary import fold_and_seed
+from ser_edge_train.tables import markdown_table
 from ser_edge_train.train import TrainOptions
 
-RESULTS = Path(__file__).parent / "results" / "accuracy.json"
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results" / "accuracy.json"
 SECONDS = (0, 5, 15, 30, 60)
 DRAWS = 3
 
@@ -106,6 +109,39 @@ def main() -> None:
             curves[name] = curve
     content = {"rows": rows, "adaptation": curves}
     RESULTS.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    write_tables(content)
+
+
+def write_tables(content: dict[str, Any]) -> None:
+    """Fill the documents' tables with the results."""
+    columns = "recipe,tested on,protocol,classes,form,UA,95 % interval,WA,parameters,multiply-adds"
+    table = markdown_table(
+        columns.split(","),
+        [
+            (
+                row["recipe"],
+                row["corpus"],
+                f"{row['protocol']}, {row['folds']} x {row['seeds']}",
+                row["classes"],
+                row["precision"] + (", adapted" if row["adapted"] else ""),
+                f"{row['ua']:.1%}",
+                f"{row['ci_low']:.1%} to {row['ci_high']:.1%}",
+                f"{row['wa']:.1%}",
+                f"{row['parameters']:,}",
+                f"{row['macs'] / 1e6:.1f} M",
+            )
+            for row in content["rows"]
+        ],
+    )
+    for document in (ROOT / "README.md", ROOT / "docs" / "evaluation.md"):
+        fill(document, "accuracy:speaker", table)
+    rows = []
+    for name, curve in content["adaptation"].items():
+        for enrolment in ENROLMENTS:
+            found = [f"{p['ua']:.1%}" for p in curve if p["enrolment"] == enrolment]
+            rows.append((name, enrolment, *found))
+    header = ["study", "heard before", *(f"{seconds} s" for seconds in SECONDS)]
+    fill(ROOT / "docs" / "evaluation.md", "accuracy:adaptation", markdown_table(header, rows))
 
 
 def _train_and_export(study: Study, corpora: Path, out: Path, jobs: int) -> None:

@@ -64,12 +64,12 @@ class Op:
     ``pad``        value (channels,)                     left, right
     ``affine``     gain (channels,), offset (channels,)  --
     ``dense``      weight (in, out), bias                --
-    ``relu``, ``add``, ``concat``, ``flatten``, ``mean``, ``max``: none
+    ``relu``, ``add``, ``concat``, ``flatten``, ``mean``, ``max``, ``std``: none
     =============  ====================================  ==========================
 
     ``left`` and ``right`` count padded frames: zeros for ``conv``, what is never a maximum for
-    ``maxpool``, and ``value`` for ``pad``. ``concat`` joins channels, ``flatten`` frames; ``mean``
-    and ``max`` are over time.
+    ``maxpool``, and ``value`` for ``pad``. ``concat`` joins channels, ``flatten`` frames; ``mean``,
+    ``max`` and ``std`` (of the population) are over time.
 
     Raises
     ------

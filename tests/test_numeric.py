@@ -95,6 +95,7 @@ def padding(left: int, right: int, size: int = 3) -> Op:
         ([Op("concat", ("input", "input"), "y")], np.hstack([X, X])),
         ([Op("mean", ("input",), "logits")], [-1.5, 1.5, -1.5]),
         ([Op("max", ("input",), "logits")], [1, 5, 3]),
+        ([Op("std", ("input",), "logits")], [2.5, 3.5, 4.5]),
         ([Op("flatten", ("input",), "logits")], [1, -2, 3, -4, 5, -6]),
         (
             [Op("flatten", ("input",), "x"), Op("dense", ("x",), "logits", DENSE)],

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ser_edge.adaptation import SpeakerModel, centred_logs
 from ser_edge_train.answers import Answers
 
-SPREAD = 0.3
+SPREAD = 0.1
 ENROLMENTS = ("mixed", "neutral")
 
 
