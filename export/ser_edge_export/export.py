@@ -162,13 +162,14 @@ class _Ways:
 
     def of(self, form: Form) -> Quantisation:
         """Return the way to make a form; what is beside the network in a file has no part in it."""
-        if not form.quantises_activations:
+        if not form.can_be_mended:
             return Quantisation()
         plain = replace(form, takes="features")
         if plain.file not in self.mended:
-            ways = ladder(io=form.precision == "int8-io", fine_tune=self._fine_tune)
+            ways = ladder(form.precision, fine_tune=self._fine_tune)
             trial = partial(self._trial, plain)
-            self.mended[plain.file] = mend(plain.file, ways, trial, self._gate)
+            free = form.precision == "dynamic"
+            self.mended[plain.file] = mend(plain.file, ways, trial, self._gate, free=free)
         return self.mended[plain.file].way
 
     def _trial(self, form: Form, way: Quantisation) -> list[FormResult]:

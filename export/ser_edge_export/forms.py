@@ -36,9 +36,10 @@ class Form:
         return f"{stem}.{self.precision}.{self.format}"
 
     @property
-    def quantises_activations(self) -> bool:
-        """Whether it needs calibration."""
-        return self.precision in ("int8", "int8-io")
+    def can_be_mended(self) -> bool:
+        """Whether there are several ways to make it; see `ser_edge_export.mending.ladder`."""
+        by_onnx = self.format == "onnx" and self.precision == "dynamic"
+        return by_onnx or self.precision in ("int8", "int8-io")
 
 
 ALL_FORMS = (

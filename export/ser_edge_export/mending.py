@@ -13,6 +13,7 @@ logger = logging.getLogger(__name__)
 
 _FEW, _MANY = 512, 1024
 _RESERVE = 0.25  # of the disagreement that the gate allows: chance gives test clips some more
+_RESERVE_IF_FREE = 0.5  # the same where the next way costs nothing
 
 
 @dataclass(frozen=True)
@@ -29,14 +30,19 @@ class Quantisation:
         Layers left in float32.
     fine_tuned : bool
         Whether weights are trained to live with int8.
+    weights_alone : bool
+        Whether activations stay in float32, in a form that else quantises them as they come.
     """
 
     windows: int = _FEW
     percentile: float | None = None
     float_layers: tuple[str, ...] = ()
     fine_tuned: bool = False
+    weights_alone: bool = False
 
     def __str__(self) -> str:
+        if self.weights_alone:
+            return "weights alone in int8"
         ranges = f"percentile {self.percentile}" if self.percentile else "minimum to maximum"
         parts = [f"{self.windows} calibration windows, {ranges}"]
         if self.float_layers:
@@ -46,17 +52,22 @@ class Quantisation:
         return ", ".join(parts)
 
 
-def ladder(*, io: bool, fine_tune: bool) -> Iterator[Quantisation]:
+def ladder(precision: str, *, fine_tune: bool) -> Iterator[Quantisation]:
     """Yield ways to make a network int8, the plainest first.
 
     Parameters
     ----------
-    io : bool
-        Whether input and output have to be int8 as well, and so the first and the last layer.
+    precision : {"int8", "int8-io", "dynamic"}
+        In ``"int8-io"`` the first and the last layer have to be int8; ``"dynamic"`` has no
+        calibration to change.
     fine_tune : bool
         Whether the weights may be trained, which takes minutes.
     """
     yield Quantisation()
+    if precision == "dynamic":
+        yield Quantisation(weights_alone=True)
+        return
+    io = precision == "int8-io"
     yield Quantisation(_MANY)
     yield Quantisation(_MANY, percentile=99.999)
     if not io:
@@ -90,6 +101,8 @@ def mend(
     ways: Iterator[Quantisation],
     trial: Callable[[Quantisation], list[FormResult]],
     gate: Gate,
+    *,
+    free: bool = False,
 ) -> Mended:
     """Find a way to make one int8 form that passes the gate.
 
@@ -103,12 +116,15 @@ def mend(
         Makes the form in a way and compares it on the validation clips in every interpreter.
         The choice is made there, so that the test clips are looked at once, when it is made.
     gate : Gate
+    free : bool
+        Whether a later way costs neither time nor space, and so is taken sooner.
 
     Returns
     -------
     mended : Mended
     """
-    spare = gate.min_agreement + _RESERVE * (1 - gate.min_agreement)
+    reserve = _RESERVE_IF_FREE if free else _RESERVE
+    spare = gate.min_agreement + reserve * (1 - gate.min_agreement)
     tried: list[tuple[Quantisation, float]] = []
     for way in ways:
         results = trial(way)

@@ -123,6 +123,41 @@ def float16(model: onnx.ModelProto) -> onnx.ModelProto:
     return halved
 
 
+def int8_weights(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Store a float32 model's weights as int8, with a scale for each output channel.
+
+    They become float32 again as a file is opened, and arithmetic stays in float32.
+    """
+    stored = onnx.ModelProto.FromString(model.SerializeToString())
+    axes = {}
+    for node in stored.graph.node:
+        if node.op_type in ("Conv", "Gemm", "MatMul"):
+            transposed = any(a.name == "transB" and a.i for a in node.attribute)
+            axes[node.input[1]] = 0 if node.op_type == "Conv" or transposed else 1
+    constants, nodes = [], []
+    for constant in stored.graph.initializer:
+        if constant.name not in axes:
+            constants.append(constant)
+            continue
+        name, axis = constant.name, axes[constant.name]
+        values = numpy_helper.to_array(constant)
+        others = tuple(i for i in range(values.ndim) if i != axis)
+        largest = np.abs(values).max(axis=others, keepdims=True)
+        scale = np.where(largest > 0, largest, 1) / np.float32(127)
+        parts = {f"{name}_int8": np.round(values / scale).astype(np.int8)}
+        parts |= {f"{name}_scale": scale.ravel(), f"{name}_zero": np.zeros(scale.size, np.int8)}
+        constants += [numpy_helper.from_array(array, part) for part, array in parts.items()]
+        nodes.append(
+            helper.make_node("DequantizeLinear", list(parts), [name], name=name, axis=axis)
+        )
+    nodes += stored.graph.node
+    del stored.graph.node[:], stored.graph.initializer[:]
+    stored.graph.node.extend(nodes)
+    stored.graph.initializer.extend(constants)
+    onnx.checker.check_model(stored, full_check=True)
+    return stored
+
+
 def dynamic(model: onnx.ModelProto) -> onnx.ModelProto:
     """Hold a float32 model's weights in int8; activations are quantised as they come.
 

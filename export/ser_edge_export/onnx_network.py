@@ -18,7 +18,7 @@ from ser_edge_export import audio_onnx
 from ser_edge_export.forms import Form
 from ser_edge_export.mending import Quantisation
 from ser_edge_export.metadata import describe_onnx, description
-from ser_edge_export.onnx import IR_VERSION, OPSET, dynamic, float16, quantising
+from ser_edge_export.onnx import IR_VERSION, OPSET, dynamic, float16, int8_weights, quantising
 from ser_edge_export.own_model import check_fits
 from ser_edge_export.source import Source
 
@@ -121,7 +121,7 @@ class OnnxNetwork:
         if form.precision == "float16":
             model = float16(model)
         elif form.precision == "dynamic":
-            model = dynamic(model)
+            model = int8_weights(model) if way.weights_alone else dynamic(model)
         elif form.precision == "int8":
             model = self._int8(model, source, way)
         if form.takes == "audio":

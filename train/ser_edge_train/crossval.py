@@ -9,15 +9,22 @@ from pathlib import Path
 
 from joblib import Parallel, delayed
 
-from ser_edge_train.dataset import FeatureStore, Windows
+from ser_edge_train.dataset import Windows
 from ser_edge_train.folders import check_free, move_into_place
-from ser_edge_train.material import Material, all_windows, read_material
+from ser_edge_train.material import Material, all_windows
 from ser_edge_train.progress import tracked
 from ser_edge_train.report import write_report
 from ser_edge_train.run import Run
 from ser_edge_train.splits import n_folds
 from ser_edge_train.summary import Summary
-from ser_edge_train.train import RESUME, TrainOptions, resumed_folder, split_material, train_on
+from ser_edge_train.train import (
+    RESUME,
+    TrainOptions,
+    gather,
+    resumed_folder,
+    split_material,
+    train_on,
+)
 
 
 def cross_validate(
@@ -68,12 +75,7 @@ def cross_validate(
     """
     out = Path(out)
     check_free(out, overwrite=overwrite)
-    store = FeatureStore(options.chosen_recipe(), seed=options.seed, jobs=jobs)
-    if cache is not None:
-        store = replace(store, folder=Path(cache))
-    material = read_material(
-        sources, store, keep_going=options.keep_going, calm_apart=options.calm_apart
-    )
+    store, material = gather(sources, options, cache, jobs)
     if folds is None:
         folds = range(n_folds(material.clips, options.protocol, seed=options.seed))
     cases = [

@@ -129,16 +129,26 @@ def train(
     """
     out = Path(out)
     check_free(out, overwrite=overwrite)
-    recipe = options.chosen_recipe()
-    store = FeatureStore(recipe, seed=options.seed, jobs=jobs)
+    store, material = gather(sources, options, cache, jobs)
+    split = split_material(material, options)
+    windows = all_windows(material, store, split.altered.tolist())
+    return train_on(material, split, windows, out, options)
+
+
+def gather(
+    sources: Sequence[str | os.PathLike[str]],
+    options: TrainOptions,
+    cache: Path | None,
+    jobs: int,
+) -> tuple[FeatureStore, Material]:
+    """Find the clips and compute the features of each one's original, as the options say."""
+    store = FeatureStore(options.chosen_recipe(), seed=options.seed, jobs=jobs)
     if cache is not None:
         store = replace(store, folder=Path(cache))
     material = read_material(
         sources, store, keep_going=options.keep_going, calm_apart=options.calm_apart
     )
-    split = split_material(material, options)
-    windows = all_windows(material, store, split.altered.tolist())
-    return train_on(material, split, windows, out, options)
+    return store, material
 
 
 def split_material(material: Material, options: TrainOptions) -> splits.Split:
