@@ -95,7 +95,7 @@ class Manifest:
     input: InputConfig
     temperature: float
     models: tuple[ModelFile, ...]
-    speakers: SpeakerModel | None = None
+    speakers: SpeakerModel | None = field(default=None, repr=False)
     golden_sha256: str = ""
     about: dict[str, Any] = field(default_factory=dict, repr=False)
 

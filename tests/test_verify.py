@@ -300,10 +300,15 @@ def change_rate(manifest: dict[str, Any]) -> None:
     manifest["input"]["features"]["sample_rate"] = 16000
 
 
+def change_labels(manifest: dict[str, Any]) -> None:
+    manifest["labels"].pop()
+    del manifest["speakers"]
+
+
 @pytest.mark.parametrize(
     ("change", "name", "said"),
     [
-        (change_mean, "inputs", "0.019 from the stored, expected at most 1e-05; mean or scale in"),
+        (change_mean, "inputs", " from the stored, expected at most 1e-05; mean or scale in"),
         (change_scale, "inputs", " from the stored, expected at most 1e-05; mean or scale in"),
         (change_bands, "features", " from the stored, expected at most 0.001; the feature setti"),
         (change_hop, "features", "golden clip 2 gives windows at "),
@@ -313,7 +318,7 @@ def change_rate(manifest: dict[str, Any]) -> None:
             "probabilities",
             " from the stored, expected at most 1e-06; the temperature in the manifest was changed",
         ),
-        (lambda m: m["labels"].pop(), "golden", "clip0_logits has shape (1, 7); expected (1, 6)"),
+        (change_labels, "golden", "clip0_logits has shape (1, 7); expected (1, 6)"),
         (
             lambda m: m.pop("golden_sha256"),
             "golden",
