@@ -39,6 +39,9 @@ with quiet_stderr():
 
     tf.zeros(1)  # the first operation is announced too
 
+# That functions are traced again, for the next of several networks, concerns nobody.
+tf.get_logger().setLevel("ERROR")
+
 
 def set_seed(seed: int) -> None:
     """Make what follows repeatable on one machine: Python, NumPy, TensorFlow and its kernels."""
