@@ -205,7 +205,7 @@ def test_places_that_cannot_be_written(
 
 
 def test_illegal_options(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="recipe='best'; expected one of edge, seed"):
+    with pytest.raises(ConfigError, match="recipe='best'; expected one of edge, edge-max, seed"):
         train([tmp_path], tmp_path / "run", TrainOptions(recipe="best"))
     with pytest.raises(ConfigError, match="epochs=0; expected at least 1"):
         train([tmp_path], tmp_path / "run", TrainOptions(epochs=0))

@@ -170,7 +170,8 @@ def _pad(op: Op, arrays: Mapping[str, Any], x: Any) -> Any:
 def _std(x: Any) -> Any:
     """Measure the deviation over time; its parts have no range, and so stay in float32."""
     mean = tf.reduce_mean(x, (1, 2), keepdims=True)
-    return tf.sqrt(tf.reduce_mean(tf.math.squared_difference(x, mean), (1, 2)))
+    variance = tf.reduce_mean(tf.math.squared_difference(x, mean), (1, 2))
+    return tf.sqrt(variance + 1e-10)  # as in training: the root's slope at 0 is infinite
 
 
 def _affine(op: Op, arrays: Mapping[str, Any], x: Any) -> Any:
