@@ -220,7 +220,7 @@ raise ImportError("telemetry disabled: " + os.environ.get("ORT_DISABLE_TELEMETRY
 """
 USES = {
     "ser_edge": "from ser_edge import Classifier as c; c.load(sys.argv[1], backend='onnx')",
-    "ser_edge_export": "from ser_edge_export.onnx import dynamic; dynamic(None)",
+    "ser_edge_export": "from ser_edge_export.onnx_precision import dynamic; dynamic(None)",
 }
 
 

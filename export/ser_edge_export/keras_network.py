@@ -22,7 +22,8 @@ from ser_edge_export.forms import Form
 from ser_edge_export.graph import graph_of
 from ser_edge_export.mending import Quantisation
 from ser_edge_export.metadata import describe_onnx, describe_tflite, description
-from ser_edge_export.onnx import Int8, dynamic, float16, int8_weights, onnx_model
+from ser_edge_export.onnx import Int8, onnx_model
+from ser_edge_export.onnx_precision import dynamic, float16, int8_weights
 from ser_edge_export.own_model import check_fits
 from ser_edge_export.source import Source
 from ser_edge_export.tflite import tflite_model

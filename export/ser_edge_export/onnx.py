@@ -7,12 +7,8 @@ which ONNX Runtime fuses into int8 kernels and any other runtime can read.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -20,7 +16,6 @@ import onnx
 from numpy.typing import ArrayLike, NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from ser_edge.backends.onnx import import_onnxruntime
 from ser_edge.graph import Graph, Op
 from ser_edge_export.calibration import Range
 
@@ -99,95 +94,6 @@ def onnx_model(
     )
     onnx.checker.check_model(model, full_check=True)
     return model
-
-
-def float16(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Store a float32 model's weights as float16; they become float32 again as a file is opened.
-
-    Arithmetic stays in float32: the CPU has no kernels for the other.
-    """
-    halved = onnx.ModelProto.FromString(model.SerializeToString())
-    casts = []
-    for constant in halved.graph.initializer:
-        if constant.data_type == TensorProto.FLOAT and len(constant.dims) > 1:
-            name = constant.name
-            values = numpy_helper.to_array(constant).astype(np.float16)
-            constant.CopyFrom(numpy_helper.from_array(values, f"{name}_float16"))
-            casts.append(
-                helper.make_node("Cast", [constant.name], [name], name=name, to=TensorProto.FLOAT)
-            )
-    nodes = [*casts, *halved.graph.node]
-    del halved.graph.node[:]
-    halved.graph.node.extend(nodes)
-    onnx.checker.check_model(halved, full_check=True)
-    return halved
-
-
-def int8_weights(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Store a float32 model's weights as int8, with a scale for each output channel.
-
-    They become float32 again as a file is opened, and arithmetic stays in float32.
-    """
-    stored = onnx.ModelProto.FromString(model.SerializeToString())
-    axes = {}
-    for node in stored.graph.node:
-        if node.op_type in ("Conv", "Gemm", "MatMul"):
-            transposed = any(a.name == "transB" and a.i for a in node.attribute)
-            axes[node.input[1]] = 0 if node.op_type == "Conv" or transposed else 1
-    constants, nodes = [], []
-    for constant in stored.graph.initializer:
-        if constant.name not in axes:
-            constants.append(constant)
-            continue
-        name, axis = constant.name, axes[constant.name]
-        values = numpy_helper.to_array(constant)
-        others = tuple(i for i in range(values.ndim) if i != axis)
-        largest = np.abs(values).max(axis=others, keepdims=True)
-        scale = np.where(largest > 0, largest, 1) / np.float32(127)
-        parts = {f"{name}_int8": np.round(values / scale).astype(np.int8)}
-        parts |= {f"{name}_scale": scale.ravel(), f"{name}_zero": np.zeros(scale.size, np.int8)}
-        constants += [numpy_helper.from_array(array, part) for part, array in parts.items()]
-        nodes.append(
-            helper.make_node("DequantizeLinear", list(parts), [name], name=name, axis=axis)
-        )
-    nodes += stored.graph.node
-    del stored.graph.node[:], stored.graph.initializer[:]
-    stored.graph.node.extend(nodes)
-    stored.graph.initializer.extend(constants)
-    onnx.checker.check_model(stored, full_check=True)
-    return stored
-
-
-def dynamic(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Hold a float32 model's weights in int8; activations are quantised as they come.
-
-    By ONNX Runtime's dynamic quantisation. The weights are unsigned, which older runtimes need.
-    """
-    import_onnxruntime()
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-
-    with quantising(), TemporaryDirectory() as folder:
-        path = Path(folder, "dynamic.onnx")
-        copy = onnx.ModelProto.FromString(model.SerializeToString())  # it changes what it gets
-        quantize_dynamic(copy, str(path), weight_type=QuantType.QUInt8, per_channel=True)
-        quantised = onnx.load(str(path))
-    onnx.checker.check_model(quantised, full_check=True)
-    return quantised
-
-
-@contextmanager
-def quantising() -> Iterator[None]:
-    """Keep back what ONNX Runtime's quantisation remarks, and goes on in the right way."""
-    remarks = ("pre-processing", "Quantization parameters for tensor")
-
-    def other(record: logging.LogRecord) -> bool:
-        return not any(remark in record.getMessage() for remark in remarks)
-
-    logging.getLogger().addFilter(other)
-    try:
-        yield
-    finally:
-        logging.getLogger().removeFilter(other)
 
 
 class _Writer:

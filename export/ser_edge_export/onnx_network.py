@@ -18,7 +18,8 @@ from ser_edge_export import audio_onnx
 from ser_edge_export.forms import Form
 from ser_edge_export.mending import Quantisation
 from ser_edge_export.metadata import describe_onnx, description
-from ser_edge_export.onnx import IR_VERSION, OPSET, dynamic, float16, int8_weights, quantising
+from ser_edge_export.onnx import IR_VERSION, OPSET
+from ser_edge_export.onnx_precision import dynamic, float16, int8_weights, quantising
 from ser_edge_export.own_model import check_fits
 from ser_edge_export.source import Source
 

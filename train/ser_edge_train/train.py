@@ -8,14 +8,13 @@ import logging
 import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ser_edge.errors import ConfigError
 from ser_edge_train import splits
 from ser_edge_train.corpora import CALM, CORPORA, LABELS
 from ser_edge_train.dataset import FeatureStore, Windows
@@ -23,11 +22,21 @@ from ser_edge_train.enrolment import fit_speakers
 from ser_edge_train.folders import check_free, move_into_place, partial_folder
 from ser_edge_train.material import Material, all_windows, read_material
 from ser_edge_train.metrics import fit_temperature
-from ser_edge_train.recipes import RECIPES, Recipe
+from ser_edge_train.options import TrainOptions
 from ser_edge_train.report import classification_table, write_report
 from ser_edge_train.run import HeldOut, Run, RunSettings, save_windows
 from ser_edge_train.summary import Summary
 from ser_edge_train.versions import versions
+
+__all__ = [
+    "RESUME",
+    "TrainOptions",
+    "gather",
+    "resumed_folder",
+    "split_material",
+    "train",
+    "train_on",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -35,57 +44,6 @@ _MADE_WITH = ("ser-edge", "tensorflow", "tensorflow-cpu", "keras", "librosa", "n
 _CALIBRATION_WINDOWS = 1024
 RESUME = "resume.json"
 _MEMBERS_APART = 10_000  # in their seeds
-
-
-@dataclass(frozen=True)
-class TrainOptions:
-    """What ``ser-edge train`` takes beside the data.
-
-    Parameters
-    ----------
-    recipe : str
-        A name in `RECIPES`.
-    protocol, fold, test_corpus
-        See `ser_edge_train.splits.split_clips`.
-    epochs, copies : int, optional
-        Instead of the recipe's: how long to train, and altered copies of each training clip.
-    seed : int
-        Decides split, augmentation, weights and order.
-    calm_apart : bool
-        Whether calm is a label of its own, and does not count as neutral.
-    keep_going : bool
-        Train even where more than 5 % of the files cannot be used.
-    licence : str, optional
-        Terms of the data, instead of those that are known of the corpora.
-    """
-
-    recipe: str = "edge"
-    protocol: str = "speaker"
-    fold: int = 0
-    test_corpus: str | None = None
-    epochs: int | None = None
-    copies: int | None = None
-    seed: int = 0
-    calm_apart: bool = False
-    keep_going: bool = False
-    licence: str | None = None
-
-    def chosen_recipe(self) -> Recipe:
-        """Return the recipe with the epochs and copies asked for.
-
-        Raises
-        ------
-        ConfigError
-            If there is no recipe of that name.
-        """
-        if self.recipe not in RECIPES:
-            raise ConfigError(f"recipe={self.recipe!r}; expected one of {', '.join(RECIPES)}")
-        recipe = RECIPES[self.recipe]
-        if self.epochs is not None:
-            recipe = replace(recipe, epochs=self.epochs)
-        if self.copies is not None:
-            recipe = replace(recipe, wave=replace(recipe.wave, copies=self.copies))
-        return recipe
 
 
 def train(

@@ -1,0 +1,59 @@
+"""What ``ser-edge train`` takes beside the data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from ser_edge.errors import ConfigError
+from ser_edge_train.recipes import RECIPES, Recipe
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """What ``ser-edge train`` takes beside the data.
+
+    Parameters
+    ----------
+    recipe : str
+        A name in `RECIPES`.
+    protocol, fold, test_corpus
+        See `ser_edge_train.splits.split_clips`.
+    epochs, copies : int, optional
+        Instead of the recipe's: how long to train, and altered copies of each training clip.
+    seed : int
+        Decides split, augmentation, weights and order.
+    calm_apart : bool
+        Whether calm is a label of its own, and does not count as neutral.
+    keep_going : bool
+        Train even where more than 5 % of the files cannot be used.
+    licence : str, optional
+        Terms of the data, instead of those that are known of the corpora.
+    """
+
+    recipe: str = "edge"
+    protocol: str = "speaker"
+    fold: int = 0
+    test_corpus: str | None = None
+    epochs: int | None = None
+    copies: int | None = None
+    seed: int = 0
+    calm_apart: bool = False
+    keep_going: bool = False
+    licence: str | None = None
+
+    def chosen_recipe(self) -> Recipe:
+        """Return the recipe with the epochs and copies asked for.
+
+        Raises
+        ------
+        ConfigError
+            If there is no recipe of that name.
+        """
+        if self.recipe not in RECIPES:
+            raise ConfigError(f"recipe={self.recipe!r}; expected one of {', '.join(RECIPES)}")
+        recipe = RECIPES[self.recipe]
+        if self.epochs is not None:
+            recipe = replace(recipe, epochs=self.epochs)
+        if self.copies is not None:
+            recipe = replace(recipe, wave=replace(recipe.wave, copies=self.copies))
+        return recipe
