@@ -260,5 +260,5 @@ def test_onnx_runtime_is_imported_in_one_place() -> None:
                 if any(name.partition(".")[0] == "onnxruntime" for name in names):
                     found.add(path.relative_to(ROOT).as_posix())
     # The others call the first's `import_onnxruntime` ahead of it, as the test above tells of one.
-    exporting = {f"export/ser_edge_export/{name}.py" for name in ("onnx", "onnx_network")}
+    exporting = {f"export/ser_edge_export/{name}.py" for name in ("onnx_network", "onnx_precision")}
     assert found == {"ser_edge/backends/onnx.py", *exporting}
