@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,20 @@ def test_members_are_averaged(members: list[Any], rng: np.random.Generator) -> N
     )
     assert network.count_params() == pytest.approx(3 * members[0].count_params(), rel=0.001)
     assert averaged(members[:1]) is members[0]
+
+
+def test_a_lone_file_is_opened_by_export(
+    members: list[Any], tmp_path: Path, fresh: Callable[..., Any]
+) -> None:
+    """In a process that has built no network, and so knows of no layer of ours yet."""
+    members[0].save(tmp_path / "mine.keras")
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from ser_edge_export.keras_network import KerasNetwork\n"
+        "print(KerasNetwork.open(Path(sys.argv[1]), (130, 22), 7).n_parameters)"
+    )
+    done = fresh(code, tmp_path / "mine.keras")
+    assert done.stdout.strip() == str(members[0].count_params()), done.stderr
 
 
 def test_a_joined_network_can_be_stored(

@@ -29,6 +29,7 @@ from ser_edge_export.source import Source
 from ser_edge_export.tflite import tflite_model
 from ser_edge_train import fit
 from ser_edge_train.engine import keras
+from ser_edge_train.networks import load_network
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +73,7 @@ class KerasNetwork:
             If it cannot be read, or does not fit.
         """
         try:
-            model = keras.models.load_model(path, compile=False)
+            model = load_network(path)
         except (OSError, ValueError, KeyError, TypeError) as error:
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise SerEdgeError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,17 @@ def build_network(name: str, input_shape: Sequence[int], n_labels: int) -> keras
     inputs = keras.Input(tuple(input_shape), name="features")
     logits = _NETWORKS[name](inputs, n_labels)
     return keras.Model(inputs, logits, name=name)
+
+
+def load_network(path: Path) -> keras.Model:
+    """Load a stored network; those of this module have a layer that only its import makes known.
+
+    Raises
+    ------
+    OSError, ValueError, KeyError, TypeError
+        As Keras does, if the file is missing or damaged, or has a layer that is not known.
+    """
+    return keras.models.load_model(path, compile=False)
 
 
 def averaged(networks: Sequence[keras.Model]) -> keras.Model:

@@ -151,14 +151,11 @@ class Run:
         SerEdgeError
             If the file is damaged.
         """
-        from ser_edge_train.engine import keras
-        from ser_edge_train.networks import GlobalStdPooling1D
+        from ser_edge_train.networks import load_network
 
         path = self.folder / "model.keras"
         try:
-            return keras.models.load_model(
-                path, compile=False, custom_objects={"GlobalStdPooling1D": GlobalStdPooling1D}
-            )
+            return load_network(path)
         except (OSError, ValueError, KeyError) as error:
             reason = str(error).splitlines()[0]
             raise SerEdgeError(f"{path}: is damaged ({reason}); train again") from None
