@@ -1,10 +1,11 @@
 """How often speech is heard rightly: recipes, protocols and forms, on real corpora.
 
-Trains every study of `STUDIES` by cross-validation, exports each network to int8, lets LiteRT hear
+Trains every study of `STUDIES` by cross-validation, exports its networks to int8, lets LiteRT hear
 the test clips, as they come and with 60 s of the speaker's other clips to adapt to, and writes
-``results/accuracy.json``. What is finished under ``--out`` is not done again, so that the command
-may be interrupted. Figures are means over folds and seeds; the interval is a bootstrap over
-speakers of all folds together.
+``results/accuracy.json``, the tables that README and docs have of it, and ``docs/adaptation.png``.
+What is finished under ``--out`` is not done again, so that the command may be interrupted; results
+of studies that are not there stay. Figures are means over folds and seeds; the interval is a
+bootstrap over speakers of all folds together.
 
 python benchmarks/accuracy.py CORPORA --out runs/accuracy [--only NAME ...]
 
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filled import fill
+from accuracy_tables import PROTOCOLS, RESULTS, write_tables
 
 from ser_edge import Bundle, Classifier
 from ser_edge_train.answers import Answers
@@ -30,14 +31,13 @@ from ser_edge_train.enrolment import ENROLMENTS, adapted
 from ser_edge_train.metrics import score
 from ser_edge_train.progress import tracked
 from ser_edge_train.run import Run
-from ser_edge_train.summary import fold_and_seed
-from ser_edge_train.tables import markdown_table
+from ser_edge_train.summary import Summary, fold_and_seed
 from ser_edge_train.train import TrainOptions
 
-ROOT = Path(__file__).parents[1]
-RESULTS = ROOT / "benchmarks" / "results" / "accuracy.json"
 SECONDS = (0, 5, 15, 30, 60)
 DRAWS = 3
+LEARNING = (4, 8, 12, 16, 20)
+SEED_EPOCHS = 6
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,8 @@ class Study:
     seeds : int
     folds : tuple of int, optional
         By default all.
+    exported : bool
+        Whether int8 and adaptation are measured as well.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Study:
     options: TrainOptions
     seeds: int = 3
     folds: tuple[int, ...] | None = None
+    exported: bool = True
 
     @property
     def corpus(self) -> str:
@@ -69,22 +72,41 @@ class Study:
 
 
 def _studies() -> Iterator[Study]:
-    for recipe in ("edge", "edge-max"):
-        yield Study(f"{recipe}-ravdess", ("ravdess",), TrainOptions(recipe=recipe, calm_apart=True))
+    # Three networks each, in all.
+    for recipe, seeds in (("edge", 3), ("edge-max", 1)):
+        options = TrainOptions(recipe=recipe, calm_apart=True)
+        yield Study(f"{recipe}-ravdess", ("ravdess",), options, seeds=seeds)
+    for recipe, seeds in (("edge", 3), ("edge-robust", 1)):
+        options = TrainOptions(recipe=recipe, protocol="corpus", test_corpus="emodb")
+        yield Study(f"{recipe}-emodb", ("ravdess", "tess", "emodb"), options, seeds=seeds)
+    for recipe, epochs in (("edge", None), ("seed", SEED_EPOCHS)):
+        for protocol in PROTOCOLS:
+            across = protocol == "corpus"
+            if across and recipe == "edge":
+                continue  # edge-emodb is the same
+            yield Study(
+                f"{recipe}-{protocol}",
+                ("ravdess", "tess", "emodb")[: 3 if across else 2],
+                TrainOptions(
+                    recipe=recipe,
+                    protocol=protocol,
+                    test_corpus="emodb" if across else None,
+                    epochs=epochs,
+                ),
+                seeds=1,
+                folds=(0,),
+                exported=False,
+            )
+    for count in LEARNING:
+        options = TrainOptions(train_speakers=count)
         yield Study(
-            f"{recipe}-emodb",
-            ("ravdess", "tess", "emodb"),
-            TrainOptions(recipe=recipe, protocol="corpus", test_corpus="emodb"),
-        )
-    for protocol in ("leaky", "clip"):
-        yield Study(
-            f"edge-{protocol}",
+            f"edge-{count}-speakers",
             ("ravdess",),
-            TrainOptions(protocol=protocol),
+            options,
             seeds=1,
-            folds=(0,),
+            folds=(0, 2, 4),
+            exported=False,
         )
-    yield Study("edge-speaker", ("ravdess",), TrainOptions(), seeds=1)
 
 
 STUDIES = {study.name: study for study in _studies()}
@@ -100,48 +122,17 @@ def main() -> None:
     arguments = parser.parse_args()
     for name in arguments.only:
         _train_and_export(STUDIES[name], arguments.corpora, arguments.out / name, arguments.jobs)
-    rows: list[dict[str, Any]] = []
-    curves: dict[str, Any] = {}
-    for name, study in STUDIES.items():
-        if (arguments.out / name).is_dir():
-            found, curve = _measure(study, arguments.out / name)
-            rows += found
-            curves[name] = curve
-    content = {"rows": rows, "adaptation": curves}
+    content = json.loads(RESULTS.read_text(encoding="utf-8"))
+    rows = {name: [r for r in content["rows"] if r["study"] == name] for name in STUDIES}
+    curves = content["adaptation"]
+    for name in arguments.only:
+        rows[name], curves[name] = _measure(STUDIES[name], arguments.out / name)
+    content = {
+        "rows": [row for name in STUDIES for row in rows[name]],
+        "adaptation": {name: curves[name] for name in STUDIES if curves.get(name)},
+    }
     RESULTS.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     write_tables(content)
-
-
-def write_tables(content: dict[str, Any]) -> None:
-    """Fill the documents' tables with the results."""
-    columns = "recipe,tested on,protocol,classes,form,UA,95 % interval,WA,parameters,multiply-adds"
-    table = markdown_table(
-        columns.split(","),
-        [
-            (
-                row["recipe"],
-                row["corpus"],
-                f"{row['protocol']}, {row['folds']} x {row['seeds']}",
-                row["classes"],
-                row["precision"] + (", adapted" if row["adapted"] else ""),
-                f"{row['ua']:.1%}",
-                f"{row['ci_low']:.1%} to {row['ci_high']:.1%}",
-                f"{row['wa']:.1%}",
-                f"{row['parameters']:,}",
-                f"{row['macs'] / 1e6:.1f} M",
-            )
-            for row in content["rows"]
-        ],
-    )
-    for document in (ROOT / "README.md", ROOT / "docs" / "evaluation.md"):
-        fill(document, "accuracy:speaker", table)
-    rows = []
-    for name, curve in content["adaptation"].items():
-        for enrolment in ENROLMENTS:
-            found = [f"{p['ua']:.1%}" for p in curve if p["enrolment"] == enrolment]
-            rows.append((name, enrolment, *found))
-    header = ["study", "heard before", *(f"{seconds} s" for seconds in SECONDS)]
-    fill(ROOT / "docs" / "evaluation.md", "accuracy:adaptation", markdown_table(header, rows))
 
 
 def _train_and_export(study: Study, corpora: Path, out: Path, jobs: int) -> None:
@@ -153,6 +144,8 @@ def _train_and_export(study: Study, corpora: Path, out: Path, jobs: int) -> None
     if not out.is_dir():
         sources = [corpora / name for name in study.corpora]
         cross_validate(sources, out, study.options, folds=study.folds, seeds=study.seeds, jobs=jobs)
+    if not study.exported:
+        return
     forms = chosen_forms(formats=["tflite"], precisions=["int8"])
     runs = find_runs(out)
     for run in tracked(runs, f"{study.name}: exporting", len(runs)):
@@ -168,8 +161,8 @@ def _measure(study: Study, folder: Path) -> tuple[list[dict[str, Any]], list[dic
     runs = find_runs(folder)
     labels = runs[0].settings.labels
     float32 = [run.answers() for run in runs]
-    int8 = [_int8_answers(run) for run in runs]
     common = {
+        "study": study.name,
         "corpus": study.corpus,
         "protocol": study.options.protocol,
         "recipe": study.options.recipe,
@@ -178,11 +171,14 @@ def _measure(study: Study, folder: Path) -> tuple[list[dict[str, Any]], list[dic
         "seeds": len({fold_and_seed(run)[1] for run in runs}),
         "parameters": runs[0].settings.about["parameters"],
         "macs": graph_of(runs[0].network()).multiply_adds,
+        "epochs": runs[0].settings.about["epochs"],
+        "ua_sd_folds": Summary.of(runs).ua_spread("folds"),
     }
-    rows = [
-        {**common, "precision": precision, "adapted": False, **_figures(answers, labels)}
-        for precision, answers in (("float32", float32), ("int8", int8))
-    ]
+    rows = [{**common, "precision": "float32", "adapted": False, **_figures(float32, labels)}]
+    if not study.exported:
+        return rows, []
+    int8 = [_int8_answers(run) for run in runs]
+    rows.append({**common, "precision": "int8", "adapted": False, **_figures(int8, labels)})
     curve = []
     for enrolment in ENROLMENTS:
         for seconds in SECONDS:

@@ -104,3 +104,28 @@ def test_mixup_blends_inputs_and_targets_alike(rng: np.random.Generator) -> None
     mixed, mixed_targets = augment.mixup(targets * 2, targets, 0.3, rng)
     np.testing.assert_allclose(mixed, 2 * mixed_targets, rtol=1e-6)
     np.testing.assert_allclose(mixed_targets.sum(axis=1), 1, rtol=1e-6)
+
+
+def test_another_microphone_is_what_a_filter_does(rng: np.random.Generator) -> None:
+    config = FeatureConfig()
+    noise = rng.standard_normal(3 * RATE)
+    spectrum = np.fft.rfft(noise)
+    frequencies = np.fft.rfftfreq(len(noise), 1 / RATE)
+    # Each mel band 6 dB louder than the one two octaves below it, about.
+    tilted = np.fft.irfft(spectrum * np.maximum(frequencies, 50) ** 0.25, len(noise))
+    extract = FeatureExtractor(config)
+    heard = [extract((0.05 * x / x.std()).astype(np.float32))[4:-4, 2:] for x in (noise, tilted)]
+    filtered = (heard[1] - heard[0]).mean(axis=0)
+
+    batch = np.zeros((400, 5, 22), np.float32)
+    moved = augment.equalise(batch, config, 6.0, rng)
+    assert not batch.any()
+    assert not moved[:, :, :2].any()
+    np.testing.assert_array_equal(moved[:, :1].repeat(5, axis=1), moved)
+    offsets = moved[moved.any(axis=(1, 2)), 0, 2:]
+    assert 160 < len(offsets) < 240
+    np.testing.assert_allclose(offsets[:, 0], 0, atol=1e-3)
+    # A smooth curve lies in the first coefficients, and a real filter is among what is drawn.
+    deviation = offsets.std(axis=0)
+    assert deviation[1] > 5 * deviation[12:].max()
+    assert (np.abs(filtered[1:8]) < 3 * deviation[1:8]).all()

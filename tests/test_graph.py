@@ -60,7 +60,9 @@ def run_onnx(
 ) -> NDArray[np.float32]:
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(model.SerializeToString())
+    options = onnxruntime.SessionOptions()
+    options.add_session_config_entry("session.x64quantprecision", "1")  # as our backend does
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options)
     batches = [inputs] if at_once else [x[None] for x in inputs]
     return np.concatenate([session.run(None, {"features": batch})[0] for batch in batches])
 

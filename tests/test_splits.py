@@ -201,3 +201,26 @@ def test_labels_that_nobody_trained_are_left_out() -> None:
 def test_a_single_clip_of_each_label_is_too_few() -> None:
     with pytest.raises(SerEdgeError, match="each label has a single clip"):
         split_clips(clips_of("mine", ["me", "you"], takes=1), "speaker")
+
+
+@pytest.mark.parametrize("count", [1, 4, 20])
+def test_fewer_speakers_to_train_on(count: int) -> None:
+    split = split_clips(RAVDESS, "speaker", n_copies=1, fold=2, train_speakers=count)
+    tested, *others = (speakers_in(RAVDESS, split, p) for p in (TEST, TRAIN, VALIDATION))
+    assert tested == published_folds("ravdess")[2]
+    assert len(set.union(*others)) == count
+    assert f"{count} of the 20 speakers that are not tested were used." in split.notes
+    assert {clip for clip, copy in split.rows(TRAIN) if copy} <= {c for c, _ in split.rows(TRAIN)}
+
+
+@pytest.mark.parametrize(
+    ("protocol", "count", "said"),
+    [
+        ("speaker", 21, "21 speakers are asked for and 20 are not tested; ask for no more"),
+        ("speaker", 0, "train_speakers=0; expected 1 or more"),
+        ("clip", 4, "with train_speakers=4; expected 1 or more, with protocol speaker"),
+    ],
+)
+def test_a_number_of_speakers_that_cannot_be(protocol: str, count: int, said: str) -> None:
+    with pytest.raises((ConfigError, SerEdgeError), match=said):
+        split_clips(RAVDESS, protocol, train_speakers=count)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -137,6 +138,8 @@ def test_the_dishonest_protocols_say_so(trained: Trained, tmp_path: Path, protoc
     assert {"clip": "Speakers stand on both sides", "leaky": "This protocol leaks"}[
         protocol
     ] in report
+    measured = re.search(r"of the (\d+) with another copy of their clip .* rightly", report)
+    assert (measured is not None) == (protocol == "leaky")
     n_tested = len(run.held_out("test").truth)
     copies = [row["part"] for row in split_rows(run)] + [row["copy1"] for row in split_rows(run)]
     assert n_tested == copies.count("test")
@@ -205,7 +208,9 @@ def test_places_that_cannot_be_written(
 
 
 def test_illegal_options(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="recipe='best'; expected one of edge, edge-max, seed"):
+    with pytest.raises(
+        ConfigError, match="recipe='best'; expected one of edge, edge-max, edge-robust, seed"
+    ):
         train([tmp_path], tmp_path / "run", TrainOptions(recipe="best"))
     with pytest.raises(ConfigError, match="epochs=0; expected at least 1"):
         train([tmp_path], tmp_path / "run", TrainOptions(epochs=0))

@@ -14,6 +14,7 @@ from librosa.effects import pitch_shift, time_stretch
 from numpy.typing import NDArray
 
 from ser_edge.features import FeatureConfig
+from ser_edge.features.mel import dct_matrix
 from ser_edge_train.recipes import BatchAugmentation, WaveAugmentation
 from ser_edge_train.rooms import Room
 
@@ -130,6 +131,42 @@ def vary_level(
         if column in config.columns:
             varied[:, :, config.columns.index(column)] += gains * np.float32(slope)
     return varied
+
+
+def equalise(
+    batch: Samples, config: FeatureConfig, deviation_db: float, rng: np.random.Generator
+) -> Samples:
+    """Hear half of the windows through another microphone.
+
+    Its response is a smooth curve over the mel bands with a tilt, and adds its DCT to the MFCC of
+    all frames; exactly so, but for what ``top_db`` cuts off.
+
+    Parameters
+    ----------
+    batch : np.ndarray [shape=(n, n_frames, n_columns), dtype=float32]
+        Features that are not yet standardised.
+    config : FeatureConfig
+        Their settings, ``mfcc`` among them.
+    deviation_db : float > 0
+        Standard deviation of the response at six points, and of the tilt from its middle to its
+        ends [dB].
+    rng : np.random.Generator
+        Source of chance.
+
+    Returns
+    -------
+    equalised : np.ndarray [same shape and dtype]
+    """
+    n_bands, columns = config.n_mels, config.columns_of["mfcc"]
+    heard = rng.normal(0, deviation_db, (len(batch), 6))
+    places = np.linspace(0, 5, n_bands)
+    curves = np.stack([np.interp(places, np.arange(6), row) for row in heard])
+    curves += rng.normal(0, deviation_db, (len(batch), 1)) * np.linspace(-1, 1, n_bands)
+    curves -= curves.mean(axis=1, keepdims=True)  # the level is `vary_level`'s
+    curves *= rng.random((len(batch), 1)) < 0.5
+    equalised = batch.copy()
+    equalised[:, :, columns] += (curves @ dct_matrix(config.n_mfcc, n_bands))[:, None]
+    return equalised
 
 
 def mask(batch: Samples, settings: BatchAugmentation, rng: np.random.Generator) -> Samples:

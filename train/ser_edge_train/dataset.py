@@ -19,6 +19,7 @@ import numpy as np
 import platformdirs
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from ser_edge import audio
 from ser_edge.errors import AudioError
@@ -27,6 +28,7 @@ from ser_edge_train.augment import wave_copy
 from ser_edge_train.corpora import Clip, Rejected
 from ser_edge_train.progress import tracked
 from ser_edge_train.recipes import Recipe
+from ser_edge_train.zero_tail import ZeroTailed
 
 _CACHE_VERSION = 2  # to be raised when the same settings give other features
 
@@ -96,6 +98,7 @@ class FeatureStore:
             "version": _CACHE_VERSION,
             "features": asdict(self.recipe.features),
             "window": asdict(self.recipe.window),
+            **({"zero_tail": True} if self.recipe.zero_tail else {}),
             "copies": [copies.start, copies.stop],
         }
         if copies.start > 0:
@@ -136,15 +139,17 @@ def _load_or_compute(store: FeatureStore, clip: Clip, copies: range) -> ClipFeat
 def _features(store: FeatureStore, clip: Clip, copies: range, digest: str) -> ClipFeatures:
     recipe = store.recipe
     rate = recipe.features.sample_rate
-    frontend = Frontend(recipe.features, recipe.window)
+    front_end = (ZeroTailed if recipe.zero_tail else Frontend)(recipe.features, recipe.window)
     samples = audio.load(clip.path, rate)
     rng = np.random.default_rng([store.seed, int(digest[:16], 16)])
     speaker = int(hashlib.sha256((clip.speaker or digest).encode()).hexdigest()[:16], 16)
     features = []
-    for copy in copies:
-        session = np.random.default_rng([store.seed, copy, speaker])
-        altered = wave_copy(samples, rate, recipe.wave, copy, rng, session)
-        features.append(frontend(altered)[0])
+    # How many threads the BLAS has decides the last digits, and that many a process has.
+    with threadpool_limits(1, user_api="blas"):
+        for copy in copies:
+            session = np.random.default_rng([store.seed, copy, speaker])
+            altered = wave_copy(samples, rate, recipe.wave, copy, rng, session)
+            features.append(front_end(altered)[0])
     numbers = np.repeat(np.array(copies), [len(windows) for windows in features])
     return ClipFeatures(np.concatenate(features), numbers, digest, len(samples) / rate)
 

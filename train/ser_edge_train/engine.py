@@ -6,11 +6,21 @@ The environment has to be set ahead of the first import, which costs seconds.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import tempfile
 from collections.abc import Iterator
 
 __all__ = ["keras", "quiet_stderr", "set_seed", "tf"]
+
+# Of glibc's malloc.h. A step's tensors go back to the system else, to be mapped and cleared anew in
+# the next: 21 000 page faults a step, which took as long as the arithmetic.
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
+with contextlib.suppress(AttributeError, OSError, TypeError):  # another C library
+    _mallopt = ctypes.CDLL(None).mallopt
+    for _parameter in (_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD):
+        _mallopt(_parameter, 2**31 - 1)
+    _mallopt(_M_ARENA_MAX, 1)
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")

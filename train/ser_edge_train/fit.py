@@ -110,6 +110,10 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         for place, row in enumerate(chosen):
             if settings.levelled and self._rng.random() < settings.levelled:
                 features[place] = self._levelled(row, self._rng)
+        if settings.equaliser_db:
+            features = augment.equalise(
+                features, self._recipe.features, settings.equaliser_db, self._rng
+            )
         if settings.gain_db:
             features = augment.vary_level(
                 features, self._recipe.features, settings.gain_db, self._rng

@@ -16,7 +16,7 @@ class TrainOptions:
     ----------
     recipe : str
         A name in `RECIPES`.
-    protocol, fold, test_corpus
+    protocol, fold, test_corpus, train_speakers
         See `ser_edge_train.splits.split_clips`.
     epochs, copies : int, optional
         Instead of the recipe's: how long to train, and altered copies of each training clip.
@@ -34,6 +34,7 @@ class TrainOptions:
     protocol: str = "speaker"
     fold: int = 0
     test_corpus: str | None = None
+    train_speakers: int | None = None
     epochs: int | None = None
     copies: int | None = None
     seed: int = 0
@@ -43,6 +44,8 @@ class TrainOptions:
 
     def chosen_recipe(self) -> Recipe:
         """Return the recipe with the epochs and copies asked for.
+
+        A published one cuts its vectors as its code does, but only where the protocol is too.
 
         Raises
         ------
@@ -56,4 +59,5 @@ class TrainOptions:
             recipe = replace(recipe, epochs=self.epochs)
         if self.copies is not None:
             recipe = replace(recipe, wave=replace(recipe.wave, copies=self.copies))
-        return recipe
+        zero_tail = self.protocol == "leaky" and recipe.layout == "flat"
+        return replace(recipe, zero_tail=zero_tail)

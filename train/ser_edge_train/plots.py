@@ -63,7 +63,7 @@ def plot_reliability(path: Path, before: Reliability, after: Reliability) -> Non
         ylim=(0, 1),
     )
     axes.grid(alpha=0.3)
-    axes.legend(loc="upper left")
+    axes.legend(loc="lower right")
     _save(figure, path)
 
 

@@ -13,8 +13,8 @@ class Corpus:
     """A published corpus, as its file names tell it.
 
     `pattern` is searched in "FOLDER/STEM" of a file and names the groups `speaker` and `label`;
-    `labels` maps the latter to ours, `aliases` mends the former. A clip in which any group
-    equals a key of `other` is left out for the reason that stands there.
+    `labels` maps the latter to ours, `aliases` mends the former. `voices` says who speaks. A clip
+    in which any group equals a key of `other` is left out for the reason that stands there.
     """
 
     name: str
@@ -24,6 +24,7 @@ class Corpus:
     labels: Mapping[str, str]
     licence: str
     citation: str
+    voices: str
     other: Mapping[str, str] = field(default_factory=dict)
     aliases: Mapping[str, str] = field(default_factory=dict)
 
@@ -48,6 +49,7 @@ CORPORA: Mapping[str, Corpus] = {
             other={"01-01": "audio-visual version", "01-02": "song", "03-02": "song"},
             licence="CC BY-NC-SA 4.0",
             citation="Livingstone & Russo 2018, PLoS ONE 13(5), doi:10.5281/zenodo.1188976",
+            voices="actors, North American English, 21 to 33 years",
         ),
         Corpus(
             name="crema-d",
@@ -59,6 +61,7 @@ CORPORA: Mapping[str, Corpus] = {
             labels=dict(zip(("ANG", "DIS", "FEA", "HAP", "NEU", "SAD"), LABELS[:6], strict=True)),
             licence="Open Database License 1.0",
             citation="Cao et al. 2014, IEEE Trans. Affective Computing 5(4), 377-390",
+            voices="actors, American English of several ethnicities, 20 to 74 years",
         ),
         Corpus(
             name="tess",
@@ -72,6 +75,7 @@ CORPORA: Mapping[str, Corpus] = {
             aliases={"OA": "OAF"},  # the full corpus holds one OA_bite_neutral
             licence="CC BY-NC-ND 4.0",
             citation="Pichora-Fuller & Dupuis 2020, doi:10.5683/SP2/E8H2MF",
+            voices="two actresses, Canadian English, 26 and 64 years",
         ),
         Corpus(
             name="savee",
@@ -81,6 +85,7 @@ CORPORA: Mapping[str, Corpus] = {
             labels=dict(zip(("a", "d", "f", "h", "n", "sa", "su"), LABELS, strict=True)),
             licence="free for research, after registration with the University of Surrey",
             citation="Haq & Jackson 2010, in Machine Audition, IGI Global, 398-423",
+            voices="men, British English, 27 to 31 years",
         ),
         Corpus(
             name="emodb",
@@ -91,6 +96,7 @@ CORPORA: Mapping[str, Corpus] = {
             other={"L": "boredom"},
             licence="free, citation asked for",
             citation="Burkhardt et al. 2005, Interspeech, 1517-1520",
+            voices="actors, German, 21 to 35 years",
         ),
     )
 }

@@ -1,7 +1,8 @@
-"""A recipe is all that decides how a network is trained, in one frozen dataclass; two are named.
+"""A recipe is all that decides how a network is trained, in one frozen dataclass; some are named.
 
 ``seed`` is the published recipe (docs/decisions.md tells what of it is ambiguous), ``seed-kaggle``
-the one that it descends from; ``edge`` is ours, and ``edge-max`` several of its networks in one.
+the one that it descends from; ``edge`` is ours, ``edge-max`` several of its networks in one, and
+``edge-robust`` the same for microphones other than those of the training.
 """
 
 from __future__ import annotations
@@ -45,6 +46,9 @@ class BatchAugmentation:
     ----------
     levelled : float in [0, 1]
         Share of the windows that `ser_edge_train.levelling` moves.
+    equaliser_db : float
+        Standard deviation of the response of other microphones, through which half of the windows
+        are heard [dB].
     gain_db : float
         Largest change of level, either way, on ``log_rms`` and ``mfcc0`` [dB].
     shift_frames : int
@@ -58,6 +62,7 @@ class BatchAugmentation:
     """
 
     levelled: float = 0.0
+    equaliser_db: float = 0.0
     gain_db: float = 0.0
     shift_frames: int = 0
     time_masks: int = 0
@@ -78,6 +83,10 @@ class Recipe:
         The network's input; see `ser_edge.frontend.InputConfig`.
     network : {"edge", "seed", "seed-kaggle"}
         A network of `ser_edge_train.networks`.
+    zero_tail : bool
+        Whether a clip that ends within the window gives the vector that the published code makes
+        of it: that of fewer frames, its blocks shifted, with zeros behind. They tell a network
+        which corpus a clip is from; `TrainOptions` sets it for protocol ``leaky`` alone.
     members : int > 0
         So many of them are trained, by other chances, and their logits averaged, in one network.
     wave, batch
@@ -113,6 +122,7 @@ class Recipe:
     every_row: bool = False
     patience: int = 0
     members: int = 1
+    zero_tail: bool = False
 
     def __post_init__(self) -> None:
         for name, least in (("batch_size", 2), ("epochs", 1), ("members", 1)):
@@ -186,7 +196,13 @@ RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
     for recipe in (
         _EDGE,
-        replace(_EDGE, name="edge-max", members=5),
+        replace(_EDGE, name="edge-max", members=3),
+        replace(
+            _EDGE,
+            name="edge-robust",
+            members=3,
+            batch=replace(_EDGE.batch, equaliser_db=6.0, gain_db=15.0),
+        ),
         _SEED,
         replace(
             _SEED,

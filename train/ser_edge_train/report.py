@@ -16,7 +16,7 @@ from ser_edge_train.confidence import reliability, risk_coverage
 from ser_edge_train.metrics import Scores
 from ser_edge_train.page import html_page
 from ser_edge_train.summary import Summary
-from ser_edge_train.tables import markdown_table, score_table
+from ser_edge_train.tables import abstaining_table, markdown_table, score_table
 
 _EXPLANATION = (
     "UA is the unweighted average recall, WA the accuracy; the interval is a bootstrap over the "
@@ -101,6 +101,7 @@ def comparison_table(summaries: Sequence[Summary]) -> str:
 def _section(folder: Path, prefix: str, summary: Summary) -> str:
     names = ("confusion_matrix", "calibration", "abstaining", "speakers")
     confusion, calibration, abstaining, speakers = (f"{prefix}{name}.png" for name in names)
+    figures = summary.to_dict()
     pooled, raw = summary.pooled, Answers.join(summary.uncalibrated)
     before, after = (reliability(a.probabilities, a.truth) for a in (raw, pooled))
     curve = risk_coverage(pooled.probabilities, pooled.truth)
@@ -139,7 +140,7 @@ temperature that validation speakers gave ({_temperatures(summary)}).
 
 ## Abstaining
 
-{_abstaining_table(summary)}
+{abstaining_table(figures["abstaining"])}
 
 ![abstaining]({abstaining})
 
@@ -183,16 +184,6 @@ def _notes(summary: Summary) -> str:
 def _temperatures(summary: Summary) -> str:
     low, high = (f(run.settings.temperature for run in summary.runs) for f in (min, max))
     return f"{low:.2f}" if low == high else f"{low:.2f} to {high:.2f}"
-
-
-def _abstaining_table(summary: Summary) -> str:
-    return markdown_table(
-        ["clips answered", "those with a probability of at least", "wrong of those"],
-        [
-            (f"{row['coverage']:.0%}", f"{row['threshold']:.2f}", f"{row['risk']:.1%}")
-            for row in summary.to_dict()["abstaining"]
-        ],
-    )
 
 
 def _data_table(summary: Summary) -> str:

@@ -72,6 +72,7 @@ def split_clips(
     n_copies: int = 0,
     fold: int = 0,
     test_corpus: str | None = None,
+    train_speakers: int | None = None,
     seed: int = 0,
 ) -> Split:
     """Divide clips by a protocol.
@@ -89,6 +90,9 @@ def split_clips(
         in the others.
     test_corpus : str, optional
         For ``corpus``: the one to test on.
+    train_speakers : int > 0, optional
+        For ``speaker`` and ``corpus``: so many of the speakers that are not tested are used, drawn
+        by chance; by default all.
     seed : int
         Decides what is left to chance.
 
@@ -99,7 +103,7 @@ def split_clips(
     Raises
     ------
     ConfigError
-        If `protocol` is unknown, or `test_corpus` does not go with it.
+        If `protocol` is unknown, or `test_corpus` or `train_speakers` do not go with it.
     SerEdgeError
         If the clips cannot be divided that way.
     """
@@ -109,6 +113,11 @@ def split_clips(
         raise ConfigError(
             f"protocol={protocol!r} with test_corpus={test_corpus!r}; protocol corpus needs a "
             "--test-corpus, the other protocols take none"
+        )
+    if train_speakers is not None and (protocol in ("clip", "leaky") or train_speakers < 1):
+        raise ConfigError(
+            f"protocol={protocol!r} with train_speakers={train_speakers}; expected 1 or more, with "
+            "protocol speaker or corpus"
         )
     count = n_folds(clips, protocol, seed=seed)
     if not 0 <= fold < count:
@@ -129,6 +138,8 @@ def split_clips(
         _leave_out_untested_labels(clips, part, str(test_corpus), notes)
     else:
         part[_by_speaker(clips, fold, seed, notes)] = TEST
+    if train_speakers is not None:
+        _leave_out_speakers(clips, part, train_speakers, seed, notes)
     if protocol == "clip":
         part[_random_clips(clips, np.flatnonzero(part == TRAIN), _VALIDATION_SHARE, seed)] = (
             VALIDATION
@@ -185,6 +196,22 @@ def _leave_out_untested_labels(
             f"{test_corpus} shares no label with the other corpora; name another --test-corpus, or "
             "add recordings"
         )
+
+
+def _leave_out_speakers(
+    clips: Sequence[Clip], part: NDArray[np.int64], count: int, seed: int, notes: list[str]
+) -> None:
+    """Keep so many speakers for training and validation, drawn by chance."""
+    speakers = np.array([clip.speaker for clip in clips])
+    there = np.unique(speakers[part == TRAIN])
+    if count > len(there):
+        raise SerEdgeError(
+            f"{count} speakers are asked for and {len(there)} are not tested; ask for no more, or "
+            "add recordings of others"
+        )
+    chosen = np.random.default_rng([seed, count]).choice(there, count, replace=False)
+    part[(part == TRAIN) & ~np.isin(speakers, chosen)] = UNUSED
+    notes.append(f"{count} of the {len(there)} speakers that are not tested were used.")
 
 
 def _leave_out_untrained_labels(

@@ -64,3 +64,14 @@ def form_table(forms: Iterable[FormResult], *, latency: bool = False) -> str:
             for form in forms
         ],
     )
+
+
+def abstaining_table(rows: Sequence[Mapping[str, float]]) -> str:
+    """Show what is gained by answering fewer clips, the ``abstaining`` of `Summary.to_dict`."""
+    return markdown_table(
+        ["clips answered", "those with a probability of at least", "wrong of those"],
+        [
+            (f"{row['coverage']:.0%}", f"{row['threshold']:.2f}", f"{row['risk']:.1%}")
+            for row in rows
+        ],
+    )

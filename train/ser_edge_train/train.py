@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ser_edge_train import splits
+from ser_edge_train.answers import Answers
 from ser_edge_train.corpora import CALM, CORPORA, LABELS
 from ser_edge_train.dataset import FeatureStore, Windows
 from ser_edge_train.enrolment import fit_speakers
@@ -117,6 +118,7 @@ def split_material(material: Material, options: TrainOptions) -> splits.Split:
         n_copies=options.chosen_recipe().wave.copies,
         fold=options.fold,
         test_corpus=options.test_corpus,
+        train_speakers=options.train_speakers,
         seed=options.seed,
     )
 
@@ -218,14 +220,18 @@ def _write_run(
         validated.answers(validation_logits, temperature),
         heard.answers(logits(network, config.network_inputs(heard.features)), temperature),
     )
-    scores = tested.answers(test_logits, temperature).scores(labels)
+    answers = tested.answers(test_logits, temperature)
+    scores = answers.scores(labels)
+    notes = [*split.notes, *material.notes]
+    if options.protocol == "leaky":
+        notes.insert(1, _what_leaks(split, answers))
     about = {
         "protocol": {
             "name": options.protocol,
             "fold": options.fold,
             "test_corpus": options.test_corpus,
             "seed": options.seed,
-            "notes": [*split.notes, *material.notes],
+            "notes": notes,
         },
         "corpora": _corpora(material, split, options.licence),
         "parameters": int(network.count_params()),
@@ -251,6 +257,20 @@ def _write_run(
     (folder / RESUME).unlink()
     for number in range(recipe.members):
         shutil.rmtree(folder / f"member{number}")
+
+
+def _what_leaks(split: splits.Split, answers: Answers) -> str:
+    """Compare the test rows that have another copy of their clip in training with the others."""
+    clips = split.rows(splits.TEST)[:, 0]  # in the order in which `_held_out` numbers them
+    known = (split.parts[clips] == splits.TRAIN).any(axis=1)
+    right = answers.predicted == answers.truth
+    parts = [(known, "another copy of their clip"), (~known, "none")]
+    told = [
+        f"of the {there.sum()} with {what} in training {right[there].mean():.1%} are heard rightly"
+        for there, what in parts
+        if there.any()
+    ]
+    return f"What leaks, by the test rows: {', '.join(told)}."
 
 
 def _write_history(
@@ -296,6 +316,7 @@ def _corpora(
             "trained_on": bool((split.parts[members] == splits.TRAIN).any()),
             "licence": corpus.licence if corpus else licence or "your own",
             "citation": corpus.citation if corpus else "",
+            "voices": corpus.voices if corpus else "",
         }
     return about
 
