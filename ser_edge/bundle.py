@@ -14,6 +14,9 @@ from pathlib import Path
 from ser_edge.errors import BundleError
 from ser_edge.manifest import Manifest, ModelFile
 
+PRETRAINED = Path(__file__).parent / "pretrained"
+"""The bundle that comes with the package; its ``MODEL_CARD.md`` has its figures and terms."""
+
 GOLDEN = "golden.npz"
 """Clips, and what each stage makes of them; docs/porting.md lists its arrays."""
 

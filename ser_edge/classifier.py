@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ser_edge.adaptation import Profile, SpeakerModel, centred_logs
 from ser_edge.backends import INTERPRETERS, Backend
 from ser_edge.backends.selection import open_bundle
-from ser_edge.bundle import Bundle
+from ser_edge.bundle import PRETRAINED, Bundle
 from ser_edge.errors import AudioError, BackendError, BundleError, ConfigError, SerEdgeError
 from ser_edge.frontend import Frontend
 from ser_edge.manifest import ModelFile
@@ -109,7 +109,7 @@ class Classifier:
     @classmethod
     def load(
         cls,
-        folder: str | os.PathLike[str],
+        folder: str | os.PathLike[str] = PRETRAINED,
         *,
         backend: str | None = None,
         precision: str | None = None,
@@ -121,7 +121,8 @@ class Classifier:
         Parameters
         ----------
         folder : path
-            What ``ser-edge export`` wrote.
+            What ``ser-edge export`` wrote; by default the bundle that comes with the package, whose
+            weights are for non-commercial use (its ``MODEL_CARD.md``).
         backend : {"litert", "tflite", "onnx", "numeric"}, optional
             What runs the network; by default the first of these that works here and for which the
             bundle has a file (`ser_edge.backends.selection`).
@@ -303,7 +304,7 @@ class Classifier:
         >>> profile.save("anna.json")  # doctest: +SKIP
         >>> Classifier.load("bundle", profile=Profile.load("anna.json"))  # doctest: +SKIP
         """
-        speakers = self._speakers()
+        speakers = self.speaker_model()
         anybody = self.with_profile(None)
         heard = [anybody.predict(recording, rate, **limits) for recording in recordings]
         if not heard:
@@ -339,7 +340,18 @@ class Classifier:
             self.bundle, self.model, self.backend_name, self.backend, self.threads, profile
         )
 
-    def _speakers(self) -> SpeakerModel:
+    def speaker_model(self) -> SpeakerModel:
+        """Return how the network hears speakers, what adaptation rests on.
+
+        Returns
+        -------
+        speakers : SpeakerModel
+
+        Raises
+        ------
+        BundleError
+            If the bundle does not support it.
+        """
         speakers = self.bundle.manifest.speakers
         if speakers is None:
             raise BundleError(
@@ -351,7 +363,7 @@ class Classifier:
     def _offset_of(self, profile: Profile | None) -> NDArray[np.float64]:
         if profile is None:
             return np.zeros(len(self.labels))
-        self._speakers()
+        self.speaker_model()
         expected = self.bundle.manifest.network_id
         if profile.network != expected or tuple(profile.offset) != self.labels:
             raise ConfigError(

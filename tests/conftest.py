@@ -26,17 +26,23 @@ BUNDLE = Path(__file__).parent / "data" / "bundle"
 _BESIDE = Path(__file__).parents[2] / "shared" / "corpora"
 
 
+def parameter(backend: str, *more: str) -> Any:
+    """Make a test parameter that begins with a backend, skipped where that is not usable."""
+    interpreter = INTERPRETERS[backend]
+    missing = pytest.mark.skipif(not interpreter.usable, reason=f"no {interpreter.package}")
+    return pytest.param(backend, *more, marks=missing)
+
+
+# tflite-runtime, which opens no model in a process that has imported TensorFlow, as other tests do,
+# is left out of what runs in the tests' own process.
+HERE = ("litert", "onnx", "numeric")
+
+
 def held_forms(*backends: str) -> list[Any]:
     """Pair backends with the precisions that the test bundle has for them, as test parameters."""
     models = Bundle.open(BUNDLE).manifest.models
     return [
-        pytest.param(
-            name,
-            model.precision,
-            marks=pytest.mark.skipif(
-                not INTERPRETERS[name].usable, reason=f"no {INTERPRETERS[name].package}"
-            ),
-        )
+        parameter(name, model.precision)
         for name in backends
         for model in models
         if model.suffix == INTERPRETERS[name].suffix

@@ -108,7 +108,7 @@ def test_a_profile_is_kept_and_shared(
     path = tmp_path / "anna.json"
     adapted.profile.save(path)
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
-    again = Classifier.load(bundle, backend="onnx", precision="int8", profile=Profile.load(path))
+    again = Classifier.load(bundle, profile=Profile.load(path))
     assert again.profile == adapted.profile
     assert pickle.loads(pickle.dumps(adapted)).profile == adapted.profile
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import held_forms
+from conftest import HERE, held_forms, parameter
 
 from ser_edge import Bundle, Classifier
 from ser_edge.audio import as_signal
@@ -70,10 +70,6 @@ def test_golden_stages(bundle_dir: Path, golden: dict[str, Any], number: int) ->
         rtol=0,
         atol=1e-6,
     )
-
-
-# tflite-runtime is left out where this process might have imported TensorFlow.
-HERE = ("litert", "onnx", "numeric")
 
 
 def model_path(folder: Path, backend: str, precision: str) -> Path:
@@ -204,10 +200,10 @@ def test_an_onnx_model_with_other_inputs_and_one_that_fails() -> None:
         OnnxModel(session, "m.onnx", "1").run(np.zeros((1, 4), np.float32))
 
 
-@pytest.mark.parametrize(("backend", "name"), [("litert", "TFLiteModel"), ("onnx", "OnnxModel")])
+@pytest.mark.parametrize(
+    ("backend", "name"), [parameter("litert", "TFLiteModel"), parameter("onnx", "OnnxModel")]
+)
 def test_an_interpreter_cannot_be_pickled(bundle_dir: Path, backend: str, name: str) -> None:
-    if not INTERPRETERS[backend].usable:
-        pytest.skip(f"no {INTERPRETERS[backend].package}")
     model = open_model(model_path(bundle_dir, backend, "int8"), backend)
     for attempt in (pickle.dumps, copy.copy, copy.deepcopy):
         with pytest.raises(TypeError, match=f"^{name} holds an interpreter and cannot be pickled"):

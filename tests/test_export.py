@@ -286,6 +286,23 @@ def test_the_gate_is_set_by_the_command(
     assert content["complaints"] == []
 
 
+def test_what_the_card_is_to_say(
+    trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    notes, out = tmp_path / "notes.md", tmp_path / "bundle"
+    words = ["export", str(trained.run.folder), "--out", str(out), "--format", "npz"]
+    words += ["--licence", "all rights reserved", "--notes", str(notes)]
+    assert main(words) == 1
+    assert "notes.md: cannot be read" in capsys.readouterr().err
+    notes.write_text("## In our own office\n\nUA 12.3 % on 4 colleagues.\n", encoding="utf-8")
+    assert main(words) == 0
+    card = (out / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert "UA 12.3 % on 4 colleagues." in card
+    assert "Licence: all rights reserved." in card
+    assert "wrong of those" in card
+    assert Bundle.open(out).manifest.about["licence"] == "all rights reserved"
+
+
 @pytest.mark.parametrize("option", ["--min-agreement=101", "--max-ua-loss=x", "--format=pb"])
 def test_wrong_usage(option: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:

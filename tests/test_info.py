@@ -12,6 +12,7 @@ import pytest
 
 from ser_edge import Bundle
 from ser_edge.backends import Interpreter
+from ser_edge.bundle import PRETRAINED
 from ser_edge.cli import main
 from ser_edge.errors import BundleError
 from ser_edge.info import describe, to_dict
@@ -65,17 +66,15 @@ def test_bad_bundles_are_one_sentence(
     assert err.count("\n") == 1
 
 
-def test_no_bundle_was_named(
+def test_which_bundle_is_meant_where_none_is_named(
     monkeypatch: pytest.MonkeyPatch, bundle_dir: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("SER_EDGE_BUNDLE", raising=False)
-    assert main(["info"]) == 1
-    assert capfd.readouterr().err == (
-        "ser-edge: no bundle was named; give --bundle DIR, or set SER_EDGE_BUNDLE, to a folder "
-        "that `ser-edge export` wrote\n"
-    )
+    assert main(["info", "--json"]) == 0
+    assert json.loads(capfd.readouterr().out)["folder"] == str(PRETRAINED)
     monkeypatch.setenv("SER_EDGE_BUNDLE", str(bundle_dir))
-    assert main(["info"]) == 0
+    assert main(["info", "--json"]) == 0
+    assert json.loads(capfd.readouterr().out)["folder"] == str(bundle_dir)
 
 
 def test_info(bundle_dir: Path) -> None:

@@ -84,8 +84,10 @@ def serving(folder: Path, bundle: Path, code: str, *options: str) -> Iterator[Se
             command, stdout=log, stderr=log, env=surroundings, cwd=empty, start_new_session=True
         )
     server = Server(process, folder, "")
+    # Which of the two uvicorn says last depends on its workers.
+    said = "startup complete", "running on"
     try:
-        within(30, lambda: "startup complete" in server.log or process.poll() is not None)
+        within(30, lambda: all(s in server.log for s in said) or process.poll() is not None)
         found = re.search(r"running on (http://127\.0\.0\.1:\d+)", server.log)
         assert found, server.log
         server.url = found[1]

@@ -114,7 +114,8 @@ def padding(left: int, right: int, size: int = 3) -> Op:
 )
 def test_the_other_operations(ops: list[Op], expected: Any) -> None:
     before = X.copy()
-    check(X, ops, expected)
+    # On 32-bit ARM, NumPy's square root of float32 may be off by one in the last place.
+    check(X, ops, expected, atol=3e-7 if ops[-1].kind == "std" else 0)
     np.testing.assert_array_equal(X, before)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from ser_edge.errors import SerEdgeError
 from ser_edge_export.export import Export, export
@@ -45,6 +46,8 @@ def export_command(arguments: argparse.Namespace) -> Export:
             f"{arguments.source}: is a run, which knows its labels, clips and scaler; leave out "
             "--labels, --clips and --scaler"
         )
+    if of_file and arguments.licence:
+        raise SerEdgeError("--licence goes with a run; a file's terms are not ours to change")
     out = arguments.out or (
         arguments.source.with_suffix("") if of_file else arguments.source / "bundle"
     )
@@ -62,13 +65,25 @@ def export_command(arguments: argparse.Namespace) -> Export:
         )
         source = model.source(**onnx_options)
     else:
-        source = run_source(arguments.source, **onnx_options)
+        source = run_source(arguments.source, licence=arguments.licence, **onnx_options)
     return export(
         source,
         out,
         forms,
         gate=gate,
+        notes=_read_notes(arguments.notes),
         fine_tune=arguments.qat,
         allow_degraded=arguments.allow_degraded,
         overwrite=arguments.overwrite,
     )
+
+
+def _read_notes(path: Path | None) -> str:
+    if path is None:
+        return ""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SerEdgeError(
+            f"{path}: cannot be read ({error}); expected a Markdown file for the model card"
+        ) from None

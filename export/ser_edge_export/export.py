@@ -77,6 +77,7 @@ def export(
     forms: Sequence[Form],
     *,
     gate: Gate | None = None,
+    notes: str = "",
     fine_tune: bool = False,
     allow_degraded: bool = False,
     overwrite: bool = False,
@@ -93,6 +94,8 @@ def export(
         What is written.
     gate : Gate, optional
         What each has to keep, in every interpreter that is here.
+    notes : str
+        Markdown for the model card, between its figures and its data.
     fine_tune : bool
         Whether weights may be trained to live with int8, where nothing less helps.
     allow_degraded : bool
@@ -148,7 +151,9 @@ def export(
             about=_about(source, results, ways.mended, gate, complaints),
         )
         (folder / "manifest.json").write_text(manifest.to_json(), encoding="utf-8")
-        (folder / "MODEL_CARD.md").write_text(model_card(manifest, results), encoding="utf-8")
+        (folder / "MODEL_CARD.md").write_text(
+            model_card(manifest, results, notes), encoding="utf-8"
+        )
         write_proof(folder / "report.md", manifest, results, ways.mended, gate, complaints)
     return Export(out, results, ways.mended, complaints)
 

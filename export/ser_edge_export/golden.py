@@ -17,7 +17,7 @@ from ser_edge.audio import as_signal
 from ser_edge.bundle import Bundle
 from ser_edge.classifier import softmax
 from ser_edge.features import FeatureConfig
-from ser_edge.features.descriptors import Bands
+from ser_edge.features.descriptors import Bands, to_decibels
 from ser_edge.features.frames import Framing
 from ser_edge.features.mel import band_groups, dct_matrix, mel_bands
 from ser_edge.frontend import Frontend, InputConfig
@@ -38,19 +38,20 @@ def golden_clips(config: InputConfig) -> list[NDArray[np.int16]]:
     Returns
     -------
     clips : list of np.ndarray [shape=(n,), dtype=int16]
-        A gliding voice-like tone with syllables and some noise.
+        A gliding voice-like tone with syllables and some noise, in steps of 8 bits, of which half
+        the bytes are zeros and need no space.
     """
     rate, window_s = config.features.sample_rate, config.window.duration_s
     rng = np.random.default_rng(0)
     clips = []
-    for pitch, duration_s in ((120, 0.5 * window_s), (210, window_s), (160, 1.7 * window_s)):
+    for pitch, duration_s in ((120, 0.5 * window_s), (210, window_s), (160, 1.3 * window_s)):
         time = np.arange(round(duration_s * rate)) / rate
         f0 = pitch * (1 + 0.2 * np.sin(2 * np.pi * 0.7 * time))
         phase = 2 * np.pi * np.cumsum(f0) / rate
         voice = sum(np.sin(k * phase) / k**1.5 for k in range(1, 20))
         syllables = np.sin(2 * np.pi * 2 * time) ** 2
         signal = 0.2 * syllables * voice + 0.003 * rng.standard_normal(len(time))
-        clips.append(np.round(32767 * np.clip(signal, -1, 1)).astype(np.int16))
+        clips.append((256 * np.round(127 * np.clip(signal, -1, 1))).astype(np.int16))
     return clips
 
 
@@ -128,7 +129,8 @@ def _stages(window: NDArray[np.float32], config: FeatureConfig) -> Arrays:
                 power[place] = piece.power[row - rows.start]
         for bands, bins, matrix in band_groups(weights):
             mel[rows, bands] = piece.power[:, bins] @ matrix
-    whole = Bands(mel.copy(), dct_matrix(config.n_mfcc, config.n_mels))
+    decibels = to_decibels(mel.copy())
+    whole = Bands(decibels, decibels.max(), dct_matrix(config.n_mfcc, config.n_mels))
     return {
         "stage_rows": np.array(picked, np.int64),
         "stage_frames": frames,

@@ -8,10 +8,10 @@ from ser_edge.manifest import Manifest
 from ser_edge_train.forms import FormResult
 from ser_edge_train.metrics import Scores
 from ser_edge_train.report import protocol_name
-from ser_edge_train.tables import form_table, markdown_table, score_table
+from ser_edge_train.tables import abstaining_table, form_table, markdown_table, score_table
 
 
-def model_card(manifest: Manifest, forms: Sequence[FormResult]) -> str:
+def model_card(manifest: Manifest, forms: Sequence[FormResult], notes: str = "") -> str:
     """Write a bundle's model card.
 
     Parameters
@@ -20,6 +20,8 @@ def model_card(manifest: Manifest, forms: Sequence[FormResult]) -> str:
         With ``about`` filled.
     forms : sequence of FormResult
         How the exported forms did on the run's test clips.
+    notes : str
+        Markdown of whoever exports, put ahead of the data.
 
     Returns
     -------
@@ -29,12 +31,13 @@ def model_card(manifest: Manifest, forms: Sequence[FormResult]) -> str:
     about = manifest.about
     scores = {name: Scores(**values) for name, values in about["metrics"].items()}
     corpora = markdown_table(
-        ["corpus", "clips", "speakers", "in training", "licence", "source"],
+        ["corpus", "clips", "speakers", "who speaks", "in training", "licence", "source"],
         [
             (
                 name,
                 c["clips"],
                 c["speakers"],
+                c.get("voices", ""),
                 "yes" if c["trained_on"] else "no",
                 c["licence"],
                 c["citation"],
@@ -49,7 +52,7 @@ def model_card(manifest: Manifest, forms: Sequence[FormResult]) -> str:
     degraded = (
         f"**Degraded**, and exported all the same: {'; '.join(failed)}.\n\n" if failed else ""
     )
-    notes = "\n".join(f"- {note}" for note in about["protocol"]["notes"])
+    remarks = "\n".join(f"- {note}" for note in about["protocol"]["notes"])
     seconds = manifest.input.window.duration_s
     return f"""# {manifest.name}
 
@@ -64,11 +67,13 @@ Protocol **{protocol_name(about)}**; float32 Keras model; 95 % intervals by boot
 
 {recall}
 
-{notes}
+{remarks}
 
 The exported forms against their source, on the same clips (`report.md` tells how they were made):
 
 {degraded}{form_table(forms)}
+
+{_confidence(manifest)}{notes.strip()}
 
 ## Data
 
@@ -82,8 +87,6 @@ Licence: {about["licence"]}.
   inner state can be read from a voice. A label says how speech sounds, not what a person feels.
 - Speakers, languages, ages, rooms and microphones unlike those above lower the accuracy, and by
   more than the intervals, which cover other speakers of the same corpora only.
-- Probabilities are calibrated on validation clips of the same corpora (temperature
-  {manifest.temperature:.2f}).
 - A silent clip is refused. Noise, music or another language gets a label all the same.
 
 ## Uses
@@ -92,4 +95,22 @@ Meant for research, prototypes, games, and interfaces that a person can correct.
 about a person. The EU AI Act prohibits inferring emotions at the workplace and in education, but
 for medical or safety reasons (Art. 5(1)(f)), and has people told where emotion recognition is used
 (Art. 50(3)).
+"""
+
+
+def _confidence(manifest: Manifest) -> str:
+    """Say whether probabilities can be believed and what abstaining gains, where it is known."""
+    about = manifest.about
+    if "abstaining" not in about:
+        return ""
+    error = about["calibration_error"]
+    return f"""## Probabilities, and saying nothing
+
+The expected calibration error on the test clips is {error["before"]:.1%} as trained and
+{error["after"]:.1%} with the temperature that validation speakers gave, {manifest.temperature:.2f},
+which the runtime applies. It is larger in other rooms and languages. An application that would
+rather say nothing than be wrong gives no answer below a probability:
+
+{abstaining_table(about["abstaining"])}
+
 """

@@ -14,15 +14,20 @@ from numpy.typing import NDArray
 from ser_edge_export.recordings import window_samples
 from ser_edge_export.source import Source
 from ser_edge_train.run import Run
+from ser_edge_train.summary import Summary
 
 
-def run_source(run_folder: str | os.PathLike[str], **onnx_options: bool) -> Source:
+def run_source(
+    run_folder: str | os.PathLike[str], *, licence: str | None = None, **onnx_options: bool
+) -> Source:
     """Read a run as what is to be exported.
 
     Parameters
     ----------
     run_folder : path
         What ``ser-edge train`` wrote.
+    licence : str, optional
+        Terms of the weights, instead of those of the corpora that they were trained on.
     **onnx_options : bool
         As `ser_edge_export.keras_network.KerasNetwork` takes them.
 
@@ -42,6 +47,14 @@ def run_source(run_folder: str | os.PathLike[str], **onnx_options: bool) -> Sour
 
     del about["training_speakers"]
     test = run.held_out("test")
+    figures = Summary.of([run]).to_dict()
+    about |= {
+        "recipe": settings.recipe.to_dict(),
+        "licence": licence or _licence(about["corpora"]),
+        "metrics": figures["scores"],
+        "calibration_error": figures["calibration_error"],
+        "abstaining": figures["abstaining"],
+    }
     return Source(
         settings.name,
         KerasNetwork(run.network(), **onnx_options),
@@ -53,7 +66,7 @@ def run_source(run_folder: str | os.PathLike[str], **onnx_options: bool) -> Sour
         run.held_out("validation"),
         test,
         partial(_samples, run, len(test.features)),
-        about | {"recipe": settings.recipe.to_dict(), "licence": _licence(about["corpora"])},
+        about,
     )
 
 

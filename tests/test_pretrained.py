@@ -1,0 +1,81 @@
+"""The bundle that comes with the package, held to its card on test clips of its training.
+
+``data/pretrained.npz`` has their features; benchmarks/pretrained.py wrote it with the bundle.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from ser_edge import Bundle, Classifier
+from ser_edge.backends import INTERPRETERS
+from ser_edge.bundle import PRETRAINED
+from ser_edge.verify import verify
+
+SAMPLE = Path(__file__).parent / "data" / "pretrained.npz"
+LABELS = ("neutral", "happy", "sad", "angry", "fear", "disgust", "surprise")
+
+
+@pytest.fixture(scope="module")
+def sample() -> dict[str, Any]:
+    with np.load(SAMPLE, allow_pickle=False) as arrays:
+        return dict(arrays)
+
+
+def heard(sample: dict[str, Any], backend: str) -> NDArray[Any]:
+    """Probabilities of the sample's clips."""
+    classifier = Classifier.load(backend=backend)
+    inputs = classifier.bundle.manifest.input.network_inputs(sample["features"])
+    windows = classifier.probabilities(inputs)
+    return np.array([windows[sample["clip"] == clip].mean(axis=0) for clip in range(42)])
+
+
+def ua(probabilities: NDArray[Any], truth: NDArray[Any]) -> float:
+    right = probabilities.argmax(axis=1) == truth
+    return float(np.mean([right[truth == label].mean() for label in np.unique(truth)]))
+
+
+def test_it_is_small_and_whole() -> None:
+    files = list(PRETRAINED.iterdir())
+    assert sum(path.stat().st_size for path in files) <= 1024 * 1024
+    assert {"manifest.json", "MODEL_CARD.md", "golden.npz"} <= {path.name for path in files}
+    assert set(Bundle.open(PRETRAINED).manifest.labels) == set(LABELS)
+    assert verify(PRETRAINED).ok
+
+
+def test_numpy_says_what_the_trained_network_said(sample: dict[str, Any]) -> None:
+    found = heard(sample, "numeric")
+    np.testing.assert_allclose(found, sample["probabilities"], atol=1e-5)
+
+
+@pytest.mark.parametrize("backend", ["numeric", "litert"])
+def test_it_is_as_good_as_its_card_says(sample: dict[str, Any], backend: str) -> None:
+    if not INTERPRETERS[backend].usable:
+        pytest.skip(f"no {INTERPRETERS[backend].package}")
+    stated = Bundle.open(PRETRAINED).manifest.about["metrics"]["all"]
+    found = heard(sample, backend)
+    # Six clips a label: up to a twelfth of each recall is rounded, and int8 may change a clip.
+    assert ua(found, sample["truth"]) == pytest.approx(stated["ua"], abs=0.05)
+    for number, label in enumerate(Bundle.open(PRETRAINED).manifest.labels):
+        right = found.argmax(axis=1)[sample["truth"] == number] == number
+        assert right.mean() == pytest.approx(stated["recall"][label], abs=1 / 12 + 1 / 6)
+    assert (found.argmax(axis=1) == sample["probabilities"].argmax(axis=1)).mean() >= 0.97
+
+
+def test_its_card_says_what_one_has_to_know() -> None:
+    card = (PRETRAINED / "MODEL_CARD.md").read_text(encoding="utf-8")
+    for said in (
+        *("CC BY-NC-SA 4.0", "Apache-2.0", "RAVDESS", "Livingstone & Russo 2018", "Burkhardt"),
+        *("ser-edge train DATA_DIR", "acted", "North American English", "German", "26 and 64"),
+        *("female", "male", "calibration error", "probability of at least", "speaker, fold 0"),
+        *("corpus", "Art. 5(1)(f)", "Art. 50(3)"),
+    ):
+        assert said in card, said
+    stated = Bundle.open(PRETRAINED).manifest.about["metrics"]["all"]
+    assert re.search(rf"\| all +\| {stated['n_clips']} .*{stated['ua']:.1%}", card)
