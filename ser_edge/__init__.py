@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     from ser_edge.adaptation import Profile
     from ser_edge.bundle import Bundle
     from ser_edge.classifier import Classifier
+    from ser_edge.decision import DecisionConfig
     from ser_edge.errors import AudioError, BackendError, BundleError, ConfigError, SerEdgeError
     from ser_edge.features import FeatureConfig, FeatureExtractor
     from ser_edge.prediction import Prediction, Segment
+    from ser_edge.stream import Stream
     from ser_edge.window import WindowConfig
 else:
     # Imported when first asked for, so that `ser-edge --help` need not wait for NumPy.
@@ -38,12 +40,14 @@ __all__ = [
     "BundleError",
     "Classifier",
     "ConfigError",
+    "DecisionConfig",
     "FeatureConfig",
     "FeatureExtractor",
     "Prediction",
     "Profile",
     "Segment",
     "SerEdgeError",
+    "Stream",
     "WindowConfig",
 ]
 
@@ -54,11 +58,13 @@ _HOMES = {
     "BundleError": "errors",
     "Classifier": "classifier",
     "ConfigError": "errors",
+    "DecisionConfig": "decision",
     "FeatureConfig": "features",
     "FeatureExtractor": "features",
     "Prediction": "prediction",
     "Profile": "adaptation",
     "Segment": "prediction",
     "SerEdgeError": "errors",
+    "Stream": "stream",
     "WindowConfig": "window",
 }

@@ -173,7 +173,7 @@ class InputConfig:
         n_samples = self.window.n_samples(self.features.sample_rate)
         return self.features.n_frames(n_samples), len(self.features.columns)
 
-    @property
+    @cached_property
     def shape(self) -> tuple[int, ...]:
         """Shape of the network's input for one window."""
         frames, columns = self.window_shape

@@ -24,6 +24,9 @@ class Segment:
         Its probability.
     probabilities : dict of str to float
         Of every label; they sum to 1.
+    state : {"heard", "uncertain", "silence"}
+        Of a `ser_edge.stream.Stream`'s: ``"uncertain"`` where the probability is too low for a
+        label, ``"silence"`` where nobody speaks.
 
     Examples
     --------
@@ -36,6 +39,7 @@ class Segment:
     label: str
     probability: float
     probabilities: dict[str, float]
+    state: str = "heard"
 
 
 @dataclass(frozen=True)

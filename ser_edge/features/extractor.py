@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from ser_edge.audio import as_signal
 from ser_edge.errors import AudioError
 from ser_edge.features.config import FeatureConfig
-from ser_edge.features.descriptors import DESCRIPTORS, Bands
+from ser_edge.features.descriptors import DESCRIPTORS, Bands, to_decibels
 from ser_edge.features.frames import Framing
 from ser_edge.features.mel import band_groups, dct_matrix, mel_bands
 
@@ -30,6 +30,14 @@ class FeatureExtractor:
     ----------
     config : FeatureConfig
         What to compute.
+
+    Attributes
+    ----------
+    n_columns, n_bands : int
+        Columns of the features, and mel bands behind them.
+    looks_around : bool
+        Whether a frame's features depend on its neighbours, and not on its samples and the
+        loudest band of all frames alone.
 
     Examples
     --------
@@ -47,12 +55,13 @@ class FeatureExtractor:
         table = [(DESCRIPTORS[name], columns) for name, columns in config.columns_of.items()]
         self._of_frames = [(row.of_frames, columns) for row, columns in table if row.of_frames]
         self._of_bands = [(row.of_bands, columns) for row, columns in table if row.of_bands]
-        self._n_columns = len(config.columns)
-        self._n_bands = config.n_mels if self._of_bands else 0
+        self.n_columns = len(config.columns)
+        self.n_bands = config.n_mels if self._of_bands else 0
+        self.looks_around = any(DESCRIPTORS[name].looks_around for name in config.columns_of)
         weights = mel_bands(
             config.sample_rate,
             config.n_fft,
-            n_mels=self._n_bands,
+            n_mels=self.n_bands,
             fmin=config.fmin,
             fmax=config.sample_rate / 2 if config.fmax is None else config.fmax,
         )
@@ -161,19 +170,56 @@ class FeatureExtractor:
                 f"the signal has {n_samples} samples; expected at least "
                 f"n_fft={self.config.n_fft}, or center=True"
             )
-        return np.empty((*n_clips, n_frames, self._n_columns), np.float32)
+        return np.empty((*n_clips, n_frames, self.n_columns), np.float32)
 
     def _compute(self, signal: NDArray[np.float32], features: NDArray[np.float32]) -> None:
         """Fill features [shape=(n_frames, n_columns)]: signal, frames, power, mel bands."""
-        mel = np.empty((len(features), self._n_bands), np.float32)
+        decibels = np.empty((len(features), self.n_bands), np.float32)
+        self.fill_frames(signal, features, decibels)
+        self.fill_bands(decibels, features, decibels.max(initial=-np.inf))
+
+    def fill_frames(
+        self,
+        signal: NDArray[np.float32],
+        features: NDArray[np.float32],
+        decibels: NDArray[np.float32],
+    ) -> None:
+        """Compute what one frame alone decides: first of the two steps of a call.
+
+        Parameters
+        ----------
+        signal : np.ndarray [shape=(n,), dtype=float32]
+            Within full scale.
+        features : np.ndarray [shape=(n_frames, n_columns), dtype=float32]
+            Filled, but for what comes of mel bands.
+        decibels : np.ndarray [shape=(n_frames, n_bands), dtype=float32]
+            Filled with the power of the mel bands [dB].
+        """
         for rows, frames in self._framing.pieces(signal, len(features)):
             for of_frames, columns in self._of_frames:
                 features[rows, columns] = of_frames(frames).reshape(rows.stop - rows.start, -1)
             for bands, bins, weights in self._groups:
-                np.matmul(frames.power[:, bins], weights, out=mel[rows, bands])
-        whole = Bands(mel, self._dct)
+                np.matmul(frames.power[:, bins], weights, out=decibels[rows, bands])
+        to_decibels(decibels)
+
+    def fill_bands(
+        self, decibels: NDArray[np.float32], features: NDArray[np.float32], loudest: np.float32
+    ) -> None:
+        """Compute what the mel bands of all frames decide, since the loudest bounds them.
+
+        Parameters
+        ----------
+        decibels : np.ndarray [shape=(n_frames, n_bands), dtype=float32]
+            As `fill_frames` gives them; overwritten. Of some frames, unless the extractor looks
+            around.
+        features : np.ndarray [shape=(n_frames, n_columns), dtype=float32]
+            What comes of them is filled in.
+        loudest : np.float32
+            Power of the loudest band of all frames [dB].
+        """
+        bands = Bands(decibels, loudest, self._dct)
         for of_bands, columns in self._of_bands:
-            features[:, columns] = of_bands(whole)
+            features[:, columns] = of_bands(bands)
 
 
 def flatten(features: NDArray[np.float32], config: FeatureConfig) -> NDArray[np.float32]:

@@ -43,7 +43,10 @@ class Framing:
         self.buffers = _Buffers(n_fft, hop_length)
 
     def pieces(self, signal: NDArray[np.float32], n_frames: int) -> Iterator[tuple[slice, Frames]]:
-        """Yield which of ``n_frames`` frames come, and the frames, good until the next piece."""
+        """Yield the frames in pieces: which they are, and the frames.
+
+        The frames are good until the next piece.
+        """
         most = len(self.buffers.power)
         for row in range(0, n_frames, most):
             rows = slice(row, min(row + most, n_frames))

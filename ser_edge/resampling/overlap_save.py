@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 # Samples transformed in one call: few enough to stay in the cache.
@@ -86,7 +85,8 @@ class OverlapSave:
         n_blocks = max(0, (pending.size - length) // f.hop + 1)
         self._pending = pending[n_blocks * f.hop :]
         strides = (f.hop * pending.itemsize, pending.itemsize)
-        blocks = as_strided(pending, (n_blocks, length), strides, writeable=False)
+        shape = n_blocks, length
+        blocks: NDArray[np.float32] = np.ndarray(shape, np.float32, pending, strides=strides)
         at_once = max(1, _BATCH // (f.periods * max(f.up, f.down)))
         for first in range(0, n_blocks, at_once):
             # In float64: NumPy's float32 transforms are slower, or none.

@@ -1,0 +1,90 @@
+"""What is heard, live in a terminal: a bar for each emotion, the level, and the pace."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from ser_edge.listening.events import Event
+from ser_edge.listening.session import Status
+from ser_edge.stretches import said
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+_WIDTH = 30
+_QUIET_DB = -70.0
+_N_EVENTS = 5
+
+
+class View:
+    """A live view, to be entered and left; needs ``rich``.
+
+    Parameters
+    ----------
+    title : str
+        What is heard, by what.
+    labels : sequence of str
+        The emotions.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If ``rich`` is not installed.
+    """
+
+    def __init__(self, title: str, labels: Sequence[str]) -> None:
+        from rich.live import Live
+
+        self._title, self._labels = title, labels
+        self._events: list[Event] = []
+        self._live = Live(refresh_per_second=10, transient=False)
+
+    def __enter__(self) -> View:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._live.stop()
+
+    def event(self, event: Event) -> None:
+        """Show an event among the last ones."""
+        self._events = [*self._events, event][-_N_EVENTS:]
+
+    def status(self, status: Status) -> None:
+        """Show how it goes."""
+        self._live.update(self._picture(status))
+
+    def _picture(self, status: Status) -> RenderableType:
+        from rich.console import Group
+        from rich.table import Table
+        from rich.text import Text
+
+        segment = status.segment
+        bars = Table.grid(padding=(0, 1))
+        for label in self._labels:
+            share = segment.probabilities[label] if segment else 0.0
+            heard = segment is not None and said(segment) == label
+            bars.add_row(
+                Text(label, style="bold" if heard else ""),
+                Text(_bar(share), style="cyan" if heard else "dim"),
+                f"{share:4.0%}",
+            )
+        level = (status.level_db - _QUIET_DB) / -_QUIET_DB
+        bars.add_row("level", Text(_bar(level), style="green"), f"{status.level_db:.0f} dB")
+        now = f"{said(segment)}, {segment.probability:.0%}" if segment else "listening ..."
+        pace = f"{status.heard_s:7.1f} s   latency {1e3 * status.latency_s:.0f} ms"
+        if status.skipped or status.dropped_s:
+            pace += f"   skipped {status.skipped}, lost {status.dropped_s:.1f} s"
+        told = [f"{event.time_s:8.1f} s  {event.event:<6}  {event.label}" for event in self._events]
+        return Group(Text(self._title, style="dim"), bars, Text(now, style="bold"), pace, *told)
+
+
+def _bar(share: float) -> str:
+    return ("█" * round(_WIDTH * min(max(share, 0.0), 1.0))).ljust(_WIDTH, "·")

@@ -1,0 +1,198 @@
+"""A stream says what the classifier says, however samples come, and decides steadily."""
+
+from __future__ import annotations
+
+import threading
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from ser_edge import AudioError, Classifier, ConfigError, DecisionConfig, Segment, Stream
+from ser_edge.resampling import resample
+
+RATE = 16000
+
+
+@pytest.fixture(scope="module")
+def classifier() -> Classifier:
+    bundle = Path(__file__).parent / "data" / "bundle"
+    return Classifier.load(bundle, backend="numeric", precision="float32")
+
+
+@pytest.fixture(scope="module")
+def talk() -> NDArray[np.float32]:
+    """Something like syllables for 12 s, silence for 5 s, and syllables again for 8 s."""
+    time = np.arange(25 * RATE) / RATE
+    rng = np.random.default_rng(0)
+    pitch = 150 * (1 + 0.3 * np.sin(0.9 * time))
+    phase = 2 * np.pi * np.cumsum(pitch) / RATE
+    voice = sum(np.sin(k * phase) / k for k in range(1, 12))
+    voice *= np.maximum(np.sin(2 * np.pi * 1.7 * time), 0) ** 2
+    voice[(12 * RATE) : (17 * RATE)] = 0
+    return np.asarray(0.1 * voice + 1e-3 * rng.standard_normal(len(time)), np.float32)
+
+
+def streamed(stream: Stream, signal: NDArray[Any], sizes: list[int]) -> list[Segment]:
+    pieces = np.split(signal, np.cumsum(sizes))
+    return [s for piece in pieces for s in stream.feed(piece)] + stream.flush()
+
+
+@given(st.lists(st.integers(0, 30000), max_size=30))
+@settings(max_examples=15, deadline=None)
+def test_any_chunking_gives_the_same(
+    classifier: Classifier, talk: NDArray[np.float32], sizes: list[int]
+) -> None:
+    expected = streamed(Stream(classifier, RATE), talk, [])
+    assert streamed(Stream(classifier, RATE), talk, sizes) == expected
+    assert len(expected) == 1 + int((25 - 3) / Stream(classifier, RATE).hop_s)
+
+
+@pytest.mark.parametrize("rate", [8000, 16000, 22050, 44100, 48000])
+def test_each_window_is_heard_as_the_classifier_hears_it(
+    classifier: Classifier, talk: NDArray[np.float32], rate: int
+) -> None:
+    signal = resample(talk, RATE, rate)
+    stream = Stream(classifier, rate, hop_s=0.25)
+    segments = streamed(stream, signal, [7777] * 20)
+    samples = resample(signal, rate, 22050)
+    for segment in segments:
+        stop = round(segment.end_s * 22050)
+        expected = classifier.predict(samples[stop - 66150 : stop], 22050)
+        found = list(segment.probabilities.values())
+        np.testing.assert_allclose(found, list(expected.probabilities.values()), atol=1e-5)
+
+
+def test_segments_lie_end_to_end_without_drift(
+    classifier: Classifier, talk: NDArray[np.float32]
+) -> None:
+    stream = Stream(classifier, 44100, hop_s=0.3)
+    segments = streamed(stream, resample(talk, RATE, 44100), [])
+    assert segments[0].start_s == 0
+    assert segments[0].end_s == stream.window_s == 3
+    for before, after in pairwise(segments):
+        assert after.start_s == before.end_s
+    hops = len(segments) - 1
+    assert stream.hop_s == 13 * 512 / 22050
+    assert segments[-1].end_s == pytest.approx(3 + hops * stream.hop_s, abs=1e-9)
+
+
+def test_silence_is_told_and_ends(classifier: Classifier, talk: NDArray[np.float32]) -> None:
+    segments = streamed(Stream(classifier, RATE, decisions=DecisionConfig(threshold=0)), talk, [])
+    silent = [(s.start_s, s.end_s) for s in segments if s.state == "silence"]
+    assert 12.5 < silent[0][1] < 13.7
+    assert 16.5 < silent[-1][1] < 17.6
+    assert all(s.state == "silence" for s in segments if 14 < s.end_s < 16.9)
+    assert all(s.state == "heard" for s in segments if s.end_s < 12 or s.end_s > 18)
+
+
+def test_below_the_threshold_nothing_is_claimed(
+    classifier: Classifier, talk: NDArray[np.float32]
+) -> None:
+    def states(threshold: float) -> set[str]:
+        decisions = DecisionConfig(threshold=threshold, silence_s=60)
+        return {s.state for s in streamed(Stream(classifier, RATE, decisions=decisions), talk, [])}
+
+    assert states(0.0) == {"heard"}
+    assert states(1.0) == {"uncertain"}
+
+
+def test_a_stream_begins_anew(classifier: Classifier, talk: NDArray[np.float32]) -> None:
+    stream = Stream(classifier, RATE)
+    first = streamed(stream, talk, [])
+    assert streamed(stream, talk, [1000]) == first
+    stream.feed(talk[:50000])
+    stream.reset()
+    assert streamed(stream, talk, []) == first
+
+
+def test_threads_may_share_it(classifier: Classifier, talk: NDArray[np.float32]) -> None:
+    stream = Stream(classifier, RATE)
+    found: list[Segment] = []
+
+    def feed() -> None:
+        for _ in range(20):
+            found.extend(stream.feed(talk[:4000]))
+
+    threads = [threading.Thread(target=feed) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    found += stream.flush()
+    assert sorted(s.end_s for s in found) == [s.end_s for s in sorted(found, key=_end)]
+    assert len({s.end_s for s in found}) == len(found) == 1 + int((20 - 3) / stream.hop_s)
+
+
+def _end(segment: Segment) -> float:
+    return segment.end_s
+
+
+def test_a_speaker_is_learned(classifier: Classifier, talk: NDArray[np.float32]) -> None:
+    stream = Stream(classifier, RATE, adapt=True)
+    assert stream.profile is None
+    streamed(stream, talk, [])
+    learned = stream.profile
+    assert learned is not None
+    assert learned.seconds in (12, 15, 18, 21)
+    assert sum(learned.offset.values()) == pytest.approx(0, abs=1e-9)
+    # What is learned is kept for the next signal, used by other streams, and forgotten when asked.
+    own = Stream(classifier.with_profile(learned), RATE)
+    assert own.profile == learned
+    assert streamed(own, talk, [])[0].probabilities == pytest.approx(
+        stream.feed(talk)[0].probabilities, abs=1e-9
+    )
+    stream.reset()
+    assert stream.profile is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"hop_s": 0}, "hop_s=0; expected above 0 and less than a window's 3.0 s"),
+        ({"hop_s": 3.1}, "hop_s=3.1; expected above 0 and less than a window's 3.0 s"),
+        ({"rate": 4000}, "4000"),
+    ],
+)
+def test_settings_that_cannot_be(
+    classifier: Classifier, settings: dict[str, Any], said: str
+) -> None:
+    with pytest.raises((ConfigError, AudioError), match=said):
+        Stream(classifier, **{"rate": RATE, **settings})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("threshold", 1.1), ("smoothing_s", -1), ("hysteresis", "x")]
+)
+def test_decisions_that_cannot_be(name: str, value: Any) -> None:
+    with pytest.raises(ConfigError, match=f"{name}={value!r}; expected 0 to"):
+        DecisionConfig(**{name: value})
+
+
+def test_samples_that_cannot_be(classifier: Classifier) -> None:
+    stream = Stream(classifier, RATE)
+    assert stream.feed([]) == []
+    with pytest.raises(AudioError, match=r"expected one channel"):
+        stream.feed(np.zeros((5, 2), np.float32))
+    with pytest.raises(AudioError):
+        stream.feed(np.array([np.nan]))
+
+
+def test_it_can_catch_up(classifier: Classifier, talk: NDArray[np.float32]) -> None:
+    every = streamed(Stream(classifier, RATE), talk, [])
+    stream = Stream(classifier, RATE)
+    first = stream.feed(talk[: 4 * RATE])
+    [last] = stream.feed(talk[4 * RATE :], latest=True)
+    assert first == every[: len(first)]
+    assert last.start_s == first[-1].end_s
+    assert last.end_s == pytest.approx(every[-1].end_s, abs=0.6)
+    same = next(s for s in every if s.end_s == last.end_s)
+    assert list(last.probabilities.values()) == pytest.approx(
+        list(same.probabilities.values()), abs=1e-5
+    )
+    assert stream.skipped == every.index(same) - len(first)
