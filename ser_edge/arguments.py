@@ -7,15 +7,22 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ser_edge import __version__
+from ser_edge.argument_types import folds, natural, percent, positive, seconds, share
+from ser_edge.bench.arguments import add_bench
 
 BUNDLE_VARIABLE = "SER_EDGE_BUNDLE"
+_BUNDLE_HELP = f"default ${BUNDLE_VARIABLE}, or the one that comes with ser-edge"
 # Those of `ser_edge.backends`, which needs NumPy.
 BACKENDS = ("litert", "tflite", "onnx", "numeric")
 # That of `ser_edge.manifest`, and those of `ser_edge_export.forms`.
 PRECISIONS = ("float32", "float16", "dynamic", "int8", "int8-io")
 FORMATS = ("tflite", "onnx", "npz")
+# Those of `ser_edge.stretches`.
+SEGMENT_FORMATS = ("table", "json", "csv", "vtt", "audacity")
+# Those of `ser_edge.listening.sources`.
+PCM_FORMATS = ("u8", "s16", "s32", "f32")
 # Those of `ser_edge_train.recipes`.
-RECIPES = ("edge", "edge-max", "seed", "seed-kaggle")
+RECIPES = ("edge", "edge-max", "edge-robust", "seed", "seed-kaggle")
 
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -47,8 +54,20 @@ def _parser() -> argparse.ArgumentParser:
         added.set_defaults(extra=extra)
         return added
 
-    predict = command("predict", "Say which emotion is heard in recordings.")
+    predict = command("predict", "Say which emotion is heard in recordings.", "plot")
     _add_recordings(predict)
+    course = predict.add_argument_group("course", "Of one recording, however long.")
+    course.add_argument(
+        "--segments",
+        nargs="?",
+        const="table",
+        choices=SEGMENT_FORMATS,
+        metavar="FORMAT",
+        help=f"when which emotion is heard: {', '.join(SEGMENT_FORMATS)}; default table",
+    )
+    course.add_argument("--plot", type=Path, metavar="FILE", help="draw it, as PNG, SVG or PDF")
+    course.add_argument("--overwrite", action="store_true", help="replace FILE if it exists")
+    _add_hop(course)
     predict.add_argument(
         "--profile", type=Path, metavar="FILE", help="the speaker's, that `ser-edge adapt` wrote"
     )
@@ -63,6 +82,9 @@ def _parser() -> argparse.ArgumentParser:
     adapt.set_defaults(profile=None)
     _add_json(adapt)
 
+    listen = command("listen", "Hear emotions live: from a microphone, a pipe or a file.", "mic")
+    _add_listen(listen)
+
     info = command("info", "Show what a bundle holds, and check its files.")
     _add_bundle(info)
     _add_json(info)
@@ -70,11 +92,20 @@ def _parser() -> argparse.ArgumentParser:
     verify = command(
         "verify", "Check a bundle on this machine: files, features, every model's answers."
     )
-    verify.add_argument("bundle", nargs="?", metavar="BUNDLE", help=f"default ${BUNDLE_VARIABLE}")
+    verify.add_argument("bundle", nargs="?", metavar="BUNDLE", help=_BUNDLE_HELP)
     _add_json(verify)
 
+    bench = command("bench", "Measure how fast, how big and how exact a bundle is here.", "plot")
+    bench.add_argument("bundle", nargs="?", metavar="BUNDLE", help=_BUNDLE_HELP)
+    add_bench(bench)
+    bench.set_defaults(usage_error=bench.error)
+
     doctor = command("doctor", "Tell which backends work on this machine, and why others do not.")
-    _add_bundle(doctor)
+    doctor.add_argument(
+        "--bundle",
+        metavar="DIR",
+        help=f"whose network to run; default ${BUNDLE_VARIABLE}, or only import interpreters",
+    )
     _add_json(doctor)
 
     train = command("train", "Train a network on folders of labelled speech.", "train")
@@ -91,26 +122,32 @@ def _parser() -> argparse.ArgumentParser:
         default="speaker",
         help="what is kept apart for testing; default speaker",
     )
-    folds = train.add_mutually_exclusive_group()
-    folds.add_argument("--fold", type=_natural, default=0, help="which test speakers; default 0")
-    folds.add_argument(
+    tested = train.add_mutually_exclusive_group()
+    tested.add_argument("--fold", type=natural, default=0, help="which test speakers; default 0")
+    tested.add_argument(
         "--folds",
-        type=_folds,
+        type=folds,
         metavar="all|0,1,...",
         help="cross-validate: a run for each of these folds",
     )
     train.add_argument(
-        "--seeds", type=_positive, default=1, metavar="N", help="runs of each fold; default 1"
+        "--seeds", type=positive, default=1, metavar="N", help="runs of each fold; default 1"
     )
     train.add_argument("--test-corpus", metavar="NAME", help="with --protocol corpus")
     train.add_argument(
+        "--train-speakers",
+        type=positive,
+        metavar="N",
+        help="use N of the speakers that are not tested, to see what more of them would bring",
+    )
+    train.add_argument(
         "--calm", action="store_true", help="calm is a label of its own, and not neutral"
     )
-    train.add_argument("--epochs", type=_positive, help="instead of the recipe's")
+    train.add_argument("--epochs", type=positive, help="instead of the recipe's")
     train.add_argument(
-        "--copies", type=_natural, help="altered copies of each training clip, not the recipe's"
+        "--copies", type=natural, help="altered copies of each training clip, not the recipe's"
     )
-    train.add_argument("--seed", type=_natural, default=0, help="default 0")
+    train.add_argument("--seed", type=natural, default=0, help="default 0")
     train.add_argument(
         "--keep-going", action="store_true", help="train even if over 5 %% of the files are bad"
     )
@@ -204,21 +241,21 @@ def _add_export(export: argparse.ArgumentParser) -> None:
     gate = export.add_argument_group("gate", "What each form has to keep, on the test clips.")
     gate.add_argument(
         "--min-agreement",
-        type=_percent,
+        type=percent,
         default=98.0,
         metavar="PERCENT",
         help="clips with the same label as before; default 98",
     )
     gate.add_argument(
         "--max-ua-loss",
-        type=_percent,
+        type=percent,
         default=1.0,
         metavar="POINTS",
         help="by how much UA may fall with int8 weights; default 1",
     )
     gate.add_argument(
         "--max-float-ua-loss",
-        type=_percent,
+        type=percent,
         default=0.1,
         metavar="POINTS",
         help="the same for float32 and float16; default 0.1",
@@ -233,12 +270,62 @@ def _add_export(export: argparse.ArgumentParser) -> None:
         action="store_true",
         help="write the bundle even if a form falls short; its manifest says so",
     )
+    card = export.add_argument_group("model card")
+    card.add_argument(
+        "--licence", help="terms of the weights, not those of the corpora behind them"
+    )
+    card.add_argument(
+        "--notes", type=Path, metavar="FILE", help="Markdown to add, such as figures of your own"
+    )
     _add_out(export, "bundle; default SOURCE/bundle, or for a file its name without suffix")
     _add_json(export)
 
 
+def _add_listen(listen: argparse.ArgumentParser) -> None:
+    sound = listen.add_argument_group("sound", "Without a file or --stdin, a microphone is heard.")
+    sound.add_argument("recording", nargs="?", metavar="FILE", help="a recording")
+    sound.add_argument("--realtime", action="store_true", help="hear FILE as if it were spoken now")
+    sound.add_argument(
+        "--stdin", action="store_true", help="raw samples, such as of `arecord -t raw`"
+    )
+    sound.add_argument("--rate", type=positive, metavar="HZ", help="of --stdin or the microphone")
+    sound.add_argument(
+        "--format", choices=PCM_FORMATS, default="s16", help="of --stdin; default s16"
+    )
+    sound.add_argument(
+        "--channels", type=positive, default=1, metavar="N", help="of --stdin; default 1"
+    )
+    sound.add_argument(
+        "--device", metavar="NAME", help="microphone: its number or part of its name"
+    )
+    sound.add_argument("--devices", action="store_true", help="list the microphones")
+
+    heard = listen.add_argument_group("hearing")
+    _add_hop(heard)
+    heard.add_argument(
+        "--threshold",
+        type=share,
+        default=0.65,  # of `ser_edge.decision`
+        metavar="P",
+        help="smoothed probability below which no emotion is named; default 0.65",
+    )
+    heard.add_argument("--adapt", action="store_true", help="learn the speaker's voice on the way")
+    heard.add_argument(
+        "--profile", type=Path, metavar="FILE", help="the speaker's, that was learned before"
+    )
+    heard.add_argument(
+        "--save-profile", type=Path, metavar="FILE", help="write what --adapt has learned"
+    )
+    _add_network(listen)
+    _add_json(listen, "one JSON object an event")
+
+
 def _add_recordings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("clips", nargs="+", metavar="CLIP", help="a WAV file, or FLAC, OGG, MP3")
+    _add_network(parser)
+
+
+def _add_network(parser: argparse.ArgumentParser) -> None:
     _add_bundle(parser)
     parser.add_argument(
         "--backend", choices=BACKENDS, help="default the first of these that works here"
@@ -246,11 +333,21 @@ def _add_recordings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--precision", choices=PRECISIONS, help="default the fastest of the bundle in the backend"
     )
-    parser.add_argument("--threads", type=_positive, default=1, help="default 1, the fastest")
+    parser.add_argument("--threads", type=positive, default=1, help="default 1, the fastest")
+
+
+def _add_hop(parser: argparse._ActionsContainer) -> None:
+    parser.add_argument(
+        "--hop",
+        type=seconds,
+        default=0.5,
+        metavar="S",
+        help="seconds from one look to the next; 0.5",
+    )
 
 
 def _add_bundle(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--bundle", metavar="DIR", help=f"default ${BUNDLE_VARIABLE}")
+    parser.add_argument("--bundle", metavar="DIR", help=_BUNDLE_HELP)
 
 
 def _add_json(parser: argparse.ArgumentParser, text: str = "for programs") -> None:
@@ -264,32 +361,3 @@ def _add_out(parser: argparse.ArgumentParser, text: str) -> None:
 
 def _add_cache(parser: argparse._ActionsContainer) -> None:
     parser.add_argument("--cache", type=Path, metavar="DIR", help="folder for computed features")
-
-
-def _percent(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1
-    if not 0 <= value <= 100:
-        raise argparse.ArgumentTypeError(f"{text!r}; expected a number from 0 to 100")
-    return value
-
-
-def _folds(text: str) -> list[int] | list[str]:
-    """``["all"]``, or numbers."""
-    return ["all"] if text == "all" else [_natural(number) for number in text.split(",")]
-
-
-def _natural(text: str) -> int:
-    return _whole_number(text, 0)
-
-
-def _positive(text: str) -> int:
-    return _whole_number(text, 1)
-
-
-def _whole_number(text: str, least: int) -> int:
-    if not text.isdecimal() or int(text) < least:
-        raise argparse.ArgumentTypeError(f"{text!r}; expected a whole number, at least {least}")
-    return int(text)

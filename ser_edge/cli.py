@@ -119,9 +119,13 @@ def _interpreters_silent() -> Iterator[None]:
             log.handle(record)
 
 
+def _bound_blas(threads: int) -> None:
+    """Ahead of NumPy, whose OpenBLAS would start a thread a core and keep them busy waiting."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", str(threads))
+
+
 def _classifier(arguments: argparse.Namespace) -> Classifier:
-    # Ahead of NumPy, whose OpenBLAS would start a thread a core and keep them busy waiting.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", str(arguments.threads))
+    _bound_blas(arguments.threads)
     from ser_edge.adaptation import Profile
     from ser_edge.classifier import Classifier
 
@@ -136,10 +140,7 @@ def _classifier(arguments: argparse.Namespace) -> Classifier:
 
 
 def _adapt(arguments: argparse.Namespace) -> int:
-    if arguments.out.exists() and not arguments.overwrite:
-        raise SerEdgeError(
-            f"{arguments.out}: exists already; choose another --out, or allow --overwrite"
-        )
+    _check_free(arguments.out, arguments.overwrite, "--out")
     profile = _classifier(arguments).profile_of(arguments.clips)
     profile.save(arguments.out)
     if arguments.json:
@@ -151,6 +152,8 @@ def _adapt(arguments: argparse.Namespace) -> int:
 
 
 def _predict(arguments: argparse.Namespace) -> int:
+    if arguments.segments or arguments.plot:
+        return _predict_course(arguments)
     classifier = _classifier(arguments)
     status = 0
     width = max(len(clip) for clip in arguments.clips)
@@ -173,6 +176,41 @@ def _predict(arguments: argparse.Namespace) -> int:
     return status
 
 
+def _listen(arguments: argparse.Namespace) -> int:
+    _bound_blas(arguments.threads)
+    from ser_edge.listening.command import listen_command
+
+    return listen_command(arguments, _classifier)
+
+
+def _predict_course(arguments: argparse.Namespace) -> int:
+    _bound_blas(arguments.threads)
+    from ser_edge.stretches import FORMATS, stretches
+    from ser_edge.timeline import hear
+    from ser_edge.timeline_plot import check_picture, plot_timeline
+
+    if len(arguments.clips) > 1 or arguments.json:
+        raise SerEdgeError(
+            "--segments and --plot go with one recording, and --json is --segments json; hear the "
+            "recordings one by one"
+        )
+    if arguments.plot:
+        _check_free(arguments.plot, arguments.overwrite, "--plot")
+        check_picture(arguments.plot)
+    classifier = _classifier(arguments)
+    heard = hear(classifier, arguments.clips[0], hop_s=arguments.hop)
+    if arguments.plot:
+        plot_timeline(arguments.plot, heard)
+    if arguments.segments:
+        print(FORMATS[arguments.segments](stretches(heard.segments)))
+    return 0
+
+
+def _check_free(path: Path, overwrite: bool, option: str) -> None:
+    if path.exists() and not overwrite:
+        raise SerEdgeError(f"{path}: exists already; choose another {option}, or allow --overwrite")
+
+
 def _info(arguments: argparse.Namespace) -> int:
     from ser_edge.bundle import Bundle
     from ser_edge.info import describe, to_dict
@@ -185,12 +223,23 @@ def _info(arguments: argparse.Namespace) -> int:
 
 
 def _verify(arguments: argparse.Namespace) -> int:
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as in _predict
+    _bound_blas(1)
     from ser_edge.verify import verify
 
-    report = verify(_bundle(arguments.bundle, "BUNDLE"))
+    report = verify(_bundle(arguments.bundle))
     print(json.dumps(report.to_dict()) if arguments.json else report)
     return 0 if report.ok else 1
+
+
+def _bench(arguments: argparse.Namespace) -> int:
+    _bound_blas(1)
+    try:
+        from ser_edge.bench.command import bench_command
+
+        return bench_command(arguments, _bundle(arguments.bundle))
+    except KeyboardInterrupt:
+        _complain("interrupted; nothing was written")
+        return 130
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
@@ -209,6 +258,7 @@ def _train(arguments: argparse.Namespace) -> int:
         protocol=arguments.protocol,
         fold=arguments.fold,
         test_corpus=arguments.test_corpus,
+        train_speakers=arguments.train_speakers,
         epochs=arguments.epochs,
         copies=arguments.copies,
         seed=arguments.seed,
@@ -283,21 +333,19 @@ def _demo(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _bundle(given: str | None, word: str = "--bundle DIR") -> str:
-    bundle = given or os.environ.get(BUNDLE_VARIABLE)
-    if not bundle:
-        raise SerEdgeError(
-            f"no bundle was named; give {word}, or set {BUNDLE_VARIABLE}, to a folder that "
-            "`ser-edge export` wrote"
-        )
-    return bundle
+def _bundle(given: str | None) -> str | Path:
+    from ser_edge.bundle import PRETRAINED
+
+    return given or os.environ.get(BUNDLE_VARIABLE) or PRETRAINED
 
 
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "predict": _predict,
     "adapt": _adapt,
+    "listen": _listen,
     "info": _info,
     "verify": _verify,
+    "bench": _bench,
     "doctor": _doctor,
     "train": _train,
     "evaluate": _evaluate,

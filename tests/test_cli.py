@@ -29,6 +29,7 @@ def test_the_version() -> None:
         ["doctor", "--help"],
         ["verify", "--help"],
         ["train", "--help"],
+        ["bench", "--help"],
         ["--version"],
         ["predict"],
     ],

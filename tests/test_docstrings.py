@@ -18,11 +18,12 @@ REFERENCE = {
         "audio.reading",
         "bundle",
         "classifier",
+        "decision",
         "errors",
         "features.config",
         "features.extractor",
     ),
-    *("frontend", "prediction", "resampling.resampler", "window"),
+    *("frontend", "prediction", "resampling.resampler", "stream", "window"),
 }
 """The modules that ``make api`` shows, by themselves or by their names in `ser_edge`."""
 

@@ -130,7 +130,11 @@ def predicted(classifier: Classifier, samples: Any) -> dict[str, Any]:
     return {**classifier.predict(samples, 22050).to_dict(), "timings_ms": None}
 
 
-def test_a_classifier_goes_to_another_process(bundle_dir: Path, golden: dict[str, Any]) -> None:
+def test_a_classifier_goes_to_another_process(
+    bundle_dir: Path, golden: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Both with the same number of BLAS threads, which decides last digits; commands set it.
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
     classifier = Classifier.load(bundle_dir, backend="onnx", precision="float32", threads=2)
     samples = golden["clip2_samples"]
     context = multiprocessing.get_context("spawn")

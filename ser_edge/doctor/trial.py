@@ -92,10 +92,10 @@ def attempt(module: str, job: str = "", words: Sequence[str] = (), *, timeout_s:
     started = perf_counter()
     try:
         done = subprocess.run(
-            [sys.executable, "-c", _CHILD, "\n".join(sys.path), module, job, *words],
+            child_command(module, job, words),
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            env={"ORT_DISABLE_TELEMETRY": "1", **os.environ},
+            env=child_environment(),
             timeout=timeout_s,
             check=False,
         )
@@ -104,16 +104,55 @@ def attempt(module: str, job: str = "", words: Sequence[str] = (), *, timeout_s:
         stage = told.pop("stage", "")
         return Trial("hangs", 1e3 * timeout_s, stage, f"not done after {timeout_s:g} s", found=told)
     except OSError as error:
-        raise SerEdgeError(
-            f"{module} is tried in a process of its own, and none can be started here "
-            f"({error.strerror or error}); end other programs, and try again"
-        ) from None
-    wall_ms = 1e3 * (perf_counter() - started)
-    told = _last_report(done.stdout)
+        raise no_process(module, error) from None
+    return concluded(done.returncode, done.stdout, done.stderr, 1e3 * (perf_counter() - started))
+
+
+def child_command(module: str, job: str = "", words: Sequence[str] = ()) -> list[str]:
+    """Return the command of the process that `attempt` starts."""
+    return [sys.executable, "-c", _CHILD, "\n".join(sys.path), module, job, *words]
+
+
+def child_environment() -> dict[str, str]:
+    """Return the environment of the process that `attempt` starts."""
+    return {"ORT_DISABLE_TELEMETRY": "1", **os.environ}
+
+
+def no_process(module: str, error: OSError) -> SerEdgeError:
+    """Say that no process can be started."""
+    return SerEdgeError(
+        f"{module} is tried in a process of its own, and none can be started here "
+        f"({error.strerror or error}); end other programs, and try again"
+    )
+
+
+def told_in(line: bytes) -> dict[str, Any]:
+    """Return what a line of a child's output tells so far; nothing where a package printed it."""
+    text = line.decode(errors="replace")
+    return dict(json.loads(text.removeprefix(_MARK))) if text.startswith(_MARK) else {}
+
+
+def concluded(status: int, stdout: bytes, stderr: bytes, wall_ms: float) -> Trial:
+    """Say how far a process came that has ended.
+
+    Parameters
+    ----------
+    status : int
+        Its exit status, negative where a signal ended it.
+    stdout, stderr : bytes
+        What it printed.
+    wall_ms : float
+        What it took [ms].
+
+    Returns
+    -------
+    trial : Trial
+    """
+    told = _last_report(stdout)
     stage = told.pop("stage", "")
-    if done.returncode:
-        name, how = _ended_by(done.returncode)
-        said = done.stderr.decode(errors="replace").strip().splitlines()
+    if status:
+        name, how = _ended_by(status)
+        said = stderr.decode(errors="replace").strip().splitlines()
         last = f", after it said: {said[-1][:200]}" if said else ""
         return Trial("dies", wall_ms, stage, how + last, signal=name, found=told)
     if "error" in told:
@@ -125,9 +164,8 @@ def attempt(module: str, job: str = "", words: Sequence[str] = (), *, timeout_s:
 
 
 def _last_report(stdout: bytes | None) -> dict[str, Any]:
-    lines = (stdout or b"").decode(errors="replace").splitlines()
-    reports = [line.removeprefix(_MARK) for line in lines if line.startswith(_MARK)]
-    return dict(json.loads(reports[-1])) if reports else {}
+    reports = [told for line in (stdout or b"").splitlines() if (told := told_in(line))]
+    return reports[-1] if reports else {}
 
 
 def _ended_by(status: int) -> tuple[str, str]:
