@@ -1,0 +1,1 @@
+"""The runtime on the instruction sets of small devices, under user-mode emulation."""

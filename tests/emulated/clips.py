@@ -1,0 +1,30 @@
+"""Real clips as WAV files, for a device to read."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import soundfile
+
+from emulated.roots import SOURCE
+
+_CORPORA = Path(os.environ.get("SER_EDGE_CORPORA", SOURCE.parent / "shared" / "corpora"))
+_EACH = 40
+
+
+def write_clips(folder: Path) -> int:
+    """Write evenly chosen clips of each corpus into a folder.
+
+    Returns
+    -------
+    count : int
+        How many; none where the corpora are not at hand.
+    """
+    folder.mkdir()
+    for corpus in ("ravdess", "tess", "emodb"):
+        paths = sorted((_CORPORA / corpus).rglob("*.flac"))
+        for path in paths[:: max(1, len(paths) // _EACH)][:_EACH]:
+            samples, rate = soundfile.read(path, dtype="int16")
+            soundfile.write(folder / f"{corpus}-{path.stem}.wav", samples, rate, "PCM_16")
+    return len(list(folder.iterdir()))

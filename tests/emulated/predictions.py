@@ -1,0 +1,47 @@
+"""Predict a window again and again on the device, and say what memory that took there.
+
+python predictions.py BACKEND COUNT
+
+Two counts of instructions, with different COUNT, tell what one prediction takes.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from ser_edge import Classifier
+from ser_edge.audio import as_signal
+from ser_edge.verify.golden import read_golden
+
+
+def main() -> None:
+    """Read the command line and predict."""
+    backend, count = sys.argv[1], int(sys.argv[2])
+    classifier = Classifier.load(backend=backend)
+    clip = read_golden(classifier.bundle)[1]  # one window
+    samples, rate = as_signal(clip.samples), classifier.bundle.manifest.input.features.sample_rate
+    for _ in range(count):
+        classifier.predict(samples, rate=rate)
+    print(f"resident {sum(_resident_kib()) / 1024:.1f} MiB")
+
+
+def _resident_kib() -> Iterator[int]:
+    """Read what is resident of the program's own memory, apart from the emulator's."""
+    own = [
+        tuple(int(end, 16) for end in line.split()[0].split("-"))
+        for line in Path("/proc/self/maps").read_text("ascii").splitlines()
+    ]
+    inside = False
+    for line in Path("/proc/self/smaps").read_text("ascii").splitlines():
+        word, value, *_ = line.split()
+        if not word.endswith(":"):
+            start, stop = (int(end, 16) for end in word.split("-"))
+            inside = any(start < last and first < stop for first, last in own)
+        elif word == "Rss:" and inside:
+            yield int(value)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,17 @@
+"""The tests that run on a device.
+
+Left out are those of librosa, TensorFlow, servers and threads, and of the machine and of crashes,
+where the emulator answers instead of the device. Those of files and of commands take an emulator
+many minutes and have little to do with the processor: they run when all are asked for, and so does
+everything on a second Debian of the same processor.
+"""
+
+COMPUTING = (
+    *("adaptation", "backends", "classifier", "frontend", "interpolation", "numeric"),
+    *("pretrained", "resample_stream", "rolling", "stream", "tflite", "window"),
+)
+REST = (
+    *("audio", "bundle", "cli", "cli_predict", "course", "decode", "diagnosis", "feature_config"),
+    *("graph_file", "info", "limits", "listen", "porting", "runtime_imports", "selection"),
+    *("source", "stretches", "trial", "verify", "wav"),
+)
