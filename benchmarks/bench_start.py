@@ -6,6 +6,8 @@ is not counted, so that files and caches are warm for all. Time is user and syst
 process, memory its peak resident set, both as the kernel counts them; figures are medians.
 
 python benchmarks/bench_start.py --run RUN --clip CLIP.wav
+
+writes ``results/start.json``; report.py makes README's table of it.
 """
 
 from __future__ import annotations
@@ -18,13 +20,11 @@ import sys
 import sysconfig
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 
-from ser_edge.doctor.machine import this_machine
+import record
 
 HERE = Path(__file__).parent
 NOTEBOOK = "librosa + Keras"
@@ -35,10 +35,6 @@ BACKENDS = (
     ("onnx", "onnxruntime", "*.int8.onnx"),
     ("numeric", "numpy", "*.float32.npz"),
 )
-DISTRIBUTIONS = (
-    "ser-edge numpy ai-edge-litert tflite-runtime onnxruntime librosa keras tensorflow-cpu "
-    "tensorflow"
-).split()
 THREADS = (
     "OMP_NUM_THREADS OPENBLAS_NUM_THREADS TF_NUM_INTRAOP_THREADS TF_NUM_INTEROP_THREADS".split()
 )
@@ -112,15 +108,6 @@ def environments() -> dict[str, dict[str, str]]:
     return {"default threads": default, "one thread": default | dict.fromkeys(THREADS, "1")}
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of what takes part."""
-    found = {}
-    for name in DISTRIBUTIONS:
-        with suppress(PackageNotFoundError):
-            found[name] = version(name)
-    return found
-
-
 def print_table(threads: str, medians: Mapping[str, Turn]) -> None:
     """Print the medians, and how often each goes into the notebook's."""
     print(f"\n{threads:<24}    CPU s            peak MiB          wall s")
@@ -137,23 +124,13 @@ def main() -> None:
     parser.add_argument("--run", type=Path, required=True, help="a run with its bundle")
     parser.add_argument("--clip", required=True, help="a WAV recording")
     parser.add_argument("--repeats", type=int, default=9, help="turns that count; default 9")
-    parser.add_argument("--out", type=Path, default=HERE / "results" / "start.json")
     arguments = parser.parse_args()
-    machine = this_machine()
     ways = contenders(arguments.run, arguments.clip)
     medians = {}
     for threads, environment in environments().items():
         medians[threads] = measure(ways, environment, arguments.repeats)
         print_table(threads, medians[threads])
-    result = {
-        "machine": f"{machine.cpu}, {machine.cores} cores, {machine.system}",
-        "python": machine.python,
-        "versions": versions(),
-        "repeats": arguments.repeats,
-        "medians": medians,
-    }
-    arguments.out.parent.mkdir(exist_ok=True)
-    arguments.out.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+    print(record.write("start", {"repeats": arguments.repeats, "medians": medians}))
 
 
 if __name__ == "__main__":

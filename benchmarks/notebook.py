@@ -37,6 +37,8 @@ inputs = ((features - mean) / scale)[None].astype(np.float32)
 if way == "keras":
     import keras
 
+    import ser_edge_train.networks  # noqa: F401 - registers the layer that the network brings
+
     model = keras.saving.load_model(run / "model.keras")
     logits = model.predict(inputs, verbose=0)
 else:

@@ -1,0 +1,160 @@
+"""What hearing speech as it comes costs: time per hop, real-time factor, memory over hours.
+
+python benchmarks/bench_stream.py [--bundle DIR] [--hours 10]
+
+writes ``results/stream_costs.json``, and the figures into docs/raspberry-pi.md.
+
+One thread. A hop is compared with a whole window's features and network in the same run, in turns;
+hours of sound come in chunks of 50 ms at 48 kHz, no multiple of the features' rate.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ser_edge import Classifier, Stream
+from ser_edge.bundle import PRETRAINED
+from ser_edge.features import FeatureExtractor
+from ser_edge.features.rolling import RollingFeatures
+from ser_edge.frontend import Frontend
+
+RATE = 48000
+HOPS_S = (0.25, 0.5, 1.0)
+ROUNDS = 15
+SECONDS = 60
+
+
+def main() -> None:
+    """Read the command line, measure and write."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--bundle", type=Path, default=PRETRAINED)
+    parser.add_argument("--hours", type=float, default=10.0)
+    arguments = parser.parse_args()
+    classifier = Classifier.load(arguments.bundle)
+    before = _resident_mib()
+    hours = _hours(classifier, arguments.hours, before)  # ahead of imports that take memory
+    found = {"backend": classifier.backend_name, **_costs(classifier), "hours": hours}
+    import record
+    import stream_tables
+
+    print(record.write("stream_costs", found))
+    print(stream_tables.write(record.rounded(found)))
+
+
+def _costs(classifier: Classifier) -> dict[str, Any]:
+    config = classifier.bundle.manifest.input
+    rate = config.features.sample_rate
+    samples = _sound(0, SECONDS * rate)
+    frontend = Frontend(config.features, config.window)
+    extract = FeatureExtractor(config.features)
+    inputs = config.network_inputs(frontend.window_features(samples, 0)[None])
+    times: dict[str, list[float]] = {}
+
+    def timed(name: str, began: float, count: int) -> None:
+        times.setdefault(name, []).append((time.perf_counter() - began) / count)
+
+    for _ in range(ROUNDS):
+        began = time.perf_counter()
+        for start in range(0, 50 * 512, 512):
+            frontend.window_features(samples, start)
+        timed("features", began, 50)
+        began = time.perf_counter()
+        for _ in range(50):
+            classifier.probabilities(inputs)
+        timed("network", began, 50)
+        for hop_s in HOPS_S:
+            stream = Stream(classifier, rate, hop_s=hop_s)
+            hop_frames = round(stream.hop_s * rate / config.features.hop_length)
+            rolling = RollingFeatures(extract, frontend.window_samples, hop_frames)
+            began = time.perf_counter()
+            count = sum(1 for _ in rolling.feed(samples))
+            timed(f"rolling {hop_s}", began, count)
+            began = time.perf_counter()
+            count = len(stream.feed(samples))
+            timed(f"hop {hop_s}", began, count)
+    medians = {name: statistics.median(values) for name, values in times.items()}
+    hops = []
+    for hop_s in HOPS_S:
+        rolling_s, whole_s = times[f"rolling {hop_s}"], times["features"]
+        but_network = _differences(times[f"hop {hop_s}"], times["network"])
+        hop = medians[f"hop {hop_s}"]
+        hops.append(
+            {
+                "hop_s": hop_s,
+                "ms": 1e3 * hop,
+                "features_share": _median_ratio(rolling_s, whole_s),
+                "but_network_share": _median_ratio(but_network, whole_s),
+                "real_time_factor": hop / Stream(classifier, rate, hop_s=hop_s).hop_s,
+            }
+        )
+    return {
+        "window_features_ms": 1e3 * medians["features"],
+        "window_network_ms": 1e3 * medians["network"],
+        "hops": hops,
+    }
+
+
+def _median_ratio(times: list[float], of: list[float]) -> float:
+    """Compare within rounds, for the machine's pace changes between them."""
+    return statistics.median(a / b for a, b in zip(times, of, strict=True))
+
+
+def _differences(times: list[float], less: list[float]) -> list[float]:
+    return [a - b for a, b in zip(times, less, strict=True)]
+
+
+def _hours(classifier: Classifier, hours: float, before_mib: float) -> dict[str, Any]:
+    stream = Stream(classifier, RATE)
+    chunk = RATE // 20
+    n_chunks = round(hours * 3600 * 20)
+    memory: list[float] = []
+    last = None
+    heard_s = 0.0
+    sound = _sound(1, 5 * RATE)
+    for number in range(n_chunks):
+        start = number * chunk % (len(sound) - chunk)
+        before = time.perf_counter()
+        segments = stream.feed(sound[start : start + chunk])
+        heard_s += time.perf_counter() - before
+        last = segments[-1] if segments else last
+        if number % max(1, n_chunks // 10) == max(1, n_chunks // 10) - 1:
+            memory.append(_resident_mib())
+            print(f"{(number + 1) / 20 / 3600:.1f} h, {memory[-1]:.1f} MiB", file=sys.stderr)
+    assert last is not None
+    total_s = n_chunks * chunk / RATE
+    return {
+        "hours": hours,
+        "rate": RATE,
+        "real_time_factor": heard_s / total_s,
+        "opened_mib": before_mib,
+        "resident_mib": memory,
+        "last_segment_ends_before_s": total_s - last.end_s,
+        "hop_s": stream.hop_s,
+    }
+
+
+def _sound(seed: int, n: int) -> NDArray[np.float32]:
+    """Bursts of noise: what its spectrum is costs nothing."""
+    rng = np.random.default_rng(seed)
+    bursts = np.maximum(np.sin(np.arange(n) / 4000), 0)
+    return np.asarray(0.1 * bursts * rng.standard_normal(n), np.float32)
+
+
+def _resident_mib() -> float:
+    text = Path("/proc/self/statm").read_text(encoding="ascii")
+    return int(text.split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+if __name__ == "__main__":
+    main()
