@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export TF_CPP_MIN_LOG_LEVEL = 3
 
-.PHONY: demo test test-pythons lint types bench api clean
+.PHONY: demo test test-pythons test-arm64 test-armhf lint types bench pretrained api clean
 
 demo: $(VENV)/installed
 	$(BIN)/ser-edge demo
@@ -24,8 +24,38 @@ NOX ?= --tags ends
 test-pythons: $(VENV)/installed
 	$(BIN)/nox $(NOX)
 
+# The wheel on emulated devices; `EMULATED=--if-possible` skips where this machine cannot.
+EMULATED ?=
+test-arm64: $(VENV)/installed
+	$(MAKE) --jobs=2 --output-sync emulated-arm64-bookworm emulated-arm64-trixie
+
+test-armhf: $(VENV)/installed
+	$(MAKE) --jobs=2 --output-sync emulated-armhf-bookworm emulated-armhf-trixie
+
+emulated-%:
+	PYTHONPATH=tests $(BIN)/python -m emulated $(EMULATED) $*
+
+# What this machine can measure, and the report and README's tables of it: SPEECH holds ravdess, tess and
+# emodb, RUNS are networks that were trained and exported (benchmarks/bench_models.py says how).
+SPEECH ?= speech
+RUNS ?=
+CLIP ?= $(SPEECH)/ravdess/Actor_01/03-01-05-01-01-01-01.wav
+BUNDLES = $(addsuffix /bundle,$(RUNS))
 bench: $(VENV)/installed
-	$(BIN)/python -m pytest benchmarks -p benchmark
+	$(BIN)/python -m pytest -q benchmarks -p benchmark
+	$(BIN)/python benchmarks/bench_features.py --corpora $(SPEECH)
+	$(BIN)/python benchmarks/bench_parity.py $(RUNS) --corpora $(SPEECH)
+	$(BIN)/python benchmarks/bench_models.py $(BUNDLES) ser_edge/pretrained
+	$(if $(and $(RUNS),$(wildcard $(CLIP))),\
+		$(BIN)/python benchmarks/bench_start.py --run $(firstword $(RUNS)) --clip $(CLIP),\
+		@echo 'bench_start.py: left out, it needs RUNS and CLIP')
+	$(BIN)/python benchmarks/bench_stream.py
+	$(BIN)/python benchmarks/bench_scale.py $(firstword $(BUNDLES)) --corpora $(SPEECH)
+	$(BIN)/python benchmarks/report.py
+
+# Trains and exports ser_edge/pretrained again.
+pretrained: $(VENV)/installed
+	$(BIN)/python benchmarks/pretrained.py $(SPEECH)
 
 api: $(VENV)/installed
 	$(BIN)/pdoc --docformat numpy --template-directory docs/api --output-directory build/api \
