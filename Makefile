@@ -20,7 +20,7 @@ types: $(VENV)/installed
 	$(BIN)/mypy
 
 # The runtime's tests with the oldest and the newest Python and NumPy; `make test-pythons NOX=` for all.
-NOX ?= --tags ends
+NOX ?= --tags ends --parallel 2
 test-pythons: $(VENV)/installed
 	$(BIN)/nox $(NOX)
 

@@ -55,12 +55,20 @@ def _costs(devices: list[dict[str, Any]]) -> str:
                     cost["backend"],
                     f"{cost['instructions'] / 1e6:.0f} M",
                     f"{cost['start_instructions'] / 1e9:.2f} G",
-                    f"{cost['resident_mib']:.0f} MiB",
+                    f"{cost['peak_mib']:.0f} MiB",
                     f"{cost['disk_mb']:.0f} MB",
                     str(cost["n_files"]),
                 )
             )
-    header = ["device", "interpreter", "a prediction", "until the first", "memory", "disk", "files"]
+    header = [
+        "device",
+        "interpreter",
+        "a prediction",
+        "until the first",
+        "peak memory",
+        "disk",
+        "files",
+    ]
     return markdown_table(header, rows)
 
 

@@ -9,11 +9,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from ser_edge import Bundle
 from ser_edge.backends import INTERPRETERS
@@ -21,6 +23,10 @@ from ser_edge.backends import INTERPRETERS
 if TYPE_CHECKING:
     from ser_edge_train.run import Run
     from ser_edge_train.train import TrainOptions
+
+# How long an example takes says more of the machine than of what is tested.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 BUNDLE = Path(__file__).parent / "data" / "bundle"
 _BESIDE = Path(__file__).parents[2] / "shared" / "corpora"
@@ -33,9 +39,10 @@ def parameter(backend: str, *more: str) -> Any:
     return pytest.param(backend, *more, marks=missing)
 
 
-# tflite-runtime, which opens no model in a process that has imported TensorFlow, as other tests do,
-# is left out of what runs in the tests' own process.
-HERE = ("litert", "onnx", "numeric")
+# Interpreters for the tests' own process: tflite-runtime opens no model where TensorFlow was
+# imported, as other tests do.
+_ALONE = () if find_spec("tensorflow") else ("tflite",)
+HERE = ("litert", "onnx", "numeric", *_ALONE)
 
 
 def held_forms(*backends: str) -> list[Any]:

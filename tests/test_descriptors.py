@@ -44,7 +44,7 @@ def assert_rolloff(
     assert (share[rows, bins - 1][bins > 0] <= 0.85 + 1e-5).all()
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, suppress_health_check=list(HealthCheck))
 @given(configs(SPECTRAL), st.integers(0, 1 << 32))
 def test_any_configuration_is_librosas(config: FeatureConfig, seed: int) -> None:
     y = random_signal(np.random.default_rng(seed), min(8000, 40 * config.hop_length + 100))

@@ -49,7 +49,7 @@ def configs(
     )
 
 
-@settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=500, suppress_health_check=list(HealthCheck))
 @given(configs(), st.integers(0, 1 << 32), st.sampled_from([1, 10000, frames._PIECE]))
 def test_any_configuration_is_librosas(config: FeatureConfig, seed: int, piece: int) -> None:
     most = min(8000, 40 * config.hop_length + 100)

@@ -109,7 +109,7 @@ def test_long_signals_join_without_seams(rng: np.random.Generator, rate: int) ->
     assert error[EDGE:].max() <= tolerance(MEASURED[rate][1])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.integers(0, 9000),
     st.sampled_from([*MEASURED, 22051, 44056]),

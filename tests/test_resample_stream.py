@@ -26,7 +26,7 @@ RATIOS = [
 ]
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     st.sampled_from(RATIOS),
     st.lists(st.integers(0, 30_000), max_size=8),

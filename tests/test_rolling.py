@@ -30,7 +30,7 @@ def cases(draw: st.DrawFn) -> tuple[FeatureConfig, int, int]:
 
 
 @given(cases(), st.integers(0, 2**32 - 1), st.lists(st.integers(1, 9000), min_size=1, max_size=9))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_windows_are_as_if_they_stood_alone(
     case: tuple[FeatureConfig, int, int], seed: int, pieces: list[int]
 ) -> None:

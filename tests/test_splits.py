@@ -85,7 +85,7 @@ def test_a_fold_that_is_not_there() -> None:
     fold=st.integers(0, 9),
     seed=st.integers(0, 5),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_no_speaker_of_ones_own_data_stands_on_two_sides(
     n_speakers: int, takes: int, fold: int, seed: int
 ) -> None:

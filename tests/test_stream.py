@@ -50,7 +50,7 @@ def at_once(classifier: Classifier, talk: NDArray[np.float32]) -> list[Segment]:
 
 
 @given(sizes=st.lists(st.integers(0, 30000), max_size=30))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_any_chunking_gives_the_same(
     classifier: Classifier, talk: NDArray[np.float32], at_once: list[Segment], sizes: list[int]
 ) -> None:
@@ -66,7 +66,7 @@ def test_each_window_is_heard_as_the_classifier_hears_it(
     stream = Stream(classifier, rate, hop_s=0.25)
     segments = streamed(stream, signal, [7777] * 20)
     samples = resample(signal, rate, 22050)
-    for segment in segments:
+    for segment in segments[::3]:
         stop = round(segment.end_s * 22050)
         expected = classifier.predict(samples[stop - 66150 : stop], 22050)
         found = list(segment.probabilities.values())

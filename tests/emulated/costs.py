@@ -34,8 +34,8 @@ class Cost:
         Executed for a prediction of one window, features included.
     start_instructions : int, optional
         Executed until the first prediction is there.
-    resident_mib : float
-        Resident memory of the process after some predictions [MiB].
+    peak_mib : float
+        Peak of the process's resident memory over some predictions [MiB].
     disk_mb : float
     n_files : int
         Space on the disk [MB], and files, of ser-edge, NumPy, the interpreter and what that needs.
@@ -44,7 +44,7 @@ class Cost:
     backend: str
     instructions: int | None
     start_instructions: int | None
-    resident_mib: float
+    peak_mib: float
     disk_mb: float
     n_files: int
 
@@ -55,7 +55,7 @@ def costs(device: Device, root: Path, backends: Sequence[str]) -> Iterator[Cost]
     for backend in backends:
         _run(root, backend, 1, None)  # which leaves the compiled modules behind
         found = [_run(root, backend, count, counter) for count in _COUNTS]
-        space = float(found[1]["resident"]), *installed(root, INTERPRETERS[backend].extra)
+        space = float(found[1]["peak"]), *installed(root, INTERPRETERS[backend].extra)
         if counter is None:
             yield Cost(backend, None, None, *space)
             continue
@@ -74,9 +74,7 @@ def _run(root: Path, backend: str, count: int, counter: Path | None) -> dict[str
         text=True,
         check=True,
     )
-    return dict(
-        re.findall(r"^(resident|executed) ([\d.]+)", done.stdout + done.stderr, re.MULTILINE)
-    )
+    return dict(re.findall(r"^(peak|executed) ([\d.]+)", done.stdout + done.stderr, re.MULTILINE))
 
 
 def _counter(device: Device, root: Path) -> Path | None:

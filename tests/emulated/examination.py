@@ -145,13 +145,14 @@ class Examination:
             instructions = "?" if row.instructions is None else f"{row.instructions / 1e6:.1f} M"
             print(
                 f"  {row.backend}: {instructions} instructions a prediction, "
-                f"{row.resident_mib:.1f} MiB resident, {row.disk_mb:.1f} MB in {row.n_files} files"
+                f"{row.peak_mib:.1f} MiB at the peak, {row.disk_mb:.1f} MB in {row.n_files} files"
             )
         return rows
 
     def _test(self, work: Path, names: Sequence[str]) -> None:
         files = [str(SOURCE / "tests" / f"test_{name}.py") for name in names]
         settings = ["-q", "-m", "not training", "-p", "no:cacheprovider", "--durations=15"]
+        settings += ["--numprocesses=2", "--dist=worksteal"]  # it runs one thread at a time
         configured = ["-c", str(SOURCE / "pyproject.toml")]
         with _step(f"tests, {len(files)} files"):
             done = subprocess.run(

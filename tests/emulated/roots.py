@@ -142,7 +142,7 @@ def _install(device: Device, root: Path, wheel: Path) -> None:
         _for_device(device, "download", "--dest", wheels, "--constraint", pins, *fetched)
     pip_on_device(root, "--find-links", str(wheels), _with_extras(wheel, device))
     # Of the tests' own: cffi is Debian's where NumPy is, and soxr is not to be had there.
-    beside = ["pytest", "hypothesis", "tqdm", "typing-extensions"]
+    beside = ["pytest", "pytest-xdist", "hypothesis", "tqdm", "typing-extensions"]
     apart = ["--no-deps", "soundfile"]
     if not device.numpy_from_debian:
         beside.append("cffi")
