@@ -286,7 +286,9 @@ def test_an_interruption(
 def test_ctrl_c_leaves_no_process(bundle_dir: Path, tmp_path: Path) -> None:
     """As a terminal sends it: to the whole group."""
     out = tmp_path / "bench.json"
-    code = "import sys; from ser_edge.cli import main; sys.exit(main(sys.argv[1:]))"
+    # Whatever started the tests may ignore the signal, and what it starts inherits that.
+    heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    code = f"{heed}; import sys; from ser_edge.cli import main; sys.exit(main(sys.argv[1:]))"
     words = ["bench", bundle_dir, *NUMERIC, "--seconds", "600", "--json", out]
     with subprocess.Popen(
         [sys.executable, "-c", code, *map(str, words)],
