@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ser_edge.doctor.machine import this_machine
+from ser_edge.files import written_whole
 from ser_edge_train.versions import versions
 
 ROOT = Path(__file__).parents[1]
@@ -24,9 +25,8 @@ def write(name: str, found: dict[str, Any], folder: Path = RESULTS) -> Path:
     content = {"about": about(), **found}
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.json"
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps(rounded(content), indent=1) + "\n", encoding="utf-8")
-    partial.replace(path)
+    with written_whole(path) as partial:
+        partial.write_text(json.dumps(rounded(content), indent=1) + "\n", encoding="utf-8")
     return path
 
 

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ser_edge.errors import ConfigError, SerEdgeError
+from ser_edge.files import written_whole
 
 FORMAT = "ser-edge-profile"
 FORMAT_VERSION = 1
@@ -194,13 +195,8 @@ class Profile:
             If the file cannot be written.
         """
         content = self.to_dict()
-        path = Path(path)
-        partial = path.with_name(f".{path.name}.part")
-        try:
+        with written_whole(Path(path)) as partial:
             partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-            partial.replace(path)
-        except OSError as error:
-            raise SerEdgeError(f"{path}: cannot be written ({error.strerror})") from None
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Profile:

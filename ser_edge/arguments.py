@@ -7,20 +7,25 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ser_edge import __version__
-from ser_edge.argument_types import folds, natural, percent, positive, seconds, share
+from ser_edge.argument_types import folds, natural, percent, positive
 from ser_edge.bench.arguments import add_bench
+from ser_edge.listening.arguments import add_listen
+from ser_edge.options import (
+    BUNDLE_HELP,
+    BUNDLE_VARIABLE,
+    PRECISIONS,
+    add_bundle,
+    add_cache,
+    add_hop,
+    add_json,
+    add_out,
+    add_recordings,
+)
 
-BUNDLE_VARIABLE = "SER_EDGE_BUNDLE"
-_BUNDLE_HELP = f"default ${BUNDLE_VARIABLE}, or the one that comes with ser-edge"
-# Those of `ser_edge.backends`, which needs NumPy.
-BACKENDS = ("litert", "tflite", "onnx", "numeric")
-# That of `ser_edge.manifest`, and those of `ser_edge_export.forms`.
-PRECISIONS = ("float32", "float16", "dynamic", "int8", "int8-io")
+# Those of `ser_edge_export.forms`.
 FORMATS = ("tflite", "onnx", "npz")
 # Those of `ser_edge.stretches`.
 SEGMENT_FORMATS = ("table", "json", "csv", "vtt", "audacity")
-# Those of `ser_edge.listening.sources`.
-PCM_FORMATS = ("u8", "s16", "s32", "f32")
 # Those of `ser_edge_train.recipes`.
 RECIPES = ("edge", "edge-max", "edge-robust", "seed", "seed-kaggle")
 
@@ -55,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
         return added
 
     predict = command("predict", "Say which emotion is heard in recordings.", "plot")
-    _add_recordings(predict)
+    add_recordings(predict)
     course = predict.add_argument_group("course", "Of one recording, however long.")
     course.add_argument(
         "--segments",
@@ -67,36 +72,36 @@ def _parser() -> argparse.ArgumentParser:
     )
     course.add_argument("--plot", type=Path, metavar="FILE", help="draw it, as PNG, SVG or PDF")
     course.add_argument("--overwrite", action="store_true", help="replace FILE if it exists")
-    _add_hop(course)
+    add_hop(course)
     predict.add_argument(
         "--profile", type=Path, metavar="FILE", help="the speaker's, that `ser-edge adapt` wrote"
     )
-    _add_json(predict, "one JSON object a line")
+    add_json(predict, "one JSON object a line")
 
     adapt = command("adapt", "Learn to hear a speaker better, from recordings without labels.")
-    _add_recordings(adapt)
+    add_recordings(adapt)
     adapt.add_argument(
         "--out", type=Path, required=True, metavar="FILE", help="the profile to write, JSON"
     )
     adapt.add_argument("--overwrite", action="store_true", help="replace FILE if it exists")
     adapt.set_defaults(profile=None)
-    _add_json(adapt)
+    add_json(adapt)
 
     listen = command("listen", "Hear emotions live: from a microphone, a pipe or a file.", "mic")
-    _add_listen(listen)
+    add_listen(listen)
 
     info = command("info", "Show what a bundle holds, and check its files.")
-    _add_bundle(info)
-    _add_json(info)
+    add_bundle(info)
+    add_json(info)
 
     verify = command(
         "verify", "Check a bundle on this machine: files, features, every model's answers."
     )
-    verify.add_argument("bundle", nargs="?", metavar="BUNDLE", help=_BUNDLE_HELP)
-    _add_json(verify)
+    verify.add_argument("bundle", nargs="?", metavar="BUNDLE", help=BUNDLE_HELP)
+    add_json(verify)
 
     bench = command("bench", "Measure how fast, how big and how exact a bundle is here.", "plot")
-    bench.add_argument("bundle", nargs="?", metavar="BUNDLE", help=_BUNDLE_HELP)
+    bench.add_argument("bundle", nargs="?", metavar="BUNDLE", help=BUNDLE_HELP)
     add_bench(bench)
     bench.set_defaults(usage_error=bench.error)
 
@@ -106,7 +111,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help=f"whose network to run; default ${BUNDLE_VARIABLE}, or only import interpreters",
     )
-    _add_json(doctor)
+    add_json(doctor)
 
     train = command("train", "Train a network on folders of labelled speech.", "train")
     train.add_argument(
@@ -155,9 +160,9 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument(
         "--jobs", type=int, default=-1, help="processes for features; default: cores"
     )
-    _add_out(train, "run folder; default runs/RECIPE-PROTOCOL")
-    _add_cache(train)
-    _add_json(train)
+    add_out(train, "run folder; default runs/RECIPE-PROTOCOL")
+    add_cache(train)
+    add_json(train)
 
     evaluate = command(
         "evaluate",
@@ -179,8 +184,8 @@ def _parser() -> argparse.ArgumentParser:
         "--report", type=Path, metavar="DIR", help="write a page with tables and plots"
     )
     evaluate.add_argument("--overwrite", action="store_true", help="replace that DIR if it exists")
-    _add_cache(evaluate)
-    _add_json(evaluate)
+    add_cache(evaluate)
+    add_json(evaluate)
 
     _add_export(command("export", "Write a network's bundle for devices.", "export"))
 
@@ -236,7 +241,7 @@ def _add_export(export: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help=".json or .npz with mean and scale, if its features are standardised",
     )
-    _add_cache(own)
+    add_cache(own)
 
     gate = export.add_argument_group("gate", "What each form has to keep, on the test clips.")
     gate.add_argument(
@@ -277,87 +282,5 @@ def _add_export(export: argparse.ArgumentParser) -> None:
     card.add_argument(
         "--notes", type=Path, metavar="FILE", help="Markdown to add, such as figures of your own"
     )
-    _add_out(export, "bundle; default SOURCE/bundle, or for a file its name without suffix")
-    _add_json(export)
-
-
-def _add_listen(listen: argparse.ArgumentParser) -> None:
-    sound = listen.add_argument_group("sound", "Without a file or --stdin, a microphone is heard.")
-    sound.add_argument("recording", nargs="?", metavar="FILE", help="a recording")
-    sound.add_argument("--realtime", action="store_true", help="hear FILE as if it were spoken now")
-    sound.add_argument(
-        "--stdin", action="store_true", help="raw samples, such as of `arecord -t raw`"
-    )
-    sound.add_argument("--rate", type=positive, metavar="HZ", help="of --stdin or the microphone")
-    sound.add_argument(
-        "--format", choices=PCM_FORMATS, default="s16", help="of --stdin; default s16"
-    )
-    sound.add_argument(
-        "--channels", type=positive, default=1, metavar="N", help="of --stdin; default 1"
-    )
-    sound.add_argument(
-        "--device", metavar="NAME", help="microphone: its number or part of its name"
-    )
-    sound.add_argument("--devices", action="store_true", help="list the microphones")
-
-    heard = listen.add_argument_group("hearing")
-    _add_hop(heard)
-    heard.add_argument(
-        "--threshold",
-        type=share,
-        default=0.65,  # of `ser_edge.decision`
-        metavar="P",
-        help="smoothed probability below which no emotion is named; default 0.65",
-    )
-    heard.add_argument("--adapt", action="store_true", help="learn the speaker's voice on the way")
-    heard.add_argument(
-        "--profile", type=Path, metavar="FILE", help="the speaker's, that was learned before"
-    )
-    heard.add_argument(
-        "--save-profile", type=Path, metavar="FILE", help="write what --adapt has learned"
-    )
-    _add_network(listen)
-    _add_json(listen, "one JSON object an event")
-
-
-def _add_recordings(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("clips", nargs="+", metavar="CLIP", help="a WAV file, or FLAC, OGG, MP3")
-    _add_network(parser)
-
-
-def _add_network(parser: argparse.ArgumentParser) -> None:
-    _add_bundle(parser)
-    parser.add_argument(
-        "--backend", choices=BACKENDS, help="default the first of these that works here"
-    )
-    parser.add_argument(
-        "--precision", choices=PRECISIONS, help="default the fastest of the bundle in the backend"
-    )
-    parser.add_argument("--threads", type=positive, default=1, help="default 1, the fastest")
-
-
-def _add_hop(parser: argparse._ActionsContainer) -> None:
-    parser.add_argument(
-        "--hop",
-        type=seconds,
-        default=0.5,
-        metavar="S",
-        help="seconds from one look to the next; 0.5",
-    )
-
-
-def _add_bundle(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--bundle", metavar="DIR", help=_BUNDLE_HELP)
-
-
-def _add_json(parser: argparse.ArgumentParser, text: str = "for programs") -> None:
-    parser.add_argument("--json", action="store_true", help=text)
-
-
-def _add_out(parser: argparse.ArgumentParser, text: str) -> None:
-    parser.add_argument("--out", type=Path, metavar="DIR", help=text)
-    parser.add_argument("--overwrite", action="store_true", help="replace DIR if it exists")
-
-
-def _add_cache(parser: argparse._ActionsContainer) -> None:
-    parser.add_argument("--cache", type=Path, metavar="DIR", help="folder for computed features")
+    add_out(export, "bundle; default SOURCE/bundle, or for a file its name without suffix")
+    add_json(export)

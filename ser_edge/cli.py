@@ -15,10 +15,12 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-from ser_edge.arguments import BUNDLE_VARIABLE, parse_arguments
+from ser_edge.arguments import parse_arguments
 from ser_edge.errors import SerEdgeError
+from ser_edge.files import check_writable
+from ser_edge.options import BUNDLE_VARIABLE
 
 if TYPE_CHECKING:
     from ser_edge.classifier import Classifier
@@ -140,7 +142,7 @@ def _classifier(arguments: argparse.Namespace) -> Classifier:
 
 
 def _adapt(arguments: argparse.Namespace) -> int:
-    _check_free(arguments.out, arguments.overwrite, "--out")
+    check_writable(arguments.out, "--out", overwrite=arguments.overwrite)
     profile = _classifier(arguments).profile_of(arguments.clips)
     profile.save(arguments.out)
     if arguments.json:
@@ -195,7 +197,7 @@ def _predict_course(arguments: argparse.Namespace) -> int:
             "recordings one by one"
         )
     if arguments.plot:
-        _check_free(arguments.plot, arguments.overwrite, "--plot")
+        check_writable(arguments.plot, "--plot", overwrite=arguments.overwrite)
         check_picture(arguments.plot)
     classifier = _classifier(arguments)
     heard = hear(classifier, arguments.clips[0], hop_s=arguments.hop)
@@ -204,11 +206,6 @@ def _predict_course(arguments: argparse.Namespace) -> int:
     if arguments.segments:
         print(FORMATS[arguments.segments](stretches(heard.segments)))
     return 0
-
-
-def _check_free(path: Path, overwrite: bool, option: str) -> None:
-    if path.exists() and not overwrite:
-        raise SerEdgeError(f"{path}: exists already; choose another {option}, or allow --overwrite")
 
 
 def _info(arguments: argparse.Namespace) -> int:
@@ -251,70 +248,16 @@ def _doctor(arguments: argparse.Namespace) -> int:
 
 
 def _train(arguments: argparse.Namespace) -> int:
-    from ser_edge_train.train import TrainOptions, train
+    from ser_edge_train.command import train_command
 
-    options = TrainOptions(
-        recipe=arguments.recipe,
-        protocol=arguments.protocol,
-        fold=arguments.fold,
-        test_corpus=arguments.test_corpus,
-        train_speakers=arguments.train_speakers,
-        epochs=arguments.epochs,
-        copies=arguments.copies,
-        seed=arguments.seed,
-        calm_apart=arguments.calm,
-        keep_going=arguments.keep_going,
-        licence=arguments.licence,
-    )
-    out = arguments.out or Path("runs", f"{arguments.recipe}-{arguments.protocol}")
-    how: dict[str, Any] = {
-        "cache": arguments.cache,
-        "jobs": arguments.jobs,
-        "overwrite": arguments.overwrite,
-    }
-    if arguments.folds is None and arguments.seeds == 1:
-        train(arguments.data, out, options, **how)
-        further = f"next: ser-edge export {out} --int8"
-    else:
-        from ser_edge_train.crossval import cross_validate
-
-        folds = arguments.folds or [arguments.fold]
-        chosen = None if folds == ["all"] else folds
-        cross_validate(arguments.data, out, options, folds=chosen, seeds=arguments.seeds, **how)
-        further = f"to compare it with others: ser-edge evaluate {out} ... --report DIR"
-    if arguments.json:
-        metrics = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
-        print(json.dumps({"run": str(out), "metrics": metrics}))
-        return 0
-    print((out / "report.md").read_text(encoding="utf-8").partition("## Recall")[0])
-    print(f"{out}: report.html has the rest; {further}")
+    train_command(arguments)
     return 0
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
-    from ser_edge_train.evaluate import evaluate, summarise
-    from ser_edge_train.report import comparison_table
+    from ser_edge_train.command import evaluate_command
 
-    folders = arguments.runs
-    alone = len(folders) == 1 and not arguments.report and Path(folders[0], "run.json").is_file()
-    if alone or arguments.data or arguments.bundle:
-        if len(folders) > 1 or arguments.report:
-            raise SerEdgeError(
-                "--data and --bundle go with one run, and without --report; evaluate the runs one "
-                "by one"
-            )
-        result = evaluate(
-            folders[0], arguments.data, bundle=arguments.bundle, cache=arguments.cache
-        )
-        print(json.dumps(result.to_dict()) if arguments.json else result)
-        return 0
-    summaries = summarise(folders, report=arguments.report, overwrite=arguments.overwrite)
-    if arguments.json:
-        print(json.dumps([summary.to_dict() for summary in summaries]))
-        return 0
-    print(comparison_table(summaries))
-    if arguments.report:
-        print(f"\n{arguments.report}: report.html has the plots")
+    evaluate_command(arguments)
     return 0
 
 

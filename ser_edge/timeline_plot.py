@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ser_edge.errors import SerEdgeError
+from ser_edge.files import written_whole
 from ser_edge.prediction import Segment
 from ser_edge.stretches import said, stretches
 from ser_edge.timeline import Timeline
@@ -32,21 +33,19 @@ _MORE_COLOURS = ("#9c755f", "#ff9da7", "#bab0ac", "#86bcb6")  # for labels of ot
 
 
 def check_picture(path: Path) -> None:
-    """See that there is matplotlib, and that it can write such a file there.
+    """See that there is matplotlib, and that it can write such a file.
 
     Raises
     ------
     ModuleNotFoundError
         If there is no matplotlib.
     SerEdgeError
-        If the suffix is of no picture, or there is no such folder.
+        If the suffix is of no picture.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     if path.suffix[1:].lower() not in FigureCanvasAgg.filetypes:
         raise SerEdgeError(f"{path}: is no picture; expected a name in .png, .svg or .pdf")
-    if not path.parent.is_dir():
-        raise SerEdgeError(f"{path}: there is no such folder; make it, or choose another --plot")
 
 
 def plot_timeline(path: Path, timeline: Timeline) -> None:
@@ -91,9 +90,8 @@ def plot_timeline(path: Path, timeline: Timeline) -> None:
         frameon=False,
     )
     _stack(shares, segments, labels, colours)
-    partial = path.with_name(f".part.{path.name}")
-    figure.savefig(partial, dpi=110)
-    partial.replace(path)
+    with written_whole(path) as partial:
+        figure.savefig(partial, dpi=110)
 
 
 def _stack(

@@ -84,8 +84,8 @@ def test_wrong_usage_exits_with_2(
 @pytest.mark.parametrize(
     ("words", "missing", "extra"),
     [
-        (["train", "data"], "ser_edge_train.train", "train"),
-        (["evaluate", "run"], "ser_edge_train.evaluate", "train"),
+        (["train", "data"], "ser_edge_train.command", "train"),
+        (["evaluate", "run"], "ser_edge_train.command", "train"),
         (["export", "run", "--int8"], "ser_edge_export.command", "export"),
         (["demo"], "ser_edge_export.demo", "export"),
     ],
@@ -110,7 +110,7 @@ def test_missing_extras_are_named(
 
 
 def test_a_defect_of_ours_shows_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "ser_edge_train.train", None)
+    monkeypatch.setitem(sys.modules, "ser_edge_train.command", None)
     with pytest.raises(ModuleNotFoundError):
         main(["train", "data"])
 

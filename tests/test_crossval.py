@@ -126,7 +126,7 @@ def test_runs_are_compared(
     page = (tmp_path / "page" / "report.html").read_text("utf-8")
     assert page.count("data:image/png;base64,") == 10
     assert main(words) == 1
-    assert "exists already" in capsys.readouterr().err
+    assert "exists already; choose another --report" in capsys.readouterr().err
     assert main(["evaluate", str(folder), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)[0]["folds"] == 2
     assert main([*words[:2], str(trained.run.folder), "--data", str(trained.corpus)]) == 1

@@ -21,10 +21,13 @@ import pytest
 from numpy.typing import NDArray
 
 from ser_edge import AudioError, Classifier, ConfigError, DecisionConfig, Segment, Stream
-from ser_edge.arguments import PCM_FORMATS, parse_arguments
+from ser_edge.arguments import parse_arguments
 from ser_edge.cli import main
-from ser_edge.listening import Capture, Event, Events, FileSource, Microphone, PcmSource, listen
-from ser_edge.listening.sources import PCM, devices
+from ser_edge.listening.arguments import PCM_FORMATS
+from ser_edge.listening.capture import Capture
+from ser_edge.listening.events import Event, Events
+from ser_edge.listening.session import listen
+from ser_edge.listening.sources import PCM, FileSource, Microphone, PcmSource, devices
 from ser_edge.listening.view import View
 
 RATE = 16000

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from ser_edge import Bundle, Classifier
-from ser_edge.arguments import BACKENDS
 from ser_edge.backends import INTERPRETERS, Interpreter, selection
 from ser_edge.backends.selection import model_for, open_bundle
 from ser_edge.errors import BackendError, BundleError
+from ser_edge.options import BACKENDS
 
 Edit = Callable[[Callable[[dict[str, Any]], object]], Path]
 Fresh = Callable[..., subprocess.CompletedProcess[str]]

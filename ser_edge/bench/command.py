@@ -20,7 +20,8 @@ from ser_edge.bench.result import Result
 from ser_edge.bench.table import as_markdown, as_text
 from ser_edge.bench.variant import variants
 from ser_edge.bundle import Bundle
-from ser_edge.errors import BundleError, SerEdgeError
+from ser_edge.errors import BundleError
+from ser_edge.files import check_writable, written_whole
 from ser_edge.timeline_plot import check_picture
 
 _MAX_SLOWDOWN = 1.15
@@ -104,28 +105,10 @@ def _check_names(arguments: argparse.Namespace, bundle: Bundle, budgets: Sequenc
 
 def _check_places(arguments: argparse.Namespace) -> None:
     """See that what is to be written can be, ahead of minutes of measuring."""
-    for option in ("json", "markdown", "plot"):
-        given = getattr(arguments, option)
-        if given in (None, "-"):
-            continue
-        path = Path(given)
-        if path.is_dir():
-            raise SerEdgeError(f"{path}: is a folder; name a file in it for --{option}")
-        if path.exists() and not arguments.overwrite:
-            raise SerEdgeError(
-                f"{path}: exists already; choose another --{option}, or allow --overwrite"
-            )
-        if not path.parent.is_dir():
-            raise SerEdgeError(
-                f"{path}: there is no such folder; make it, or choose another --{option}"
-            )
-        try:
-            _beside(path).touch()
-            _beside(path).unlink()
-        except OSError as error:
-            raise SerEdgeError(
-                f"{path}: cannot be written there ({error.strerror}); choose another --{option}"
-            ) from None
+    for name in ("json", "markdown", "plot"):
+        place = getattr(arguments, name)
+        if place not in (None, "-"):
+            check_writable(Path(place), f"--{name}", overwrite=arguments.overwrite)
     if arguments.plot:
         check_picture(arguments.plot)
 
@@ -158,23 +141,10 @@ def _tell(
         if place == "-":
             printed = text
         elif place:
-            _write(Path(place), text)
+            with written_whole(Path(place)) as partial:
+                partial.write_text(text, encoding="utf-8")
     if arguments.plot:
         from ser_edge.bench.plot import plot_result
 
         plot_result(arguments.plot, result)
     print(printed, end="")
-
-
-def _write(path: Path, text: str) -> None:
-    """Write beside and then rename."""
-    partial = _beside(path)
-    try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        raise SerEdgeError(f"{path}: cannot be written ({error.strerror})") from None
-
-
-def _beside(path: Path) -> Path:
-    return path.with_name(f".{path.name}.part")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ser_edge.bench.result import Result, VariantResult
+from ser_edge.files import written_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,9 +49,8 @@ def plot_result(path: Path, result: Result) -> None:
         fontsize="small",
         frameon=False,
     )
-    partial = path.with_name(f".part.{path.name}")
-    figure.savefig(partial, dpi=110)
-    partial.replace(path)
+    with written_whole(path) as partial:
+        figure.savefig(partial, dpi=110)
 
 
 def _looks(variant: VariantResult) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any
 from ser_edge.classifier import Classifier
 from ser_edge.decision import DecisionConfig
 from ser_edge.errors import SerEdgeError
+from ser_edge.files import check_writable
 from ser_edge.listening.events import Event
 from ser_edge.listening.session import Status, listen
 from ser_edge.listening.sources import FileSource, Microphone, PcmSource, Source, devices
@@ -47,11 +48,8 @@ def listen_command(
         return 0
     if arguments.save_profile and not arguments.adapt:
         raise SerEdgeError("--save-profile goes with --adapt, which learns what is saved")
-    if arguments.save_profile and not arguments.save_profile.parent.is_dir():
-        raise SerEdgeError(
-            f"{arguments.save_profile}: there is no such folder; make it, or choose another "
-            "--save-profile"
-        )
+    if arguments.save_profile:
+        check_writable(arguments.save_profile, "--save-profile", overwrite=True)
     classifier = load(arguments)
     source = _source(arguments, classifier)
     stream = Stream(

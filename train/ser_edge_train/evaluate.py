@@ -146,7 +146,7 @@ def summarise(
             for folder, summary in zip(folders, summaries, strict=True)
         ]
     if report is not None:
-        with written_beside(report, overwrite=overwrite) as partial:
+        with written_beside(report, overwrite=overwrite, option="--report") as partial:
             write_report(partial, summaries)
     return summaries
 

@@ -11,8 +11,17 @@ from pathlib import Path
 from ser_edge.errors import SerEdgeError
 
 
-def check_free(target: Path, *, overwrite: bool = False) -> None:
+def check_free(target: Path, *, overwrite: bool = False, option: str = "--out") -> None:
     """Refuse a target that exists or that cannot be made, before any work goes into it.
+
+    Parameters
+    ----------
+    target : Path
+        The folder to be.
+    overwrite : bool
+        Whether it may replace one that exists.
+    option : str
+        That names it on the command line, for messages.
 
     Raises
     ------
@@ -24,10 +33,12 @@ def check_free(target: Path, *, overwrite: bool = False) -> None:
     if not nearest.is_dir() or not os.access(nearest, os.W_OK):
         raise SerEdgeError(
             f"{target}: cannot be made, since {nearest} is not a folder that can be written to; "
-            "choose another --out"
+            f"choose another {option}"
         )
     if target.exists() and not overwrite:
-        raise SerEdgeError(f"{target}: exists already; choose another --out, or allow --overwrite")
+        raise SerEdgeError(
+            f"{target}: exists already; choose another {option}, or allow --overwrite"
+        )
 
 
 def partial_folder(target: Path) -> Path:
@@ -46,15 +57,15 @@ def move_into_place(partial: Path, target: Path) -> None:
 
 
 @contextmanager
-def written_beside(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
+def written_beside(
+    target: Path, *, overwrite: bool = False, option: str = "--out"
+) -> Iterator[Path]:
     """Yield an empty folder that becomes `target` when the block ends without an error.
 
     Parameters
     ----------
-    target : Path
-        The folder to be.
-    overwrite : bool
-        Whether it may replace one that exists.
+    target, overwrite, option
+        As for `check_free`.
 
     Yields
     ------
@@ -66,7 +77,7 @@ def written_beside(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
     SerEdgeError
         As `check_free`.
     """
-    check_free(target, overwrite=overwrite)
+    check_free(target, overwrite=overwrite, option=option)
     partial = partial_folder(target)
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)

@@ -1,0 +1,55 @@
+"""Files appear whole or not at all, and whether they can is known ahead."""
+
+from pathlib import Path
+
+import pytest
+
+from ser_edge.errors import SerEdgeError
+from ser_edge.files import check_writable, written_whole
+
+
+def test_a_file_appears_at_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "picture.png"
+    path.write_text("old")
+    with written_whole(path) as partial:
+        partial.write_text("new")
+        assert partial.suffix == ".png"
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def fail_halfway(path: Path, error: BaseException) -> None:
+    with written_whole(path) as partial:
+        partial.write_text("half")
+        raise error
+
+
+@pytest.mark.parametrize("error", [ValueError(), KeyboardInterrupt()])
+def test_nothing_is_left_of_one_that_fails(tmp_path: Path, error: BaseException) -> None:
+    with pytest.raises(type(error)):
+        fail_halfway(tmp_path / "a.json", error)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_told_in_one_sentence(tmp_path: Path) -> None:
+    full = OSError(28, "No space left on device")
+    with pytest.raises(SerEdgeError, match=r"a\.json: cannot be written \(No space left on dev"):
+        fail_halfway(tmp_path / "a.json", full)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_places_are_refused_ahead(tmp_path: Path) -> None:
+    there = tmp_path / "there"
+    there.touch()
+    for path, message in (
+        (tmp_path, "is a folder; name a file in it for --out"),
+        (there, "there: exists already; choose another --out, or allow --overwrite"),
+        (tmp_path / "no" / "a", "there is no such folder; make it, or choose another --out"),
+        (Path("/proc/a"), "/proc/a: cannot be written there"),
+    ):
+        with pytest.raises(SerEdgeError, match=message):
+            check_writable(path, "--out")
+    check_writable(there, "--out", overwrite=True)
+    check_writable(tmp_path / "free", "--out")
+    assert list(tmp_path.iterdir()) == [there]

@@ -1,0 +1,94 @@
+"""What the words of `ser-edge train` and `ser-edge evaluate` mean.
+
+Each imports what it needs itself: to look at a run takes no TensorFlow.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from ser_edge.errors import SerEdgeError
+
+
+def train_command(arguments: argparse.Namespace) -> None:
+    """Run `ser-edge train` with the options that `ser_edge.arguments` parsed.
+
+    Raises
+    ------
+    SerEdgeError
+        If the recordings cannot be used or the run not be written; see `train` and
+        `cross_validate`.
+    """
+    from ser_edge_train.train import TrainOptions, train
+
+    options = TrainOptions(
+        recipe=arguments.recipe,
+        protocol=arguments.protocol,
+        fold=arguments.fold,
+        test_corpus=arguments.test_corpus,
+        train_speakers=arguments.train_speakers,
+        epochs=arguments.epochs,
+        copies=arguments.copies,
+        seed=arguments.seed,
+        calm_apart=arguments.calm,
+        keep_going=arguments.keep_going,
+        licence=arguments.licence,
+    )
+    out = arguments.out or Path("runs", f"{arguments.recipe}-{arguments.protocol}")
+    how: dict[str, Any] = {
+        "cache": arguments.cache,
+        "jobs": arguments.jobs,
+        "overwrite": arguments.overwrite,
+    }
+    if arguments.folds is None and arguments.seeds == 1:
+        train(arguments.data, out, options, **how)
+        further = f"next: ser-edge export {out} --int8"
+    else:
+        from ser_edge_train.crossval import cross_validate
+
+        folds = arguments.folds or [arguments.fold]
+        chosen = None if folds == ["all"] else folds
+        cross_validate(arguments.data, out, options, folds=chosen, seeds=arguments.seeds, **how)
+        further = f"to compare it with others: ser-edge evaluate {out} ... --report DIR"
+    if arguments.json:
+        metrics = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
+        print(json.dumps({"run": str(out), "metrics": metrics}))
+        return
+    print((out / "report.md").read_text(encoding="utf-8").partition("## Recall")[0])
+    print(f"{out}: report.html has the rest; {further}")
+
+
+def evaluate_command(arguments: argparse.Namespace) -> None:
+    """Run `ser-edge evaluate` with the options that `ser_edge.arguments` parsed.
+
+    Raises
+    ------
+    SerEdgeError
+        If runs or recordings cannot be used, or options do not go together.
+    """
+    from ser_edge_train.evaluate import evaluate, summarise
+    from ser_edge_train.report import comparison_table
+
+    folders = arguments.runs
+    alone = len(folders) == 1 and not arguments.report and Path(folders[0], "run.json").is_file()
+    if alone or arguments.data or arguments.bundle:
+        if len(folders) > 1 or arguments.report:
+            raise SerEdgeError(
+                "--data and --bundle go with one run, and without --report; evaluate the runs one "
+                "by one"
+            )
+        result = evaluate(
+            folders[0], arguments.data, bundle=arguments.bundle, cache=arguments.cache
+        )
+        print(json.dumps(result.to_dict()) if arguments.json else result)
+        return
+    summaries = summarise(folders, report=arguments.report, overwrite=arguments.overwrite)
+    if arguments.json:
+        print(json.dumps([summary.to_dict() for summary in summaries]))
+        return
+    print(comparison_table(summaries))
+    if arguments.report:
+        print(f"\n{arguments.report}: report.html has the plots")
