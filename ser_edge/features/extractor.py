@@ -183,6 +183,7 @@ class FeatureExtractor:
         signal: NDArray[np.float32],
         features: NDArray[np.float32],
         decibels: NDArray[np.float32],
+        unwanted: range = range(0),
     ) -> None:
         """Compute what one frame alone decides: first of the two steps of a call.
 
@@ -194,8 +195,10 @@ class FeatureExtractor:
             Filled, but for what comes of mel bands.
         decibels : np.ndarray [shape=(n_frames, n_bands), dtype=float32]
             Filled with the power of the mel bands [dB].
+        unwanted : range
+            Frames that need not be computed; what is filled in for them has no meaning.
         """
-        for rows, frames in self._framing.pieces(signal, len(features)):
+        for rows, frames in self._framing.pieces(signal, len(features), unwanted):
             for of_frames, columns in self._of_frames:
                 features[rows, columns] = of_frames(frames).reshape(rows.stop - rows.start, -1)
             for bands, bins, weights in self._groups:

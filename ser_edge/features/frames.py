@@ -42,15 +42,17 @@ class Framing:
         self.window[:] = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n_fft) / n_fft)
         self.buffers = _Buffers(n_fft, hop_length)
 
-    def pieces(self, signal: NDArray[np.float32], n_frames: int) -> Iterator[tuple[slice, Frames]]:
+    def pieces(
+        self, signal: NDArray[np.float32], n_frames: int, unwanted: range = range(0)
+    ) -> Iterator[tuple[slice, Frames]]:
         """Yield the frames in pieces: which they are, and the frames.
 
-        The frames are good until the next piece.
+        The frames are good until the next piece; those that are unwanted have no power.
         """
         most = len(self.buffers.power)
         for row in range(0, n_frames, most):
             rows = slice(row, min(row + most, n_frames))
-            yield rows, Frames(self, signal, rows)
+            yield rows, Frames(self, signal, rows, unwanted)
 
 
 class _Buffers(threading.local):
@@ -80,8 +82,15 @@ class Frames:
         Number of zeros ahead of it.
     """
 
-    def __init__(self, framing: Framing, signal: NDArray[np.float32], rows: slice) -> None:
+    def __init__(
+        self, framing: Framing, signal: NDArray[np.float32], rows: slice, unwanted: range
+    ) -> None:
         self.framing, self._n_frames = framing, rows.stop - rows.start
+        # In two runs of frames the power is computed, and between them it is not.
+        between = [
+            min(max(row - rows.start, 0), self._n_frames) for row in (unwanted.start, unwanted.stop)
+        ]
+        self._unwanted = slice(*between)
         first = rows.start * framing.hop_length - framing.padding
         n_samples = (self._n_frames - 1) * framing.hop_length + framing.n_fft
         self.signal = signal[max(first, 0) : first + n_samples]
@@ -103,12 +112,14 @@ class Frames:
         """Power spectra under a Hann window [shape=(n_frames, 1 + n_fft // 2), dtype=float32]."""
         frames, buffers = self.cut(self.samples), self.framing.buffers
         power, most = buffers.power[: len(frames)], len(buffers.windowed)
-        for row in range(0, len(frames), most):
-            some = frames[row : row + most]
-            windowed = np.multiply(some, self.framing.window, out=buffers.windowed[: len(some)])
-            narrowed = buffers.narrowed[: len(some)]
-            narrowed[...] = np.fft.rfft(windowed)
-            np.abs(narrowed, out=power[row : row + most])
+        power[self._unwanted] = 0
+        for start, stop in ((0, self._unwanted.start), (self._unwanted.stop, len(frames))):
+            for row in range(start, stop, most):
+                some = frames[row : min(row + most, stop)]
+                windowed = np.multiply(some, self.framing.window, out=buffers.windowed[: len(some)])
+                narrowed = buffers.narrowed[: len(some)]
+                narrowed[...] = np.fft.rfft(windowed)
+                np.abs(narrowed, out=power[row : row + len(some)])
         power *= power
         return power
 

@@ -133,8 +133,8 @@ class RollingFeatures:
         if skipped:
             signal = np.concatenate([window[:cut], window[cut + skipped * self._hop_length :]])
         computed = self._rows(self._n_frames - skipped)
-        self._extract.fill_frames(signal, *computed)
         ahead, behind = slice(self._first), slice(self._first + n_kept - skipped, None)
+        self._extract.fill_frames(signal, *computed, range(ahead.stop, behind.start))
 
         def joined(part: int) -> NDArray[np.float32]:
             rows, kept = computed[part], self._kept[part]
