@@ -221,12 +221,14 @@ class Profile:
         except OSError as error:
             raise SerEdgeError(f"{path}: cannot be read ({error.strerror})") from None
         except (ValueError, RecursionError) as error:
-            raise SerEdgeError(f"{path}: is not JSON ({error})") from None
+            raise SerEdgeError(
+                f"{path}: is not JSON ({error}); expected what `ser-edge adapt` wrote"
+            ) from None
         known = {"format": FORMAT, "format_version": FORMAT_VERSION}
         if not isinstance(content, dict) or any(content.get(k) != v for k, v in known.items()):
             raise SerEdgeError(
                 f"{path}: is no profile of format version {FORMAT_VERSION}; expected what "
-                "`Profile.save` wrote"
+                "`ser-edge adapt` wrote"
             )
         offset: Any = content.get("offset")
         seconds: Any = content.get("seconds")
