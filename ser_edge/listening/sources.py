@@ -162,6 +162,7 @@ class Microphone:
                 f"({error}); `ser-edge listen --devices` lists what there is"
             ) from None
         self.name = str(found["name"])
+        self._closed = False
 
     def chunks(self) -> Iterator[NDArray[Any]]:
         """Yield samples until `close`.
@@ -171,7 +172,6 @@ class Microphone:
         AudioError
             If the microphone is unplugged, or says nothing any more.
         """
-        self._closed = False
         with self._stream:
             while True:
                 try:
