@@ -88,15 +88,14 @@ def _costs(classifier: Classifier) -> dict[str, Any]:
     medians = {name: statistics.median(values) for name, values in times.items()}
     hops = []
     for hop_s in HOPS_S:
-        rolling_s, whole_s = times[f"rolling {hop_s}"], times["features"]
-        but_network = _differences(times[f"hop {hop_s}"], times["network"])
+        whole_s = [sum(each) for each in zip(times["features"], times["network"], strict=True)]
         hop = medians[f"hop {hop_s}"]
         hops.append(
             {
                 "hop_s": hop_s,
                 "ms": 1e3 * hop,
-                "features_share": _median_ratio(rolling_s, whole_s),
-                "but_network_share": _median_ratio(but_network, whole_s),
+                "features_share": _median_ratio(times[f"rolling {hop_s}"], times["features"]),
+                "share": _median_ratio(times[f"hop {hop_s}"], whole_s),
                 "real_time_factor": hop / Stream(classifier, rate, hop_s=hop_s).hop_s,
             }
         )
@@ -110,10 +109,6 @@ def _costs(classifier: Classifier) -> dict[str, Any]:
 def _median_ratio(times: list[float], of: list[float]) -> float:
     """Compare within rounds, for the machine's pace changes between them."""
     return statistics.median(a / b for a, b in zip(times, of, strict=True))
-
-
-def _differences(times: list[float], less: list[float]) -> list[float]:
-    return [a - b for a, b in zip(times, less, strict=True)]
 
 
 def _hours(classifier: Classifier, hours: float, before_mib: float) -> dict[str, Any]:

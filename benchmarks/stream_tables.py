@@ -26,7 +26,7 @@ def costs(found: dict[str, Any]) -> str:
         "hop",
         "a hop",
         "its features, of a whole window's",
-        "all but the network",
+        "of a window's features and network",
         "real-time factor",
     ]
     rows = [
@@ -34,7 +34,7 @@ def costs(found: dict[str, Any]) -> str:
             f"{hop['hop_s']} s",
             f"{hop['ms']:.2f} ms",
             f"{hop['features_share']:.1%}",
-            f"{hop['but_network_share']:.1%}",
+            f"{hop['share']:.1%}",
             f"{hop['real_time_factor']:.5f}",
         )
         for hop in found["hops"]
