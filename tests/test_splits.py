@@ -108,6 +108,15 @@ def test_only_training_clips_have_copies(protocol: str) -> None:
         assert set(parts[1:]) == ({TRAIN} if parts[0] == TRAIN else {splits.UNUSED})
 
 
+def test_the_refit_trains_on_validation_clips_too_and_on_no_test_clip() -> None:
+    split = split_clips(RAVDESS, n_copies=3)
+    assert not len(split.refit.rows(VALIDATION))
+    np.testing.assert_array_equal(split.refit.rows(TEST), split.rows(TEST))
+    chosen_on = split.parts[:, 0] == VALIDATION
+    assert (split.refit.parts[chosen_on] == TRAIN).all()
+    np.testing.assert_array_equal(split.refit.parts[~chosen_on], split.parts[~chosen_on])
+
+
 def test_clip_protocol_keeps_clips_but_not_speakers_apart() -> None:
     split = split_clips(RAVDESS, "clip", n_copies=2)
     sides = [{int(clip) for clip, _ in split.rows(part)} for part in (TRAIN, VALIDATION, TEST)]

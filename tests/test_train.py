@@ -17,6 +17,7 @@ from PIL import Image
 from ser_edge import ConfigError, SerEdgeError
 from ser_edge.cli import main
 from ser_edge_train.evaluate import evaluate
+from ser_edge_train.recipes import RECIPES
 from ser_edge_train.run import Run
 from ser_edge_train.train import TrainOptions, train
 
@@ -120,6 +121,29 @@ def test_an_interrupted_training_goes_on(
     assert sorted(set(begun)) == [0, 2, 3]  # 0 is the draw that counts the batches
     assert run.settings.about["epochs"] == 4
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_a_refit_hears_the_validation_speakers_too(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(RECIPES, "edge", replace(RECIPES["edge"], refit=True))
+    options = trained.options
+    run = train([trained.corpus], tmp_path / "run", options, cache=trained.cache, jobs=1)
+    first, about = trained.run.settings, run.settings.about
+    assert run.settings.temperature == first.temperature
+    assert run.settings.speakers == first.speakers
+    assert run.settings.input.mean != first.input.mean
+    spoken = {r["speaker"] for r in split_rows(run) if r["part"] in ("train", "validation")}
+    assert set(about["training_speakers"]) == spoken > set(first.about["training_speakers"])
+    held = run.held_out("validation")
+    said = run.network().predict(run.settings.input.network_inputs(held.features), verbose=0)
+    np.testing.assert_allclose(said, run.logits("validation"), atol=1e-4)
+    assert np.abs(said - trained.run.logits("validation")).max() > 0.01
+
+
+def test_a_refit_has_nothing_that_says_when_to_stop() -> None:
+    with pytest.raises(ConfigError, match="patience=8 with refit; the validation clips cannot"):
+        replace(RECIPES["seed"], refit=True)
 
 
 def test_an_existing_run_is_not_overwritten_unasked(trained: Trained) -> None:

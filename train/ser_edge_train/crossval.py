@@ -20,6 +20,7 @@ from ser_edge_train.summary import Summary
 from ser_edge_train.train import (
     RESUME,
     TrainOptions,
+    copied_clips,
     gather,
     resumed_folder,
     split_material,
@@ -84,8 +85,8 @@ def cross_validate(
         for seed in range(seeds)
     ]
     splits = [split_material(material, case) for case in cases]  # all of them can be made
-    altered = sorted({number for split in splits for number in split.altered.tolist()})
-    windows = all_windows(material, store, altered)
+    copied = sorted({number for split in splits for number in copied_clips(split, options)})
+    windows = all_windows(material, store, copied)
     clips = [item.digest for item in material.originals]
     partial = resumed_folder(out, {**asdict(options), "clips": clips})
     tasks = (delayed(_train_one)(material, windows, partial, case) for case in cases)

@@ -143,8 +143,9 @@ class _Epochs(keras.callbacks.Callback):  # type: ignore[misc]
         self._bar.update(self._task, completed=epoch)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        loss, accuracy = logs["val_loss"], logs["val_accuracy"]
-        text = f"training, validation loss {loss:.2f}, accuracy {accuracy:.0%}"
+        of, kind = ("validation ", "val_") if "val_loss" in logs else ("", "")
+        loss, accuracy = logs[f"{kind}loss"], logs[f"{kind}accuracy"]
+        text = f"training, {of}loss {loss:.2f}, accuracy {accuracy:.0%}"
         self._bar.update(self._task, completed=epoch + 1, description=text)
 
     def on_train_end(self, logs: Any = None) -> None:
@@ -160,7 +161,7 @@ def fit(
     recipe: Recipe,
     config: InputConfig,
     training: Examples,
-    validation: Examples,
+    validation: Examples | None,
     *,
     seed: int,
     scratch: Path,
@@ -175,8 +176,10 @@ def fit(
         Optimiser, batches, augmentation and stopping.
     config : InputConfig
         Standardisation of the training part.
-    training, validation : Examples
-        The windows; validation ones are originals.
+    training : Examples
+        The windows.
+    validation : Examples or None
+        Originals, to be measured on after each epoch.
     seed : int
         Decides order and augmentation.
     scratch : Path
@@ -186,7 +189,7 @@ def fit(
     Returns
     -------
     history : dict of str to list of float
-        Keras's, one value an epoch.
+        Keras's, one value an epoch; those of no validation are NaN.
     """
     trained = scratch / "trained.weights.h5"
     if trained.is_file():
@@ -215,10 +218,8 @@ def fit(
     try:
         network.fit(
             batches,
-            validation_data=(
-                config.network_inputs(validation.windows.features),
-                validation.targets,
-            ),
+            validation_data=validation
+            and (config.network_inputs(validation.windows.features), validation.targets),
             epochs=recipe.epochs,
             callbacks=callbacks,
             shuffle=False,
@@ -233,10 +234,8 @@ def fit(
 
 
 def _history(scratch: Path) -> History:
-    with (scratch / "history.csv").open() as file:
-        names = file.readline().strip().split(",")
-        rows = np.loadtxt(file, delimiter=",", ndmin=2)
-    return {name: rows[:, i].tolist() for i, name in enumerate(names)}
+    rows = np.atleast_1d(np.genfromtxt(scratch / "history.csv", delimiter=",", names=True))
+    return {name: rows[name].tolist() for name in rows.dtype.names}
 
 
 def _optimizer(recipe: Recipe, n_batches: int) -> Any:

@@ -83,6 +83,9 @@ class Recipe:
         The network's input; see `ser_edge.frontend.InputConfig`.
     network : {"edge", "seed", "seed-kaggle"}
         A network of `ser_edge_train.networks`.
+    refit : bool
+        Whether the members are trained anew on the validation clips as well, once these have
+        given what they are for: temperature and what adaptation rests on.
     zero_tail : bool
         Whether a clip that ends within the window gives the vector that the published code makes
         of it: that of fewer frames, its blocks shifted, with zeros behind. They tell a network
@@ -122,6 +125,7 @@ class Recipe:
     every_row: bool = False
     patience: int = 0
     members: int = 1
+    refit: bool = False
     zero_tail: bool = False
 
     def __post_init__(self) -> None:
@@ -130,6 +134,11 @@ class Recipe:
                 raise ConfigError(f"{name}={getattr(self, name)}; expected at least {least}")
         if self.network not in NETWORKS:
             raise ConfigError(f"network={self.network!r}; expected one of {NETWORKS}")
+        if self.refit and self.patience:
+            raise ConfigError(
+                f"patience={self.patience} with refit; the validation clips cannot say when to "
+                "stop where they are trained on, set one of the two to 0"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the recipe as JSON types."""

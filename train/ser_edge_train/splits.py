@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +58,13 @@ class Split:
         if part == VALIDATION and self.protocol == "leaky":
             part = TEST
         return np.argwhere(self.parts == part)
+
+    @property
+    def refit(self) -> Split:
+        """The same split with the validation clips, and their copies, in training."""
+        parts = self.parts.copy()
+        parts[(parts == VALIDATION).any(axis=1)] = TRAIN
+        return replace(self, parts=parts)
 
     @property
     def altered(self) -> NDArray[np.int64]:

@@ -32,6 +32,7 @@ from ser_edge_train.versions import versions
 __all__ = [
     "RESUME",
     "TrainOptions",
+    "copied_clips",
     "gather",
     "resumed_folder",
     "split_material",
@@ -44,7 +45,6 @@ logger = logging.getLogger(__name__)
 _MADE_WITH = ("ser-edge", "tensorflow", "tensorflow-cpu", "keras", "librosa", "numpy")
 _CALIBRATION_WINDOWS = 1024
 RESUME = "resume.json"
-_MEMBERS_APART = 10_000  # in their seeds
 
 
 def train(
@@ -90,7 +90,7 @@ def train(
     check_free(out, overwrite=overwrite)
     store, material = gather(sources, options, cache, jobs)
     split = split_material(material, options)
-    windows = all_windows(material, store, split.altered.tolist())
+    windows = all_windows(material, store, copied_clips(split, options))
     return train_on(material, split, windows, out, options)
 
 
@@ -121,6 +121,12 @@ def split_material(material: Material, options: TrainOptions) -> splits.Split:
         train_speakers=options.train_speakers,
         seed=options.seed,
     )
+
+
+def copied_clips(split: splits.Split, options: TrainOptions) -> list[int]:
+    """Return the numbers of the clips whose altered copies are trained on."""
+    wanted = split.refit if options.chosen_recipe().refit else split
+    return [int(number) for number in wanted.altered]
 
 
 def train_on(
@@ -173,9 +179,8 @@ def _write_run(
     windows: Windows,
 ) -> None:
     # Keras and TensorFlow take seconds to import: not before the data is known to be good.
-    from ser_edge_train.engine import set_seed
-    from ser_edge_train.fit import Examples, fit, logits, standardisation
-    from ser_edge_train.networks import averaged, build_network
+    from ser_edge_train.fit import Examples, logits
+    from ser_edge_train.members import train_members
 
     recipe = options.chosen_recipe()
     training, validation, test = (
@@ -187,32 +192,25 @@ def _write_run(
     labels = tuple(names[i] for i in present)
     numbers = np.searchsorted(present, clip_labels)
     one_hot = np.eye(len(labels), dtype=np.float32)
-
-    config = standardisation(training, recipe)
     speakers = tuple(
         clip.speaker or item.digest
         for clip, item in zip(material.clips, material.originals, strict=True)
     )
-    examples, chosen_on = (
-        Examples(part, one_hot[numbers[part.clip]], speakers) for part in (training, validation)
+
+    def examples(part: Windows) -> Examples:
+        return Examples(part, one_hot[numbers[part.clip]], speakers)
+
+    scratch = folder / "scratch"
+    network, config, histories = train_members(
+        recipe,
+        examples(training),
+        examples(validation),
+        seed=options.seed,
+        scratch=scratch / "chosen",
     )
-    members, histories = [], []
-    for number in range(recipe.members):
-        seed = options.seed + _MEMBERS_APART * number
-        set_seed(seed)
-        member = build_network(recipe.network, config.shape, len(labels))
-        scratch = folder / f"member{number}"
-        scratch.mkdir(exist_ok=True)
-        histories.append(
-            fit(member, recipe, config, examples, chosen_on, seed=seed, scratch=scratch)
-        )
-        members.append(member)
-    network = averaged(members)
     history = _write_history(folder / "history.csv", histories)
     validated, tested = (_held_out(part, material, numbers) for part in (validation, test))
-    validation_logits, test_logits = (
-        logits(network, config.network_inputs(part.features)) for part in (validated, tested)
-    )
+    validation_logits = logits(network, config.network_inputs(validated.features))
     temperature = fit_temperature(validation_logits, numbers[validation.clip])
     trained_on = split.rows(splits.TRAIN)
     heard = _held_out(training.select(trained_on[trained_on[:, 1] == 0]), material, numbers)
@@ -220,6 +218,13 @@ def _write_run(
         validated.answers(validation_logits, temperature),
         heard.answers(logits(network, config.network_inputs(heard.features)), temperature),
     )
+    if recipe.refit:
+        training = windows.select(split.refit.rows(splits.TRAIN))
+        network, config, _ = train_members(
+            recipe, examples(training), None, seed=options.seed, scratch=scratch / "refit"
+        )
+        validation_logits = logits(network, config.network_inputs(validated.features))
+    test_logits = logits(network, config.network_inputs(tested.features))
     answers = tested.answers(test_logits, temperature)
     scores = answers.scores(labels)
     notes = [*split.notes, *material.notes]
@@ -255,8 +260,7 @@ def _write_run(
     write_report(folder, [Summary.of([Run(folder, settings)])], history)
     (folder / "classification_report.txt").write_text(classification_table(scores["all"], labels))
     (folder / RESUME).unlink()
-    for number in range(recipe.members):
-        shutil.rmtree(folder / f"member{number}")
+    shutil.rmtree(scratch)
 
 
 def _what_leaks(split: splits.Split, answers: Answers) -> str:

@@ -1,0 +1,52 @@
+"""Several networks of a recipe, trained by other chances and averaged in one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ser_edge.frontend import InputConfig
+from ser_edge_train.engine import keras, set_seed
+from ser_edge_train.fit import Examples, History, fit, standardisation
+from ser_edge_train.networks import averaged, build_network
+from ser_edge_train.recipes import Recipe
+
+_APART = 10_000  # in their seeds
+
+
+def train_members(
+    recipe: Recipe, training: Examples, validation: Examples | None, *, seed: int, scratch: Path
+) -> tuple[keras.Model, InputConfig, list[History]]:
+    """Train as many as the recipe has, and join them.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        What they are and how they are trained.
+    training : Examples
+        The windows; the input is standardised by them.
+    validation : Examples or None
+        Originals, to be measured on after each epoch.
+    seed : int
+        The first one's.
+    scratch : Path
+        Folder for what is needed to go on after a break; see `ser_edge_train.fit.fit`.
+
+    Returns
+    -------
+    network : keras.Model
+    config : InputConfig
+    histories : list of dict
+        Of each member.
+    """
+    config = standardisation(training.windows, recipe)
+    members, histories = [], []
+    for number in range(recipe.members):
+        own_seed, own_scratch = seed + _APART * number, scratch / f"member{number}"
+        set_seed(own_seed)
+        member = build_network(recipe.network, config.shape, training.targets.shape[1])
+        own_scratch.mkdir(parents=True, exist_ok=True)
+        histories.append(
+            fit(member, recipe, config, training, validation, seed=own_seed, scratch=own_scratch)
+        )
+        members.append(member)
+    return averaged(members), config, histories
