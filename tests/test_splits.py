@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from ser_edge import ConfigError, SerEdgeError
 from ser_edge_train import splits
 from ser_edge_train.corpora import LABELS, Clip
+from ser_edge_train.folds import n_folds
 from ser_edge_train.speakers import published_folds
-from ser_edge_train.splits import TEST, TRAIN, VALIDATION, n_folds, split_clips
+from ser_edge_train.splits import TEST, TRAIN, VALIDATION, split_clips
 
 
 def clips_of(corpus: str, speakers: list[str], takes: int = 2) -> list[Clip]:

@@ -11,11 +11,11 @@ from joblib import Parallel, delayed
 
 from ser_edge_train.dataset import Windows
 from ser_edge_train.folders import check_free, move_into_place
+from ser_edge_train.folds import n_folds
 from ser_edge_train.material import Material, all_windows
 from ser_edge_train.progress import tracked
 from ser_edge_train.report import write_report
 from ser_edge_train.run import Run
-from ser_edge_train.splits import n_folds
 from ser_edge_train.summary import Summary
 from ser_edge_train.train import (
     RESUME,

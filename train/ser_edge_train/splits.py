@@ -14,24 +14,21 @@ A `Split` says for each clip and each of its copies (0 is the original) in which
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, train_test_split
+from sklearn.model_selection import train_test_split
 
 from ser_edge.errors import ConfigError, SerEdgeError
 from ser_edge_train.corpora import Clip
-from ser_edge_train.speakers import published_folds
+from ser_edge_train.folds import n_folds, random_fold, speaker_folds
 
 PROTOCOLS = ("speaker", "corpus", "clip", "leaky")
 UNUSED, TRAIN, VALIDATION, TEST = range(4)
 PARTS = ("unused", "train", "validation", "test")
 
-_FEW_SPEAKERS = 4  # a corpus with no more is tested one speaker at a time
-_FOLDS = 5
 _VALIDATION_SHARE = 0.15
 
 
@@ -138,7 +135,7 @@ def split_clips(
     notes: list[str] = []
     part = np.full(len(clips), TRAIN)
     if protocol == "clip":
-        part[_random_fold([clip.label for clip in clips], fold, seed)] = TEST
+        part[random_fold([clip.label for clip in clips], fold, seed)] = TEST
         notes.append("Speakers stand on both sides: the figures say little about a new speaker.")
     elif protocol == "corpus":
         part[_of_corpus(clips, str(test_corpus))] = TEST
@@ -158,34 +155,6 @@ def split_clips(
     parts[:, 0] = part
     parts[part == TRAIN] = TRAIN
     return Split(protocol, parts, tuple(notes))
-
-
-def n_folds(clips: Sequence[Clip], protocol: str, *, seed: int = 0) -> int:
-    """Count the folds that test every clip once.
-
-    Parameters
-    ----------
-    clips : sequence of Clip
-        All clips.
-    protocol : {"speaker", "corpus", "clip", "leaky"}
-        See the module.
-    seed : int
-        Decides what is left to chance.
-
-    Returns
-    -------
-    n_folds : int > 0
-    """
-    if protocol == "corpus":
-        return 1
-    if protocol != "speaker":
-        return _FOLDS
-    corpora = {clip.corpus for clip in clips}
-    return max(1, *(len(_folds_of(_members(clips, corpus), corpus, seed)) for corpus in corpora))
-
-
-def _members(clips: Sequence[Clip], corpus: str) -> list[Clip]:
-    return [clip for clip in clips if clip.corpus == corpus]
 
 
 def _leave_out_untested_labels(
@@ -243,24 +212,10 @@ def _leave_out_untrained_labels(
         )
 
 
-def _random_fold(labels: Sequence[str], fold: int, seed: int) -> NDArray[np.int64]:
-    """Return the rows of one of `_FOLDS` random parts, the labels' shares kept."""
-    folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=seed)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "The least populated class")
-        try:
-            return np.asarray(list(folds.split(np.zeros(len(labels)), labels))[fold][1])
-        except ValueError:
-            raise SerEdgeError(
-                f"no label has {_FOLDS} clips, and {_FOLDS} random parts are tested in turn; add "
-                "recordings"
-            ) from None
-
-
 def _leaky(clips: Sequence[Clip], n_copies: int, fold: int, seed: int) -> Split:
     labels = np.repeat([clip.label for clip in clips], 1 + n_copies)
     parts = np.full(len(labels), TRAIN)
-    parts[_random_fold(labels.tolist(), fold, seed)] = TEST
+    parts[random_fold(labels.tolist(), fold, seed)] = TEST
     parts = parts.reshape(len(clips), 1 + n_copies)
     in_test = (parts == TEST).any(axis=1)
     both = in_test & (parts == TRAIN).any(axis=1)
@@ -295,7 +250,7 @@ def _by_speaker(clips: Sequence[Clip], fold: int, seed: int, notes: list[str]) -
         )
     tested: set[str] = set()
     for corpus in sorted({clip.corpus for clip in clips}):
-        folds = _folds_of(_members(clips, corpus), corpus, seed)
+        folds = speaker_folds(clips, corpus, seed)
         if not folds:
             notes.append(f"{corpus} has one speaker and is used for training only.")
         elif fold >= len(folds):
@@ -308,23 +263,6 @@ def _by_speaker(clips: Sequence[Clip], fold: int, seed: int, notes: list[str]) -
             "choose --protocol clip"
         )
     return np.array([i for i, clip in enumerate(clips) if clip.speaker in tested])
-
-
-def _folds_of(clips: Sequence[Clip], corpus: str, seed: int) -> list[set[str]]:
-    """Return the speakers of each fold of one corpus, the published ones where there are any."""
-    speakers = sorted({clip.speaker for clip in clips})
-    if len(speakers) < 2:
-        return []
-    published = [fold.intersection(speakers) for fold in published_folds(corpus)]
-    published = [fold for fold in published if fold and fold != set(speakers)]
-    if published:
-        return published
-    if len(speakers) <= _FEW_SPEAKERS:
-        return [{speaker} for speaker in speakers]
-    folds = StratifiedGroupKFold(min(_FOLDS, len(speakers)), shuffle=True, random_state=seed)
-    groups = np.array([clip.speaker for clip in clips])
-    parts = folds.split(np.zeros(len(clips)), [clip.label for clip in clips], groups)
-    return [set(groups[tested].tolist()) for _, tested in parts]
 
 
 def _validation_clips(
