@@ -152,6 +152,11 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument(
         "--copies", type=natural, help="altered copies of each training clip, not the recipe's"
     )
+    train.add_argument(
+        "--refit",
+        action="store_true",
+        help="train once more, on the speakers too that temperature and adaptation were chosen on",
+    )
     train.add_argument("--seed", type=natural, default=0, help="default 0")
     train.add_argument(
         "--keep-going", action="store_true", help="train even if over 5 %% of the files are bad"

@@ -17,7 +17,6 @@ from PIL import Image
 from ser_edge import ConfigError, SerEdgeError
 from ser_edge.cli import main
 from ser_edge_train.evaluate import evaluate
-from ser_edge_train.recipes import RECIPES
 from ser_edge_train.run import Run
 from ser_edge_train.train import TrainOptions, train
 
@@ -123,11 +122,8 @@ def test_an_interrupted_training_goes_on(
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
-def test_a_refit_hears_the_validation_speakers_too(
-    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(RECIPES, "edge", replace(RECIPES["edge"], refit=True))
-    options = trained.options
+def test_a_refit_hears_the_validation_speakers_too(trained: Trained, tmp_path: Path) -> None:
+    options = replace(trained.options, refit=True)
     run = train([trained.corpus], tmp_path / "run", options, cache=trained.cache, jobs=1)
     first, about = trained.run.settings, run.settings.about
     assert run.settings.temperature == first.temperature
@@ -142,8 +138,8 @@ def test_a_refit_hears_the_validation_speakers_too(
 
 
 def test_a_refit_has_nothing_that_says_when_to_stop() -> None:
-    with pytest.raises(ConfigError, match="patience=8 with refit; the validation clips cannot"):
-        replace(RECIPES["seed"], refit=True)
+    with pytest.raises(ConfigError, match="recipe seed cannot be refitted: validation clips say"):
+        TrainOptions(recipe="seed", refit=True).chosen_recipe()
 
 
 def test_an_existing_run_is_not_overwritten_unasked(trained: Trained) -> None:

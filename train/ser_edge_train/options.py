@@ -20,6 +20,9 @@ class TrainOptions:
         See `ser_edge_train.splits.split_clips`.
     epochs, copies : int, optional
         Instead of the recipe's: how long to train, and altered copies of each training clip.
+    refit : bool
+        Whether the validation speakers are trained on as well, once they have given temperature
+        and what adaptation rests on; takes twice as long.
     seed : int
         Decides split, augmentation, weights and order.
     calm_apart : bool
@@ -37,20 +40,21 @@ class TrainOptions:
     train_speakers: int | None = None
     epochs: int | None = None
     copies: int | None = None
+    refit: bool = False
     seed: int = 0
     calm_apart: bool = False
     keep_going: bool = False
     licence: str | None = None
 
     def chosen_recipe(self) -> Recipe:
-        """Return the recipe with the epochs and copies asked for.
+        """Return the recipe with the epochs, copies and refit asked for.
 
         A published one cuts its vectors as its code does, but only where the protocol is too.
 
         Raises
         ------
         ConfigError
-            If there is no recipe of that name.
+            If there is no recipe of that name, or it cannot be refitted.
         """
         if self.recipe not in RECIPES:
             raise ConfigError(f"recipe={self.recipe!r}; expected one of {', '.join(RECIPES)}")
@@ -59,5 +63,7 @@ class TrainOptions:
             recipe = replace(recipe, epochs=self.epochs)
         if self.copies is not None:
             recipe = replace(recipe, wave=replace(recipe.wave, copies=self.copies))
+        if self.refit:
+            recipe = replace(recipe, refit=True)
         zero_tail = self.protocol == "leaky" and recipe.layout == "flat"
         return replace(recipe, zero_tail=zero_tail)

@@ -136,8 +136,8 @@ class Recipe:
             raise ConfigError(f"network={self.network!r}; expected one of {NETWORKS}")
         if self.refit and self.patience:
             raise ConfigError(
-                f"patience={self.patience} with refit; the validation clips cannot say when to "
-                "stop where they are trained on, set one of the two to 0"
+                f"recipe {self.name} cannot be refitted: validation clips say when it stops, and "
+                "are not to be trained on; leave out --refit, or take another --recipe"
             )
 
     def to_dict(self) -> dict[str, Any]:
