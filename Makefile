@@ -9,8 +9,10 @@ export TF_CPP_MIN_LOG_LEVEL = 3
 demo: $(VENV)/installed
 	$(BIN)/ser-edge demo
 
+# A file of tests stays in one process, of which a session's trained network is needed in each.
+PYTEST ?= --numprocesses auto --maxprocesses 4 --dist loadfile
 test: lint types
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PYTEST)
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
