@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import fft
 from scipy.signal import fftconvolve
 
 Samples = NDArray[np.float32]
@@ -76,12 +77,14 @@ class Room:
         n = len(heard)
         if self.reverberation_s:
             heard = fftconvolve(heard, self._impulse_response(rate, rng))[:n]
-        frequencies = np.fft.rfftfreq(n, 1 / rate)
+        size = fft.next_fast_len(n, real=True)  # a prime's transform takes many times as long
+        frequencies = fft.rfftfreq(size, 1 / rate)
         gain = 10 ** (self._gain_db(frequencies, rate) / 20)
-        heard = np.fft.irfft(np.fft.rfft(heard) * gain, n)
+        heard = fft.irfft(fft.rfft(heard, size) * gain, size)[:n]
         if self.noise_snr_db is not None:
-            spectrum = np.fft.rfft(rng.standard_normal(n))
-            noise = np.fft.irfft(spectrum * np.maximum(frequencies, 30) ** -self.noise_slope, n)
+            spectrum = fft.rfft(rng.standard_normal(size))
+            slope = np.maximum(frequencies, 30) ** -self.noise_slope
+            noise = fft.irfft(spectrum * slope, size)[:n]
             level = np.sqrt(np.mean(heard**2) / np.mean(noise**2))
             heard += noise * level * 10 ** (-self.noise_snr_db / 20)
         return np.asarray(heard / max(1.0, np.abs(heard).max()), dtype=np.float32)
