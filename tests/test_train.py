@@ -131,6 +131,8 @@ def test_a_refit_hears_the_validation_speakers_too(trained: Trained, tmp_path: P
     assert run.settings.input.mean != first.input.mean
     spoken = {r["speaker"] for r in split_rows(run) if r["part"] in ("train", "validation")}
     assert set(about["training_speakers"]) == spoken > set(first.about["training_speakers"])
+    report = (run.folder / "report.md").read_text(encoding="utf-8")
+    assert "Trained once more, on the validation clips too" in report
     held = run.held_out("validation")
     said = run.network().predict(run.settings.input.network_inputs(held.features), verbose=0)
     np.testing.assert_allclose(said, run.logits("validation"), atol=1e-4)

@@ -230,6 +230,11 @@ def _write_run(
     notes = [*split.notes, *material.notes]
     if options.protocol == "leaky":
         notes.insert(1, _what_leaks(split, answers))
+    if recipe.refit:
+        notes.append(
+            "Trained once more, on the validation clips too, after they had given the temperature "
+            "and what adaptation rests on; the learning curves are those of the first time."
+        )
     about = {
         "protocol": {
             "name": options.protocol,
