@@ -142,6 +142,20 @@ def test_headers_cannot_make_it_allocate() -> None:
     assert peak < 1 << 20
 
 
+class Memory32(io.BytesIO):
+    """A file in the memory of a 32-bit machine."""
+
+    def seek(self, place: int, whence: int = io.SEEK_SET, /) -> int:
+        if place >= 1 << 31:
+            raise OverflowError("Python int too large to convert to C ssize_t")
+        return super().seek(place, whence)
+
+
+def test_headers_lead_to_no_place_that_32_bits_do_not_have() -> None:
+    with pytest.raises(AudioError, match="has no audio"):
+        read_header(Memory32(riff(chunk(b"LIST", b"", 0xFFFFFFF0))))
+
+
 def mutated(rng: np.random.Generator, data: bytes, header: int) -> bytes:
     """Change one to four bytes of the header; sometimes cut out, double or cut off a piece."""
     new = bytearray(data)

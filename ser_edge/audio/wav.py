@@ -94,7 +94,8 @@ def read_header(file: BinaryIO) -> WavHeader | str:
         position = file.tell()
         if name == b"fmt ":
             fmt = file.read(min(length, 40))
-        file.seek(position + length + length % 2)
+        # Not beyond the end: where a word has 32 bits, 2 GiB is no place to go to.
+        file.seek(min(position + length + length % 2, begin + size))
     raise AudioError(f"has no audio in its {size} bytes, only a WAV header; record it again")
 
 
