@@ -9,7 +9,7 @@ export TF_CPP_MIN_LOG_LEVEL = 3
 demo: $(VENV)/installed
 	$(BIN)/ser-edge demo
 
-# A file of tests stays in one process, of which a session's trained network is needed in each.
+# A file's tests stay in one process; each process that has to trains its own network, once.
 PYTEST ?= --numprocesses auto --maxprocesses 4 --dist loadfile
 test: lint types
 	$(BIN)/python -m pytest $(PYTEST)
