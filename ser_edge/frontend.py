@@ -44,8 +44,8 @@ class Frontend:
     --------
     >>> frontend = Frontend(FeatureConfig(), WindowConfig(duration_s=2.5))
     >>> features, starts = frontend(np.sin(np.arange(60000, dtype=np.float32)))
-    >>> features.shape, starts
-    ((2, 108, 22), array([   0, 4875]))
+    >>> features.shape, starts.tolist()
+    ((2, 108, 22), [0, 4875])
     """
 
     def __init__(self, features: FeatureConfig, window: WindowConfig) -> None:

@@ -128,8 +128,8 @@ def window_starts(
     Examples
     --------
     >>> config = WindowConfig(duration_s=2.0, hop_s=1.0)
-    >>> window_starts(np.ones(50, np.float32), config, sample_rate=10)
-    array([ 0, 10, 20, 30])
+    >>> window_starts(np.ones(50, np.float32), config, sample_rate=10).tolist()
+    [0, 10, 20, 30]
     """
     length = config.n_samples(sample_rate)
     last = len(samples) - length

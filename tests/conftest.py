@@ -31,11 +31,15 @@ BUNDLE = Path(__file__).parent / "data" / "bundle"
 _BESIDE = Path(__file__).parents[2] / "shared" / "corpora"
 
 
+def needs(backend: str) -> pytest.MarkDecorator:
+    """Mark a test as skipped where a backend is not usable."""
+    interpreter = INTERPRETERS[backend]
+    return pytest.mark.skipif(not interpreter.usable, reason=f"no {interpreter.package}")
+
+
 def parameter(backend: str, *more: str) -> Any:
     """Make a test parameter that begins with a backend, skipped where that is not usable."""
-    interpreter = INTERPRETERS[backend]
-    missing = pytest.mark.skipif(not interpreter.usable, reason=f"no {interpreter.package}")
-    return pytest.param(backend, *more, marks=missing)
+    return pytest.param(backend, *more, marks=needs(backend))
 
 
 # Interpreters for the tests' own process. tflite-runtime opens no model where TensorFlow was

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import needs
 
 from ser_edge import Bundle, Classifier
 from ser_edge.bundle import describe_model
@@ -321,6 +322,7 @@ def test_only_our_errors_escape_from_any_bytes(rng: np.random.Generator, bundle_
     assert not any("\n" in refusal for refusal in refusals)
 
 
+@needs("onnx")
 def test_accepted_manifests_predict_or_refuse(
     rng: np.random.Generator, tmp_path: Path, bundle_dir: Path, golden: dict[str, Any]
 ) -> None:

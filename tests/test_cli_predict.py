@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import HERE, needs, parameter
 from numpy.typing import NDArray
 
 from ser_edge import Classifier
@@ -58,6 +59,7 @@ def clips(tmp_path: Path, golden: dict[str, Any]) -> list[str]:
     return [str(path) for path in paths]
 
 
+@needs("onnx")
 def test_predict_as_a_table(
     bundle_dir: Path, clips: list[str], capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -75,7 +77,7 @@ def test_predict_as_a_table(
 
 
 @pytest.mark.parametrize("precision", ["int8", "float32"])
-@pytest.mark.parametrize("backend", ["litert", "onnx"])
+@pytest.mark.parametrize("backend", [parameter("litert"), parameter("onnx")])
 def test_predict_for_programs(
     bundle_dir: Path,
     clips: list[str],
@@ -173,6 +175,7 @@ def test_paths_that_are_no_clips_are_one_sentence(
         assert err.startswith("ser-edge: ")
 
 
+@needs("litert")
 def test_a_model_that_the_interpreter_refuses(edited_bundle: Edit, clips: list[str]) -> None:
     content = b"TFL3" * 100
     digest = hashlib.sha256(content).hexdigest()
@@ -270,7 +273,7 @@ def test_file_names_that_are_no_text(bundle_dir: Path, clips: list[str], tmp_pat
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="threads are counted in /proc")
-@pytest.mark.parametrize("backend", ["litert", "onnx", "numeric"])
+@pytest.mark.parametrize("backend", [parameter(name) for name in HERE])
 def test_one_thread_does_all(
     fresh: Fresh, bundle_dir: Path, clips: list[str], backend: str
 ) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import needs
 
 from ser_edge import Bundle
 from ser_edge.backends import Interpreter
@@ -41,8 +42,14 @@ def become_an_unpacked_model(folder: Path) -> None:
     [
         (shutil.rmtree, "there is no such folder"),
         (lambda folder: (folder / "manifest.json").unlink(), "holds no manifest.json"),
-        (damage_model, "model.int8.tflite: is damaged or was changed"),
-        (lambda folder: (folder / "model.int8.tflite").unlink(), "cannot be read (No such file"),
+        pytest.param(
+            damage_model, "model.int8.tflite: is damaged or was changed", marks=needs("litert")
+        ),
+        pytest.param(
+            lambda folder: (folder / "model.int8.tflite").unlink(),
+            "cannot be read (No such file",
+            marks=needs("litert"),
+        ),
         (damage_manifest, "manifest.json: is not JSON"),
         (become_an_unpacked_model, "manifest.json: is not a ser-edge manifest"),
     ],

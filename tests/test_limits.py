@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from conftest import needs
 from numpy.typing import NDArray
 
 from ser_edge import AudioError, Bundle, Classifier, ConfigError, SerEdgeError
@@ -131,6 +132,7 @@ def test_a_spent_budget_tells_how_far_it_went(
     )
 
 
+@needs("onnx")
 def test_a_budget_that_suffices_changes_nothing(bundle_dir: Path, golden: dict[str, Any]) -> None:
     classifier = Classifier.load(bundle_dir, backend="onnx")
     clip = wav(golden["clip2_samples"])

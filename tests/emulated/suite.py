@@ -15,3 +15,11 @@ REST = (
     *("graph_file", "info", "limits", "listen", "porting", "runtime_imports", "selection"),
     *("source", "stretches", "trial", "verify", "wav"),
 )
+# Of those: what the emulator says of a crash, and has for threads and programs, comes in between.
+EMULATOR_ANSWERS = (
+    "test_cli_predict.py::test_one_thread_does_all",
+    "test_trial.py::test_imports_that_do_not_work",
+    "test_trial.py::test_what_a_job_told_is_kept",
+    "test_trial.py::test_where_no_process_can_be_started",
+    "test_verify.py::test_an_interpreter_that_does_not_work",
+)
