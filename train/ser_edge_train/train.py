@@ -10,11 +10,13 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ser_edge.adaptation import SpeakerModel
+from ser_edge.frontend import InputConfig
 from ser_edge_train import splits
 from ser_edge_train.answers import Answers
 from ser_edge_train.corpora import CALM, CORPORA, LABELS
@@ -28,6 +30,9 @@ from ser_edge_train.report import classification_table, write_report
 from ser_edge_train.run import HeldOut, Run, RunSettings, save_windows
 from ser_edge_train.summary import Summary
 from ser_edge_train.versions import versions
+
+if TYPE_CHECKING:
+    from ser_edge_train.engine import keras
 
 __all__ = [
     "RESUME",
@@ -210,21 +215,17 @@ def _write_run(
     )
     history = _write_history(folder / "history.csv", histories)
     validated, tested = (_held_out(part, material, numbers) for part in (validation, test))
-    validation_logits = logits(network, config.network_inputs(validated.features))
-    temperature = fit_temperature(validation_logits, numbers[validation.clip])
     trained_on = split.rows(splits.TRAIN)
     heard = _held_out(training.select(trained_on[trained_on[:, 1] == 0]), material, numbers)
-    speaker_model = fit_speakers(
-        validated.answers(validation_logits, temperature),
-        heard.answers(logits(network, config.network_inputs(heard.features)), temperature),
-    )
+    temperature, speaker_model = _chosen(network, config, validated, heard)
     if recipe.refit:
         training = windows.select(split.refit.rows(splits.TRAIN))
         network, config, _ = train_members(
             recipe, examples(training), None, seed=options.seed, scratch=scratch / "refit"
         )
-        validation_logits = logits(network, config.network_inputs(validated.features))
-    test_logits = logits(network, config.network_inputs(tested.features))
+    validation_logits, test_logits = (
+        logits(network, config.network_inputs(part.features)) for part in (validated, tested)
+    )
     answers = tested.answers(test_logits, temperature)
     scores = answers.scores(labels)
     notes = [*split.notes, *material.notes]
@@ -266,6 +267,21 @@ def _write_run(
     (folder / "classification_report.txt").write_text(classification_table(scores["all"], labels))
     (folder / RESUME).unlink()
     shutil.rmtree(scratch)
+
+
+def _chosen(
+    network: keras.Model, config: InputConfig, validated: HeldOut, heard: HeldOut
+) -> tuple[float, SpeakerModel]:
+    """Find what validation clips decide: the temperature, and what adaptation rests on."""
+    from ser_edge_train.fit import logits
+
+    said, said_in_training = (
+        logits(network, config.network_inputs(part.features)) for part in (validated, heard)
+    )
+    temperature = fit_temperature(said, validated.truth[validated.clip])
+    return temperature, fit_speakers(
+        validated.answers(said, temperature), heard.answers(said_in_training, temperature)
+    )
 
 
 def _what_leaks(split: splits.Split, answers: Answers) -> str:
