@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import platform
 import re
 import shutil
 from dataclasses import replace
@@ -95,8 +96,13 @@ def test_the_same_command_gives_the_same_run(trained: Trained, tmp_path: Path) -
     assert again.settings.input == trained.run.settings.input
 
 
+@pytest.mark.parametrize(("backup_s", "after"), [(0.0, [0, 2, 3]), (60.0, [0, 1, 2, 3])])
 def test_an_interrupted_training_goes_on(
-    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    backup_s: float,
+    after: list[int],
+    trained: Trained,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from ser_edge_train import fit
 
@@ -111,15 +117,32 @@ def test_an_interrupted_training_goes_on(
         begin(batches, epoch)
 
     monkeypatch.setattr(fit.Batches, "start_epoch", interrupted)
+    monkeypatch.setattr(fit, "BACKUP_S", backup_s)
     arguments = [trained.corpus], tmp_path / "run", options
     with pytest.raises(KeyboardInterrupt):
         train(*arguments, cache=trained.cache, jobs=1)
     assert not (tmp_path / "run").exists()
     begun[:] = [2]
     run = train(*arguments, cache=trained.cache, jobs=1)
-    assert sorted(set(begun)) == [0, 2, 3]  # 0 is the draw that counts the batches
-    assert run.settings.about["epochs"] == 4
+    assert sorted(set(begun)) == after  # 0 is the draw that counts the batches, too
+    with (run.folder / "history.csv").open(encoding="utf-8", newline="") as file:
+        assert [float(row["epoch"]) for row in csv.DictReader(file)] == [0, 1, 2, 3]
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="malloc is glibc's here")
+def test_training_leaves_memory_where_it_is(trained: Trained, tmp_path: Path) -> None:
+    import resource
+
+    options = replace(trained.options, epochs=1)
+    train([trained.corpus], tmp_path / "run", options, cache=trained.cache, jobs=1)
+    values = np.zeros(2**20, np.float32)
+    total = np.add(values, values)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(20):
+        total = np.add(values, total)
+    faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+    assert faults < 1024  # of a page each; of 4 MiB all, 20 times: 20 480
 
 
 def test_a_refit_hears_the_validation_speakers_too(trained: Trained, tmp_path: Path) -> None:

@@ -183,17 +183,19 @@ def mask(batch: Samples, settings: BatchAugmentation, rng: np.random.Generator) 
     -------
     masked : np.ndarray [same shape and dtype]
     """
-    n_frames, n_columns = batch.shape[1:]
-    masked = np.empty_like(batch)
-    for row, window in zip(masked, batch, strict=True):
-        shift = rng.integers(-settings.shift_frames, settings.shift_frames + 1)
-        row[:] = np.roll(window, shift, axis=0)
-        for _ in range(settings.time_masks):
-            start, length = rng.integers(n_frames), rng.integers(settings.time_mask_frames)
-            row[start : start + length] = 0
-        if settings.column_mask:
-            start, length = rng.integers(n_columns), rng.integers(settings.column_mask)
-            row[:, start : start + length] = 0
+    n, n_frames, n_columns = batch.shape
+
+    def stretch(places: int, most: int) -> NDArray[np.bool_]:
+        start, length = rng.integers(places, size=(n, 1)), rng.integers(most, size=(n, 1))
+        return (start <= np.arange(places)) & (np.arange(places) < start + length)
+
+    shift = rng.integers(-settings.shift_frames, settings.shift_frames + 1, size=(n, 1))
+    source = (np.arange(n_frames) - shift) % n_frames
+    masked = np.take_along_axis(batch, source[:, :, None], axis=1)
+    for _ in range(settings.time_masks):
+        masked[stretch(n_frames, settings.time_mask_frames)] = 0
+    if settings.column_mask:
+        masked.transpose(0, 2, 1)[stretch(n_columns, settings.column_mask)] = 0
     return masked
 
 

@@ -11,16 +11,26 @@ import os
 import tempfile
 from collections.abc import Iterator
 
-__all__ = ["keras", "quiet_stderr", "set_seed", "tf"]
+__all__ = ["keep_memory", "keras", "quiet_stderr", "set_seed", "tf"]
 
-# Of glibc's malloc.h. A step's tensors go back to the system else, to be mapped and cleared anew in
-# the next: 21 000 page faults a step, which took as long as the arithmetic.
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
-with contextlib.suppress(AttributeError, OSError, TypeError):  # another C library
-    _mallopt = ctypes.CDLL(None).mallopt
-    for _parameter in (_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD):
-        _mallopt(_parameter, 2**31 - 1)
-    _mallopt(_M_ARENA_MAX, 1)
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # of glibc's malloc.h
+
+
+def keep_memory() -> None:
+    """Keep a step's tensors from going back to the system, to be mapped and cleared in the next.
+
+    That is 14 000 page faults a step, which take as long as the arithmetic. TensorFlow 2.21 undoes
+    it with the first data that a Python generator gives (``ApplyPython311MemoryPatch``), so it is
+    to be called after that as well.
+    """
+    with contextlib.suppress(AttributeError, OSError, TypeError):  # another C library
+        mallopt = ctypes.CDLL(None).mallopt
+        for parameter in (_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD):
+            mallopt(parameter, 2**31 - 1)
+        mallopt(_M_ARENA_MAX, 1)
+
+
+keep_memory()
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,14 @@ from ser_edge.features import flatten
 from ser_edge.frontend import InputConfig
 from ser_edge_train import augment
 from ser_edge_train.dataset import Windows
-from ser_edge_train.engine import keras
+from ser_edge_train.engine import keep_memory, keras
 from ser_edge_train.levelling import Levelling
 from ser_edge_train.progress import progress_bar
 from ser_edge_train.recipes import Recipe
 
 History = dict[str, list[float]]
+
+BACKUP_S = 10.0  # a backup takes as long as several steps
 
 
 def standardisation(windows: Windows, recipe: Recipe) -> InputConfig:
@@ -107,9 +110,9 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         size, settings = self._recipe.batch_size, self._recipe.batch
         chosen = self._order[index * size : (index + 1) * size]
         features, targets = self._examples.windows.features[chosen], self._examples.targets[chosen]
-        for place, row in enumerate(chosen):
-            if settings.levelled and self._rng.random() < settings.levelled:
-                features[place] = self._levelled(row, self._rng)
+        if settings.levelled:
+            some = self._rng.random(len(chosen)) < settings.levelled
+            features[some] = self._levelled(chosen[some], self._rng)
         if settings.equaliser_db:
             features = augment.equalise(
                 features, self._recipe.features, settings.equaliser_db, self._rng
@@ -126,14 +129,27 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         return inputs, targets
 
 
+class _Backup(keras.callbacks.BackupAndRestore):  # type: ignore[misc]
+    """Keep what is needed to go on: at every epoch, but not within seconds of the last time."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(str(folder))
+        self._at = time.monotonic()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        if time.monotonic() - self._at >= BACKUP_S:
+            super().on_epoch_end(epoch, logs)
+            self._at = time.monotonic()
+
+
 class _Epochs(keras.callbacks.Callback):  # type: ignore[misc]
     """Seed each epoch's draw and show a bar."""
 
-    def __init__(self, batches: Batches, epochs: int) -> None:
+    def __init__(self, batches: Batches, epochs: int, title: str) -> None:
         super().__init__()
-        self._batches = batches
+        self._batches, self._title = batches, title
         self._bar = progress_bar()
-        self._task = self._bar.add_task("training", total=epochs)
+        self._task = self._bar.add_task(title, total=epochs)
 
     def on_train_begin(self, logs: Any = None) -> None:
         self._bar.start()
@@ -142,10 +158,14 @@ class _Epochs(keras.callbacks.Callback):  # type: ignore[misc]
         self._batches.start_epoch(epoch)
         self._bar.update(self._task, completed=epoch)
 
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        if batch == 0:
+            keep_memory()
+
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         of, kind = ("validation ", "val_") if "val_loss" in logs else ("", "")
         loss, accuracy = logs[f"{kind}loss"], logs[f"{kind}accuracy"]
-        text = f"training, {of}loss {loss:.2f}, accuracy {accuracy:.0%}"
+        text = f"{self._title}, {of}loss {loss:.2f}, accuracy {accuracy:.0%}"
         self._bar.update(self._task, completed=epoch + 1, description=text)
 
     def on_train_end(self, logs: Any = None) -> None:
@@ -165,6 +185,7 @@ def fit(
     *,
     seed: int,
     scratch: Path,
+    title: str,
 ) -> History:
     """Train a network in place.
 
@@ -184,7 +205,9 @@ def fit(
         Decides order and augmentation.
     scratch : Path
         Folder for what is needed to go on after a break: the same call then continues after the
-        last whole epoch.
+        last epoch that was kept.
+    title : str
+        What the progress bar calls it.
 
     Returns
     -------
@@ -203,12 +226,12 @@ def fit(
         ),
         metrics=["accuracy"],
     )
-    epochs = _Epochs(batches, recipe.epochs)
+    epochs = _Epochs(batches, recipe.epochs, title)
     log = keras.callbacks.CSVLogger(str(scratch / "history.csv"), append=True)
     callbacks = [
         epochs,
         log,
-        keras.callbacks.BackupAndRestore(str(scratch / "backup")),
+        _Backup(scratch / "backup"),
     ]
     if recipe.patience:
         callbacks += [
@@ -220,6 +243,7 @@ def fit(
             batches,
             validation_data=validation
             and (config.network_inputs(validation.windows.features), validation.targets),
+            validation_batch_size=256,
             epochs=recipe.epochs,
             callbacks=callbacks,
             shuffle=False,
@@ -235,6 +259,9 @@ def fit(
 
 def _history(scratch: Path) -> History:
     rows = np.atleast_1d(np.genfromtxt(scratch / "history.csv", delimiter=",", names=True))
+    # After a break the epochs since the last backup stand there twice.
+    _, last = np.unique(rows["epoch"][::-1], return_index=True)
+    rows = rows[::-1][last]
     return {name: rows[name].tolist() for name in rows.dtype.names}
 
 

@@ -49,30 +49,36 @@ class Levelling:
             row[1] = np.square(standardised).mean(axis=0)
         self._of: dict[tuple[str, int], NDArray[np.int64]] = {}
 
-    def __call__(self, row: int, rng: np.random.Generator) -> NDArray[np.float32]:
-        """Return the features of a window, levelled.
+    def __call__(self, rows: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.float32]:
+        """Return the features of windows, levelled.
 
         Parameters
         ----------
-        row : int
-            Its number.
+        rows : np.ndarray [shape=(n,), dtype=int64]
+            Their numbers.
         rng : np.random.Generator
             Draws the other clips; of an altered copy those that share its room.
 
         Returns
         -------
-        features : np.ndarray [shape=(n_frames, n_columns), dtype=float32]
+        features : np.ndarray [shape=(n, n_frames, n_columns), dtype=float32]
         """
-        among = self._same_session(row)
-        drawn = rng.choice(among, min(int(rng.choice(_N_CLIPS)), len(among)), replace=False)
-        first, second = self._moments[drawn].mean(axis=0)
+        counts = rng.choice(_N_CLIPS, len(rows))
+        drawn = [
+            rng.permutation(self._same_session(row))[:count]
+            for row, count in zip(rows, counts, strict=True)
+        ]
+        moments = np.array([self._moments[others].mean(axis=0) for others in drawn])
+        moments = moments.reshape(len(rows), *self._moments.shape[1:])
+        first, second = moments[:, None, 0], moments[:, None, 1]
         variance = np.maximum(second - first**2, _LEAST_VARIANCE)
-        weight = len(drawn) / (len(drawn) + _TRUST)
+        heard = np.array([len(others) for others in drawn])[:, None, None]
+        weight = heard / (heard + _TRUST)
         deviation = np.sqrt(weight * variance + (1 - weight))
-        moved = (self._windows.features[row] - self._mean) / self._scale - weight * first
-        return np.asarray(self._mean + self._scale * moved / deviation, dtype=np.float32)
+        moved = self._windows.features[rows] - np.float32(self._mean + self._scale * weight * first)
+        return np.asarray(self._mean + moved / np.float32(deviation))
 
-    def _same_session(self, row: int) -> NDArray[np.int64]:
+    def _same_session(self, row: np.int64) -> NDArray[np.int64]:
         copy = int(self._windows.copy[row])
         key = str(self._speakers[row]), copy if copy % 2 else 0
         if key not in self._of:

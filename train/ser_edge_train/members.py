@@ -10,8 +10,6 @@ from ser_edge_train.fit import Examples, History, fit, standardisation
 from ser_edge_train.networks import averaged, build_network
 from ser_edge_train.recipes import Recipe
 
-_APART = 10_000  # in their seeds
-
 
 def train_members(
     recipe: Recipe, training: Examples, validation: Examples | None, *, seed: int, scratch: Path
@@ -27,7 +25,7 @@ def train_members(
     validation : Examples or None
         Originals, to be measured on after each epoch.
     seed : int
-        The first one's.
+        Other seeds' members have other chances.
     scratch : Path
         Folder for what is needed to go on after a break; see `ser_edge_train.fit.fit`.
 
@@ -41,12 +39,21 @@ def train_members(
     config = standardisation(training.windows, recipe)
     members, histories = [], []
     for number in range(recipe.members):
-        own_seed, own_scratch = seed + _APART * number, scratch / f"member{number}"
+        own_seed, own_scratch = seed * recipe.members + number, scratch / f"member{number}"
         set_seed(own_seed)
         member = build_network(recipe.network, config.shape, training.targets.shape[1])
         own_scratch.mkdir(parents=True, exist_ok=True)
-        histories.append(
-            fit(member, recipe, config, training, validation, seed=own_seed, scratch=own_scratch)
+        again = "" if validation else " again"
+        history = fit(
+            member,
+            recipe,
+            config,
+            training,
+            validation,
+            seed=own_seed,
+            scratch=own_scratch,
+            title=f"training network {number + 1} of {recipe.members}{again}",
         )
+        histories.append(history)
         members.append(member)
     return averaged(members), config, histories
