@@ -79,13 +79,20 @@ def _epochs(recipe: str, protocol: str) -> int | None:
     return 5 if protocol == "leaky" else 3
 
 
+def _quick(recipe: str, **options: Any) -> TrainOptions:
+    """Leave `edge` one network, trained once: enough to compare, in a quarter of the time."""
+    if recipe == "edge":
+        options |= {"members": 1, "refit": False}
+    return TrainOptions(recipe=recipe, **options)
+
+
 def _studies() -> Iterator[Study]:
-    # Three networks each, in all.
-    for recipe, seeds in (("edge", 3), ("edge-max", 1)):
+    # Four networks each, in all.
+    for recipe, seeds in (("edge", 2), ("edge-max", 1)):
         options = TrainOptions(recipe=recipe, calm_apart=True)
         yield Study(f"{recipe}-ravdess", ("ravdess",), options, seeds=seeds)
     for recipe, seeds in (("edge", 3), ("edge-robust", 1)):
-        options = TrainOptions(recipe=recipe, protocol="corpus", test_corpus="emodb")
+        options = _quick(recipe, protocol="corpus", test_corpus="emodb")
         yield Study(f"{recipe}-emodb", ("ravdess", "tess", "emodb"), options, seeds=seeds)
     for recipe in ("edge", "seed"):
         for protocol in PROTOCOLS:
@@ -95,8 +102,8 @@ def _studies() -> Iterator[Study]:
             yield Study(
                 f"{recipe}-{protocol}",
                 ("ravdess", "tess", "emodb")[: 3 if across else 2],
-                TrainOptions(
-                    recipe=recipe,
+                _quick(
+                    recipe,
                     protocol=protocol,
                     test_corpus="emodb" if across else None,
                     epochs=_epochs(recipe, protocol),
@@ -106,7 +113,7 @@ def _studies() -> Iterator[Study]:
                 exported=False,
             )
     for count in LEARNING:
-        options = TrainOptions(train_speakers=count)
+        options = _quick("edge", train_speakers=count)
         yield Study(
             f"edge-{count}-speakers",
             ("ravdess",),

@@ -153,9 +153,13 @@ def _parser() -> argparse.ArgumentParser:
         "--copies", type=natural, help="altered copies of each training clip, not the recipe's"
     )
     train.add_argument(
+        "--members", type=positive, metavar="N", help="networks averaged in one, not the recipe's"
+    )
+    train.add_argument(
         "--refit",
-        action="store_true",
-        help="train once more, on the speakers too that temperature and adaptation were chosen on",
+        action=argparse.BooleanOptionalAction,
+        help="train once more, on the speakers too that temperature and adaptation were chosen on, "
+        "or do not, whatever the recipe says",
     )
     train.add_argument("--seed", type=natural, default=0, help="default 0")
     train.add_argument(

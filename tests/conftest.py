@@ -134,7 +134,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     folder = tmp_path_factory.mktemp("trained")
     corpus, cache = folder / "corpus", folder / "cache"
     write_demo_corpus(corpus, takes=1)
-    options = TrainOptions(epochs=80, copies=1, licence="synthetic")
+    options = TrainOptions(epochs=80, copies=1, members=1, refit=False, licence="synthetic")
     run = train([corpus], folder / "run", options, cache=cache, jobs=1)
     # One of its 84 test clips is 1.2 %.
     export(

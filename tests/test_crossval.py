@@ -25,7 +25,7 @@ pytestmark = pytest.mark.training
 @pytest.fixture(scope="module")
 def folder(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("crossval") / "edge"
-    options = replace(trained.options, epochs=1)
+    options = replace(trained.options, epochs=1, members=2)
     cross_validate(
         [trained.corpus], out, options, folds=[0, 1], seeds=2, cache=trained.cache, jobs=1
     )
@@ -54,6 +54,15 @@ def test_nobody_who_is_tested_was_trained_on(folder: Path) -> None:
         heard = set(run.settings.about["training_speakers"])
         assert not heard & set(run.answers("test").speakers)
         assert not heard & set(run.answers("validation").speakers)
+
+
+def test_members_are_averaged_in_one_network(folder: Path, trained: Trained) -> None:
+    run, one = find_runs(folder)[0], trained.run.network()
+    network = run.network()
+    stems = [layer for layer in network.layers if layer.name.startswith("member1_")]
+    assert len(stems) == len(one.layers) - 2  # input and logits are shared
+    assert run.settings.about["parameters"] == network.count_params()
+    assert run.settings.about["parameters"] > 1.9 * one.count_params()
 
 
 def test_the_summary_is_of_all_runs(folder: Path) -> None:

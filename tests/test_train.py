@@ -162,6 +162,16 @@ def test_a_refit_hears_the_validation_speakers_too(trained: Trained, tmp_path: P
     assert np.abs(said - trained.run.logits("validation")).max() > 0.01
 
 
+def test_what_is_asked_for_goes_before_the_recipe_s_own() -> None:
+    recipe = TrainOptions(recipe="edge").chosen_recipe()
+    assert (recipe.members, recipe.refit) == (2, True)
+    asked = TrainOptions(recipe="edge", epochs=3, copies=1, members=1, refit=False)
+    chosen = asked.chosen_recipe()
+    assert (chosen.epochs, chosen.wave.copies, chosen.members, chosen.refit) == (3, 1, 1, False)
+    assert replace(recipe, epochs=3, wave=chosen.wave, members=1, refit=False) == chosen
+    assert not TrainOptions(recipe="edge", protocol="leaky").chosen_recipe().refit
+
+
 def test_a_refit_has_nothing_that_says_when_to_stop() -> None:
     with pytest.raises(ConfigError, match="recipe seed cannot be refitted: validation clips say"):
         TrainOptions(recipe="seed", refit=True).chosen_recipe()

@@ -32,6 +32,7 @@ def train_command(arguments: argparse.Namespace) -> None:
         train_speakers=arguments.train_speakers,
         epochs=arguments.epochs,
         copies=arguments.copies,
+        members=arguments.members,
         refit=arguments.refit,
         seed=arguments.seed,
         calm_apart=arguments.calm,

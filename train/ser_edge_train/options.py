@@ -18,11 +18,13 @@ class TrainOptions:
         A name in `RECIPES`.
     protocol, fold, test_corpus, train_speakers
         See `ser_edge_train.splits.split_clips`.
-    epochs, copies : int, optional
-        Instead of the recipe's: how long to train, and altered copies of each training clip.
-    refit : bool
-        Whether the validation speakers are trained on as well, once they have given temperature
-        and what adaptation rests on; takes twice as long.
+    epochs, copies, members : int, optional
+        Instead of the recipe's: how long to train, altered copies of each training clip, and
+        networks averaged in one.
+    refit : bool, optional
+        Instead of the recipe's: whether the validation speakers are trained on as well, once they
+        have given temperature and what adaptation rests on; takes twice as long. The protocol
+        ``leaky`` has none.
     seed : int
         Decides split, augmentation, weights and order.
     calm_apart : bool
@@ -40,14 +42,15 @@ class TrainOptions:
     train_speakers: int | None = None
     epochs: int | None = None
     copies: int | None = None
-    refit: bool = False
+    members: int | None = None
+    refit: bool | None = None
     seed: int = 0
     calm_apart: bool = False
     keep_going: bool = False
     licence: str | None = None
 
     def chosen_recipe(self) -> Recipe:
-        """Return the recipe with the epochs, copies and refit asked for.
+        """Return the recipe with what is asked for instead of its own.
 
         A published one cuts its vectors as its code does, but only where the protocol is too.
 
@@ -59,11 +62,10 @@ class TrainOptions:
         if self.recipe not in RECIPES:
             raise ConfigError(f"recipe={self.recipe!r}; expected one of {', '.join(RECIPES)}")
         recipe = RECIPES[self.recipe]
-        if self.epochs is not None:
-            recipe = replace(recipe, epochs=self.epochs)
+        asked = {name: getattr(self, name) for name in ("epochs", "members", "refit")}
+        recipe = replace(recipe, **{k: v for k, v in asked.items() if v is not None})
         if self.copies is not None:
             recipe = replace(recipe, wave=replace(recipe.wave, copies=self.copies))
-        if self.refit:
-            recipe = replace(recipe, refit=True)
-        zero_tail = self.protocol == "leaky" and recipe.layout == "flat"
-        return replace(recipe, zero_tail=zero_tail)
+        if self.protocol == "leaky":
+            recipe = replace(recipe, refit=False, zero_tail=recipe.layout == "flat")
+        return recipe

@@ -1,8 +1,8 @@
 """A recipe is all that decides how a network is trained, in one frozen dataclass; some are named.
 
 ``seed`` is the published recipe (docs/decisions.md tells what of it is ambiguous), ``seed-kaggle``
-the one that it descends from; ``edge`` is ours, ``edge-max`` several of its networks in one, and
-``edge-robust`` the same for microphones other than those of the training.
+the one that it descends from; ``edge`` is ours, two networks in one, ``edge-max`` four of them, and
+``edge-robust`` three, for microphones other than those of the training.
 """
 
 from __future__ import annotations
@@ -184,6 +184,8 @@ _EDGE = Recipe(
         mixup=0.3,
     ),
     epochs=150,
+    members=2,
+    refit=True,
 )
 _SEED = Recipe(
     name="seed",
@@ -205,11 +207,12 @@ RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
     for recipe in (
         _EDGE,
-        replace(_EDGE, name="edge-max", members=3),
+        replace(_EDGE, name="edge-max", members=4),
         replace(
             _EDGE,
             name="edge-robust",
             members=3,
+            refit=False,
             batch=replace(_EDGE.batch, equaliser_db=6.0, gain_db=15.0),
         ),
         _SEED,
