@@ -187,7 +187,8 @@ def mask(batch: Samples, settings: BatchAugmentation, rng: np.random.Generator) 
 
     def stretch(places: int, most: int) -> NDArray[np.bool_]:
         start, length = rng.integers(places, size=(n, 1)), rng.integers(most, size=(n, 1))
-        return (start <= np.arange(places)) & (np.arange(places) < start + length)
+        place = np.arange(places)
+        return (start <= place) & (place < start + length)
 
     shift = rng.integers(-settings.shift_frames, settings.shift_frames + 1, size=(n, 1))
     source = (np.arange(n_frames) - shift) % n_frames

@@ -25,7 +25,7 @@ def train_members(
     validation : Examples or None
         Originals, to be measured on after each epoch.
     seed : int
-        Other seeds' members have other chances.
+        Members are numbered on from seed to seed, so that no two have the same chances.
     scratch : Path
         Folder for what is needed to go on after a break; see `ser_edge_train.fit.fit`.
 
