@@ -27,6 +27,7 @@ from ser_edge_export.gate import Gate
 from ser_edge_export.mending import Quantisation
 from ser_edge_export.run_source import run_source
 from ser_edge_export.source import Source
+from ser_edge_train.forms import run_apart
 
 pytestmark = pytest.mark.training
 
@@ -123,6 +124,19 @@ def test_the_same_run_is_exported_to_the_same_bytes(trained: Trained, tmp_path: 
     export_run(trained, second, *chosen_forms(int8=True))
     for path in first.iterdir():
         assert path.read_bytes() == (second / path.name).read_bytes(), path.name
+
+
+def test_threads_set_outside_change_no_golden_clip(
+    trained: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = trained.run.folder / "bundle" / "model.float32.npz"
+    with np.load(file.parent / "golden.npz") as golden:
+        inputs = golden["clip0_inputs"]
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")  # whose threads differ in the last digit
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
+    alone, _ = run_apart(file, "numeric", inputs)
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "2")
+    np.testing.assert_array_equal(run_apart(file, "numeric", inputs)[0], alone)
 
 
 def test_golden_clips_come_out_as_stored(trained: Trained) -> None:

@@ -8,6 +8,7 @@ inputs come as ``.npy`` on stdin, what the file makes of them and its latency go
 from __future__ import annotations
 
 import io
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -209,6 +210,9 @@ def run_apart(
 ) -> tuple[NDArray[np.float32], float]:
     """Run a model file in a process of its own; see `ser_edge.backends.Backend.run`.
 
+    NumPy's linear algebra has one thread there, as the interpreters have: how many it takes changes
+    the last digit on some processors, and so would a golden clip with what is set outside.
+
     Returns
     -------
     outputs : np.ndarray [shape=(n, n_labels), dtype=float32]
@@ -223,7 +227,13 @@ def run_apart(
     command = [sys.executable, "-m", "ser_edge_train.forms", backend, str(file)]
     content = io.BytesIO()
     np.save(content, inputs)
-    finished = subprocess.run(command, input=content.getvalue(), capture_output=True, check=False)
+    finished = subprocess.run(
+        command,
+        input=content.getvalue(),
+        capture_output=True,
+        check=False,
+        env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
+    )
     if finished.returncode != 0:
         lines = finished.stderr.decode(errors="replace").strip().splitlines()
         raise BackendError(
