@@ -76,7 +76,7 @@ def test_files_of_other_kinds(
     content = wav_bytes(rng.normal(0, 0.1, 5 * 16000).astype(np.float32), 16000)
     said = pipeline.predict(content)
     assert said.sum() == pytest.approx(1)
-    assert len(set(said[:3])) == 1  # the mean over windows
+    np.testing.assert_allclose(said[:3], said[0], rtol=1e-12)  # the mean over windows
     if takes == "audio":  # probabilities, which go through no softmax any more
         np.testing.assert_allclose(said, [1 / 3] * 3 + [0] * 4)
     (inputs,) = heard.inputs  # all windows at once

@@ -288,10 +288,9 @@ def test_the_gate_is_set_by_the_command(
         [*words, "--precision", "dynamic", "--min-agreement", "100", "--max-ua-loss", "0"]
     ) in (0, 1)
     capsys.readouterr()
-    assert (
-        main([*words, "--precision", "float16", "--precision", "float32", "--json", "--overwrite"])
-        == 0
-    )
+    # One test clip is 2.4 %, and a tie is one.
+    words += ["--precision", "float32", "--min-agreement", "95", "--max-ua-loss", "5"]
+    assert main([*words, "--precision", "float16", "--json", "--overwrite"]) == 0
     content = json.loads(capsys.readouterr().out)
     assert [form["file"] for form in content["forms"]] == [
         "model.float32.onnx",
