@@ -33,8 +33,8 @@ class NumPyOps:
     def reshape(self, x: Array, shape: Sequence[int]) -> Array:
         return x.reshape(shape)
 
-    def take(self, x: Array, rows: NDArray[np.int32]) -> Array:
-        return np.asarray(x[rows])
+    def take(self, x: Array, which: NDArray[np.int32], axis: int = 0) -> Array:
+        return np.take(x, which, axis=axis)
 
     def part(self, x: Array, start: int, stop: int) -> Array:
         return x[start:stop]
@@ -47,6 +47,9 @@ class NumPyOps:
 
     def largest(self, x: Array) -> Any:
         return x.max()
+
+    def largest_of_row(self, x: Array) -> Any:
+        return x.max(axis=-1)
 
     def larger(self, x: Any, y: Any) -> Any:
         return np.maximum(x, y)
@@ -62,6 +65,9 @@ class NumPyOps:
 
     def log(self, x: Array) -> Any:
         return np.log(x)
+
+    def exp(self, x: Array) -> Any:
+        return np.exp(x)
 
     def join(self, parts: Sequence[Array], axis: int) -> Array:
         return np.concatenate(parts, axis)
@@ -80,7 +86,7 @@ def input_config(layout: str = "sequence", duration_s: float = 3.0, **settings: 
 
 
 CONFIGS = {
-    "edge": input_config(descriptors=("zcr", "log_rms", "mfcc")),
+    "edge": input_config(descriptors=("zcr", "log_rms", "mfcc", "log_f0", "voicing")),
     "seed": input_config("flat", 2.5),
     "telephone": input_config(sample_rate=16000, n_fft=400, hop_length=160),
     "prime": input_config(n_fft=509, hop_length=128),

@@ -133,8 +133,10 @@ def flat(rows: Any) -> NDArray[np.float64]:
         FeatureConfig(16000, 512, 160, 13, 40, 20.0, 7600.0, True, ("rms", "mfcc", "zcr")),
         FeatureConfig(8000, 256, 256, 5, 24, 0.0, None, False, ("log_mel", "zcr", "log_rms")),
         FeatureConfig(44100, 1024, 2000, 20, 64, 300.0, None, True, ("zcr", "rms", "mfcc")),
+        FeatureConfig(descriptors=("log_f0", "voicing", "mfcc")),
+        FeatureConfig(8000, 256, 100, center=False, descriptors=("voicing", "rms", "log_f0")),
     ],
-    ids=["rms first", "not centred", "gaps"],
+    ids=["rms first", "not centred", "gaps", "pitch", "pitch in short frames"],
 )
 def test_other_settings(rng: np.random.Generator, config: FeatureConfig) -> None:
     samples = (rng.standard_normal(6000) * np.linspace(0, 0.5, 6000)).astype(np.float32)

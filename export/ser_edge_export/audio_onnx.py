@@ -82,6 +82,9 @@ class _Tensor:
     def __mul__(self, other: Any) -> _Tensor:
         return self.writer.node("Mul", [self, other])
 
+    def __truediv__(self, other: Any) -> _Tensor:
+        return self.writer.node("Div", [self, other])
+
     def __matmul__(self, other: Any) -> _Tensor:
         return self.writer.node("MatMul", [self, other])
 
@@ -113,8 +116,8 @@ class _Writer:
     def reshape(self, x: _Tensor, shape: Sequence[int]) -> _Tensor:
         return self.node("Reshape", [x, np.array(shape, np.int64)])
 
-    def take(self, x: _Tensor, rows: NDArray[np.int32]) -> _Tensor:
-        return self.node("Gather", [x, rows], axis=0)
+    def take(self, x: _Tensor, which: NDArray[np.int32], axis: int = 0) -> _Tensor:
+        return self.node("Gather", [x, which], axis=axis)
 
     def part(self, x: _Tensor, start: int, stop: int) -> _Tensor:
         return self.node("Slice", [x, np.array([start], np.int64), np.array([stop], np.int64)])
@@ -127,6 +130,9 @@ class _Writer:
 
     def largest(self, x: _Tensor) -> _Tensor:
         return self.node("ReduceMax", [x], keepdims=0)
+
+    def largest_of_row(self, x: _Tensor) -> _Tensor:
+        return self.node("ReduceMax", [x], axes=[-1], keepdims=0)
 
     def larger(self, x: _Tensor, y: Any) -> _Tensor:
         return self.node("Max", [x, y])
@@ -142,6 +148,9 @@ class _Writer:
 
     def log(self, x: _Tensor) -> _Tensor:
         return self.node("Log", [x])
+
+    def exp(self, x: _Tensor) -> _Tensor:
+        return self.node("Exp", [x])
 
     def join(self, parts: Sequence[_Tensor], axis: int) -> _Tensor:
         return self.node("Concat", parts, axis=axis)

@@ -57,8 +57,8 @@ class _Ops:
     def reshape(self, x: Any, shape: Sequence[int]) -> Any:
         return tf.reshape(x, shape)
 
-    def take(self, x: Any, rows: NDArray[np.int32]) -> Any:
-        return tf.gather(x, rows)
+    def take(self, x: Any, which: NDArray[np.int32], axis: int = 0) -> Any:
+        return tf.gather(x, which, axis=axis)
 
     def part(self, x: Any, start: int, stop: int) -> Any:
         return x[start:stop]
@@ -71,6 +71,9 @@ class _Ops:
 
     def largest(self, x: Any) -> Any:
         return tf.reduce_max(x)
+
+    def largest_of_row(self, x: Any) -> Any:
+        return tf.reduce_max(x, -1)
 
     def larger(self, x: Any, y: Any) -> Any:
         return tf.maximum(x, y)
@@ -86,6 +89,9 @@ class _Ops:
 
     def log(self, x: Any) -> Any:
         return tf.math.log(x)
+
+    def exp(self, x: Any) -> Any:
+        return tf.exp(x)
 
     def join(self, parts: Sequence[Any], axis: int) -> Any:
         return tf.concat(parts, axis)

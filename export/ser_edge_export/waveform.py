@@ -27,20 +27,21 @@ from numpy.typing import NDArray
 from ser_edge.errors import ConfigError
 from ser_edge.features import FeatureConfig
 from ser_edge.features.mel import dct_matrix, mel_bands
+from ser_edge.features.pitch import SHARPNESS, Periods
 from ser_edge.frontend import InputConfig
 
 Array = NDArray[np.float32]
-Tensor = Any  # has +, -, * and @, with arrays as well
+Tensor = Any  # has +, -, *, / and @, with arrays as well
 
 
 class Ops(Protocol):
-    """What a library has to have beside ``+``, ``-``, ``*`` and ``@`` of its tensors."""
+    """What a library has to have beside ``+``, ``-``, ``*``, ``/`` and ``@`` of its tensors."""
 
     def reshape(self, x: Tensor, shape: Sequence[int]) -> Tensor:
         """Give other sizes to the same numbers."""
 
-    def take(self, x: Tensor, rows: NDArray[np.int32]) -> Tensor:
-        """Gather along the first axis."""
+    def take(self, x: Tensor, which: NDArray[np.int32], axis: int = 0) -> Tensor:
+        """Gather along an axis."""
 
     def part(self, x: Tensor, start: int, stop: int) -> Tensor:
         """Take a stretch of a vector."""
@@ -53,6 +54,9 @@ class Ops(Protocol):
 
     def largest(self, x: Tensor) -> Tensor:
         """Return the largest of all numbers."""
+
+    def largest_of_row(self, x: Tensor) -> Tensor:
+        """Return the largest over the last axis."""
 
     def larger(self, x: Tensor, y: Tensor) -> Tensor:
         """Return the larger of two, with broadcasting."""
@@ -68,6 +72,9 @@ class Ops(Protocol):
 
     def log(self, x: Tensor) -> Tensor:
         """Natural logarithm."""
+
+    def exp(self, x: Tensor) -> Tensor:
+        """Its inverse."""
 
     def join(self, parts: Sequence[Tensor], axis: int) -> Tensor:
         """Concatenate."""
@@ -185,6 +192,45 @@ class _Window:
 
     def mel_power(self) -> Tensor:
         """Power of the mel bands [shape=(n_frames, n_mels)]."""
+        return self.weighed_power(_mel(self.config))
+
+    @cached_property
+    def correlation(self) -> Tensor:
+        """Correlation of the frames with themselves, by period; see `ser_edge.features.pitch`."""
+        periods = self._periods
+        weights = np.zeros((1 + len(periods.octaves), 1 + self.config.n_fft // 2))
+        weights[0, periods.bins] = 1
+        weights[1:, periods.bins] = periods.matrix.T
+        total = self.weighed_power(weights[:1]) + np.float32(periods.silence)
+        return self.weighed_power(weights[1:]) / total
+
+    def log_f0(self) -> Tensor:
+        """Fundamental frequency, in octaves."""
+        periods = self._periods
+        weights = self.ops.exp((self.correlation - periods.costs) * np.float32(SHARPNESS))
+        total = self.ops.reshape(self.ops.total(weights), (self.n_frames, 1))
+        return weights @ periods.octaves[:, None].astype(np.float32) / (total + np.float32(1))
+
+    def voicing(self) -> Tensor:
+        """Correlation at the period that fits best."""
+        return self.ops.reshape(self.ops.largest_of_row(self.correlation), (self.n_frames, 1))
+
+    @cached_property
+    def _periods(self) -> Periods:
+        return Periods(self.config.sample_rate, self.config.n_fft)
+
+    def weighed_power(self, weights: NDArray[np.float64]) -> Tensor:
+        """Sum the bins' power by weights [shape=(n_rows, 1 + n_fft // 2)], for each frame."""
+        power, dft = self._power
+        matrix = dft.reordered(weights)
+        used = np.flatnonzero(matrix.any(axis=1)).astype(np.int32)
+        if len(used) < len(matrix) / 2:
+            power, matrix = self.ops.take(power, used, axis=1), matrix[used]
+        return power @ matrix
+
+    @cached_property
+    def _power(self) -> tuple[Tensor, _Transform]:
+        """Power of the bins, in the transform's order [shape=(n_frames, n_bins)]."""
         dft = _Transform(self.config.n_fft)
         n_bins = dft.n_outer * dft.n_inner
         window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(dft.n_fft) / dft.n_fft)
@@ -199,13 +245,15 @@ class _Window:
         rows = self.ops.join([self.ops.reshape(part, flat) for part in turned], 1)
         real, imaginary = rows @ dft.inner_real, rows @ dft.inner_imaginary
         power = self.ops.reshape(real * real + imaginary * imaginary, (self.n_frames, n_bins))
-        return power @ dft.reordered(_mel(self.config))
+        return power, dft
 
 
 _DESCRIPTORS: dict[str, Callable[[_Window], Tensor]] = {
     "zcr": _Window.zcr,
     "rms": _Window.rms,
     "log_rms": _Window.log_rms,
+    "log_f0": _Window.log_f0,
+    "voicing": _Window.voicing,
     "log_mel": lambda window: window.decibels,
     "mfcc": _Window.mfcc,
 }

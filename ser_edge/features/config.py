@@ -8,6 +8,7 @@ from typing import Any
 
 from ser_edge.errors import ConfigError
 from ser_edge.features.descriptors import DESCRIPTORS
+from ser_edge.features.pitch import Periods
 from ser_edge.resampling import MAX_RATE, MIN_RATE
 
 # Far beyond speech, and low enough that settings read from a file cannot exhaust the memory.
@@ -39,8 +40,8 @@ class FeatureConfig:
         starts there.
     descriptors : tuple of str
         Which of ``zcr``, ``rms``, ``log_rms``, ``centroid``, ``rolloff``, ``flatness``,
-        ``log_mel``, ``mfcc`` and ``delta`` (`ser_edge.features.descriptors`) are computed, in the
-        order of the columns.
+        ``log_f0``, ``voicing``, ``log_mel``, ``mfcc`` and ``delta``
+        (`ser_edge.features.descriptors`) are computed, in the order of the columns.
 
     Raises
     ------
@@ -84,6 +85,8 @@ class FeatureConfig:
             raise ConfigError(
                 f"descriptors={self.descriptors!r}; expected one or more of {known}, each once"
             )
+        if {"log_f0", "voicing"} & set(names):
+            Periods(self.sample_rate, self.n_fft)  # which raises where a frame is too short
 
     @property
     def columns(self) -> tuple[str, ...]:

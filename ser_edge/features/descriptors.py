@@ -1,4 +1,4 @@
-"""Descriptors of speech, equal to librosa 0.11's; each is a function and a row of a table.
+"""Descriptors of speech; each is a function and a row of a table.
 
 ==============  ==========================================================================
 descriptor      librosa 0.11
@@ -13,6 +13,10 @@ descriptor      librosa 0.11
 ``mfcc``        ``feature.mfcc(y=y)``, the orthonormal DCT-II of ``log_mel``
 ``delta``       ``feature.delta(mfcc)``, slope over 9 frames, mode "interp"
 ==============  ==========================================================================
+
+All of these are equal to librosa's. Two are our own, by `ser_edge.features.pitch`: ``log_f0``, the
+fundamental frequency in octaves above 200 Hz, and ``voicing``, the correlation of a frame with
+itself a period later, from 0 (noise) to 1 (a steady vowel).
 """
 
 from __future__ import annotations
@@ -120,6 +124,18 @@ def flatness(frames: Frames) -> NDArray[Any]:
     return np.asarray(np.exp(np.log(power).mean(axis=1)) / power.mean(axis=1))
 
 
+def log_f0(frames: Frames) -> NDArray[Any]:
+    """Fundamental frequency, in octaves above 200 Hz; near 0 where there is none."""
+    periods = frames.framing.periods
+    weights = periods.weights(frames.correlation)
+    return np.asarray(weights @ periods.octaves / (1 + weights.sum(axis=1)))
+
+
+def voicing(frames: Frames) -> NDArray[Any]:
+    """Correlation with itself a period later, at the period that fits best."""
+    return np.asarray(frames.correlation.max(axis=1))
+
+
 def log_mel(bands: Bands) -> NDArray[Any]:
     """Power of the mel bands [dB]."""
     return bands.decibels
@@ -171,6 +187,8 @@ DESCRIPTORS = {
     "centroid": Descriptor(of_frames=centroid),
     "rolloff": Descriptor(of_frames=rolloff),
     "flatness": Descriptor(of_frames=flatness),
+    "log_f0": Descriptor(of_frames=log_f0),
+    "voicing": Descriptor(of_frames=voicing),
     "log_mel": Descriptor(of_bands=log_mel, columns="n_mels"),
     "mfcc": Descriptor(of_bands=mfcc, columns="n_mfcc"),
     "delta": Descriptor(of_bands=delta, columns="n_mfcc", looks_around=True),

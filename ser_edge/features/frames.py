@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ser_edge.features.pitch import Periods
+
 # 192 usual frames reach over 4.4 s, so that a window is one piece; 12 to 54 transformed at a time
 # are equally fast.
 _PIECE = 192 * 2048
@@ -36,11 +38,17 @@ class Framing:
     """
 
     def __init__(self, sample_rate: int, n_fft: int, hop_length: int, padding: int) -> None:
-        self.n_fft, self.hop_length, self.padding = n_fft, hop_length, padding
+        self.sample_rate, self.n_fft = sample_rate, n_fft
+        self.hop_length, self.padding = hop_length, padding
         self.frequencies = np.fft.rfftfreq(n_fft, 1 / sample_rate)
         self.window = _aligned(n_fft)
         self.window[:] = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n_fft) / n_fft)
         self.buffers = _Buffers(n_fft, hop_length)
+
+    @cached_property
+    def periods(self) -> Periods:
+        """The periods of the voice that are tried."""
+        return Periods(self.sample_rate, self.n_fft)
 
     def pieces(
         self, signal: NDArray[np.float32], n_frames: int, unwanted: range = range(0)
@@ -127,6 +135,11 @@ class Frames:
     def magnitude(self) -> NDArray[np.float32]:
         """Square root of the power; what lies 190 dB below full scale and lower is 0."""
         return np.asarray(np.sqrt(self.power))
+
+    @cached_property
+    def correlation(self) -> NDArray[np.float32]:
+        """Correlation with themselves, by period [shape=(n_frames, n_periods), dtype=float32]."""
+        return self.framing.periods.correlation(self.power)
 
 
 def _aligned(n: int) -> NDArray[np.float64]:
