@@ -61,18 +61,19 @@ class Classifier:
         return SimpleNamespace(to_dict=lambda: answer)
 
     def _inputs(self, y: NDArray[np.float32]) -> NDArray[np.float32]:
-        n_fft, hop_length = self._features["n_fft"], self._features["hop_length"]
-        zcr = librosa.feature.zero_crossing_rate(y, frame_length=n_fft, hop_length=hop_length)
-        rms = librosa.feature.rms(y=y, frame_length=n_fft, hop_length=hop_length)
-        mfcc = librosa.feature.mfcc(
-            y=y,
-            sr=self._features["sample_rate"],
-            n_mfcc=self._features["n_mfcc"],
-            n_fft=n_fft,
-            hop_length=hop_length,
-            n_mels=self._features["n_mels"],
-        )
-        rows = np.vstack([zcr, np.log10(rms + 1e-5), mfcc]).T
+        rate, framing = self._features["sample_rate"], {"hop_length": self._features["hop_length"]}
+        spectra = {"y": y, "n_fft": self._features["n_fft"], **framing}
+        framing["frame_length"] = self._features["n_fft"]
+        sizes = {name: self._features[name] for name in ("n_mfcc", "n_mels")}
+        descriptors = {
+            "zcr": lambda: librosa.feature.zero_crossing_rate(y, **framing),
+            "log_rms": lambda: np.log10(librosa.feature.rms(y=y, **framing) + 1e-5),
+            "mfcc": lambda: librosa.feature.mfcc(sr=rate, **sizes, **spectra),
+            "log_f0": lambda: np.log2(librosa.yin(y, fmin=60, fmax=600, sr=rate, **framing) / 200),
+            # librosa has voicing in pyin alone, which takes seconds.
+            "voicing": lambda: 1 - librosa.feature.spectral_flatness(**spectra),
+        }
+        rows = np.vstack([descriptors[name]() for name in self._features["descriptors"]]).T
         return np.asarray((rows - self._mean) / self._scale, np.float32)
 
     def _named(self, probabilities: NDArray[np.float32]) -> dict[str, Any]:

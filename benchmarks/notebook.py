@@ -19,14 +19,16 @@ duration_s = given["window"]["duration_s"]
 
 y, rate = librosa.load(clip, offset=0.6, duration=duration_s)
 y = librosa.util.fix_length(y, size=round(duration_s * rate))
-rms = librosa.feature.rms(y=y)
 descriptors = {
-    "zcr": librosa.feature.zero_crossing_rate(y),
-    "rms": rms,
-    "log_rms": np.log10(rms + 1e-5),
-    "mfcc": librosa.feature.mfcc(y=y, sr=rate),
+    "zcr": lambda: librosa.feature.zero_crossing_rate(y),
+    "rms": lambda: librosa.feature.rms(y=y),
+    "log_rms": lambda: np.log10(librosa.feature.rms(y=y) + 1e-5),
+    "mfcc": lambda: librosa.feature.mfcc(y=y, sr=rate),
+    "log_f0": lambda: np.log2(librosa.yin(y, fmin=60, fmax=600, sr=rate) / 200)[None],
+    # librosa has voicing in pyin alone, which takes seconds.
+    "voicing": lambda: 1 - librosa.feature.spectral_flatness(y=y),
 }
-rows = [descriptors[name] for name in given["features"]["descriptors"]]
+rows = [descriptors[name]() for name in given["features"]["descriptors"]]
 if given["layout"] == "sequence":
     features = np.concatenate(rows).T
 else:

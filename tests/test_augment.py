@@ -7,13 +7,14 @@ import math
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.signal import lfilter
 
 from ser_edge import FeatureConfig, FeatureExtractor
 from ser_edge_train import augment
 from ser_edge_train.recipes import BatchAugmentation, WaveAugmentation
 
 RATE = 22050
-KINDS = ["published", "varied"]
+KINDS = ["published", "varied", "voices"]
 
 
 @pytest.fixture
@@ -61,16 +62,46 @@ def test_published_copies_are_noisy_or_higher_and_slower(
     assert pitch_hz(raised) == pytest.approx(440 * 2 ** (0.7 / 12), abs=2)
 
 
-def test_varied_copies_stay_in_range(tone: NDArray[np.float32], rng: np.random.Generator) -> None:
-    settings = WaveAugmentation("varied", 8)
+@pytest.mark.parametrize(
+    ("kind", "semitones", "speed"), [("varied", 2, 1.1), ("voices", 3.5, 1.15)]
+)
+def test_copies_stay_in_range(
+    kind: str, semitones: float, speed: float, tone: NDArray[np.float32], rng: np.random.Generator
+) -> None:
+    settings = WaveAugmentation(kind, 8)
     pitches, lengths = [], []
     for copy in range(1, 9):
         altered = augment.wave_copy(tone, RATE, settings, copy, rng, rng)
         pitches.append(12 * math.log2(pitch_hz(altered) / 440))
         lengths.append(len(tone) / len(altered))
-    assert -2.05 <= min(pitches) < -0.2
-    assert 0.2 < max(pitches) <= 2.05
-    assert 0.89 <= min(lengths) < max(lengths) <= 1.11
+    assert -semitones - 0.05 <= min(pitches) < -0.2
+    assert 0.2 < max(pitches) <= semitones + 0.05
+    assert 1.99 - speed <= min(lengths) < max(lengths) <= speed + 0.01
+
+
+@pytest.mark.parametrize("factor", [2 ** (-2.5 / 12), 2 ** (2.5 / 12)])
+def test_formants_move_and_the_pitch_stays(factor: float) -> None:
+    """A buzz of 110 Hz through a resonance at 1500 Hz."""
+    buzz = np.zeros(2 * RATE)
+    buzz[:: round(RATE / 110)] = 0.1
+    turn, decay = 2 * math.pi * 1500 / RATE, math.exp(-math.pi * 150 / RATE)
+    vowel = lfilter([1], [1, -2 * decay * math.cos(turn), decay**2], buzz).astype(np.float32)
+    moved = augment.move_formants(vowel, RATE, factor).astype(np.float32)
+    assert len(moved) == len(vowel)
+
+    def formant_hz(samples: NDArray[np.float32]) -> float:
+        hertz = np.fft.rfftfreq(len(samples), 1 / RATE)
+        near = (hertz > 500) & (hertz < 3500)
+        power = np.abs(np.fft.rfft(samples)[near]) ** 2
+        return float(np.exp(np.average(np.log(hertz[near]), weights=power)))
+
+    assert formant_hz(moved) / formant_hz(vowel) == pytest.approx(factor, rel=0.05)
+    extract = FeatureExtractor(FeatureConfig(descriptors=("log_f0",)))
+    assert 200 * 2 ** np.median(extract(moved)) == pytest.approx(110, rel=0.02)
+
+
+def test_silence_has_no_formants() -> None:
+    assert not augment.move_formants(np.zeros(5000, np.float32), RATE, 1.1).any()
 
 
 def test_a_gain_changes_features_as_playing_louder_does(tone: NDArray[np.float32]) -> None:

@@ -1,4 +1,4 @@
-"""Frame-wise descriptors of speech, equal to librosa 0.11's and several times faster.
+"""Frame-wise descriptors of speech, librosa 0.11's several times faster, and the pitch.
 
 `ser_edge.features.descriptors` lists them. A signal goes through `ser_edge.features.frames` piece
 by piece; what it needs beside the result and its mel bands does not grow with its length.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import librosa
 import numpy as np
@@ -19,6 +20,11 @@ from ser_edge_train.recipes import BatchAugmentation, WaveAugmentation
 from ser_edge_train.rooms import Room
 
 Samples = NDArray[np.float32]
+
+_ENVELOPE_N_FFT = 1024
+_ENVELOPE_S = 0.0016  # of the cepstrum: below the period of the highest voice
+_ENVELOPE_FLOOR = 1e-6
+_MOST_CHANGE = 5.0  # of a magnitude's logarithm
 
 
 def wave_copy(
@@ -82,22 +88,78 @@ def _noisy(samples: Samples, rng: np.random.Generator) -> Samples:
 def _varied(
     samples: Samples, rate: int, copy: int, rng: np.random.Generator, session: np.random.Generator
 ) -> Samples:
-    """Pitch by up to 2 semitones, speed by up to a tenth; odd copies in a room of the speaker's.
-
-    Of the others, every second has white noise at 10 to 35 dB.
-    """
+    """Pitch and formants together by up to 2 semitones, speed by up to a tenth; then elsewhere."""
     factor = 2 ** (rng.uniform(-2, 2) / 12)
-    # A clip played `factor` times as fast has its pitch raised by `factor`; the phase vocoder
-    # alone changes the speed, so that both together cost one vocoder pass.
-    slowed = time_stretch(samples, rate=rng.uniform(0.9, 1.1) / factor)
-    altered = librosa.resample(slowed, orig_sr=rate * factor, target_sr=rate)
+    altered = _raised(samples, rate, factor, rng.uniform(0.9, 1.1))
+    return _elsewhere(altered, rate, copy, rng, session)
+
+
+def _voices(
+    samples: Samples, rate: int, copy: int, rng: np.random.Generator, session: np.random.Generator
+) -> Samples:
+    """Pitch by up to 3.5 semitones, formants by up to 2.5, speed by up to a seventh; elsewhere."""
+    pitch, formants = (2 ** (rng.uniform(-most, most) / 12) for most in (3.5, 2.5))
+    altered = _raised(samples, rate, pitch, rng.uniform(0.87, 1.15))
+    return _elsewhere(move_formants(altered, rate, formants / pitch), rate, copy, rng, session)
+
+
+def _raised(samples: Samples, rate: int, factor: float, speed: float) -> Samples:
+    """Raise pitch and formants by a factor, and play `speed` times as fast.
+
+    A clip played `factor` times as fast has both raised by it; the phase vocoder alone changes the
+    speed, so that all together costs one vocoder pass.
+    """
+    slowed = time_stretch(samples, rate=speed / factor)
+    return np.asarray(librosa.resample(slowed, orig_sr=rate * factor, target_sr=rate))
+
+
+def _elsewhere(
+    samples: NDArray[Any],
+    rate: int,
+    copy: int,
+    rng: np.random.Generator,
+    session: np.random.Generator,
+) -> Samples:
+    """Odd copies in a room of the speaker's; of the others, every second in white noise."""
     if copy % 2:
-        return Room.draw(session)(altered, rate, rng)
+        return Room.draw(session)(samples, rate, rng)
     if copy % 4:
-        level = math.sqrt(np.mean(np.square(altered, dtype=np.float64)))
+        level = math.sqrt(np.mean(np.square(samples, dtype=np.float64)))
         noise_level = level * 10 ** (-rng.uniform(10, 35) / 20)
-        altered = altered + noise_level * rng.standard_normal(len(altered))
-    return np.asarray(altered, dtype=np.float32)
+        samples = samples + noise_level * rng.standard_normal(len(samples))
+    return np.asarray(samples, dtype=np.float32)
+
+
+def move_formants(samples: Samples, rate: int, factor: float) -> NDArray[np.float64]:
+    """Give a voice a longer or a shorter vocal tract, and leave its pitch.
+
+    The spectral envelope, from the cepstrum's first 1.6 ms (Oppenheim and Schafer 1968), is
+    stretched along the frequency.
+
+    Parameters
+    ----------
+    samples : np.ndarray [shape=(n,), dtype=float32]
+        The clip.
+    rate : int > 0
+        Samples a second [Hz].
+    factor : float > 0
+        By which formants are raised.
+
+    Returns
+    -------
+    moved : np.ndarray [shape=(n,), dtype=float64]
+    """
+    spectra = librosa.stft(samples, n_fft=_ENVELOPE_N_FFT)
+    cepstra = np.fft.irfft(np.log(np.abs(spectra) + _ENVELOPE_FLOOR), axis=0)
+    kept = round(_ENVELOPE_S * rate)
+    cepstra[kept : len(cepstra) - kept + 1] = 0
+    envelopes = np.fft.rfft(cepstra, axis=0).real
+    bins = np.arange(len(envelopes)) / factor
+    below = np.minimum(bins.astype(int), len(bins) - 2)
+    share = np.minimum(bins - below, 1)[:, None]
+    moved = envelopes[below] * (1 - share) + envelopes[below + 1] * share
+    change = np.clip(moved - envelopes, -_MOST_CHANGE, _MOST_CHANGE)
+    return np.asarray(librosa.istft(spectra * np.exp(change), length=len(samples)))
 
 
 _Copy = Callable[[Samples, int, int, np.random.Generator, np.random.Generator], Samples]
@@ -105,6 +167,7 @@ _COPIES: dict[str, _Copy] = {
     "published": _published,
     "kaggle": _kaggle,
     "varied": _varied,
+    "voices": _voices,
 }
 
 

@@ -24,12 +24,13 @@ class WaveAugmentation:
 
     Parameters
     ----------
-    kind : {"published", "kaggle", "varied"}
+    kind : {"published", "kaggle", "varied", "voices"}
         ``"published"``: copy 1 has noise and a circular shift, copy 2 another pitch and speed, with
         the published constants. ``"kaggle"``: copy 1 has noise, copy 2 another pitch, copy 3 both,
         as the public notebooks have it. ``"varied"``: every copy has a pitch and a speed of its
         own, odd ones a room and a microphone, the same for all clips of a speaker, and of the
-        others every second a noise level.
+        others every second a noise level. ``"voices"``: the same, with formants apart from pitch
+        and more of both, as if other speakers had said it.
     copies : int >= 0
         Copies of each training clip beside the original.
     """
@@ -169,11 +170,11 @@ class Recipe:
 
 _EDGE = Recipe(
     name="edge",
-    features=FeatureConfig(descriptors=("zcr", "log_rms", "mfcc")),
+    features=FeatureConfig(descriptors=("zcr", "log_rms", "mfcc", "log_f0", "voicing")),
     window=WindowConfig(duration_s=3.0, hop_s=1.0, placement="speech"),
     layout="sequence",
     network="edge",
-    wave=WaveAugmentation(kind="varied", copies=16),
+    wave=WaveAugmentation(kind="voices", copies=16),
     batch=BatchAugmentation(
         levelled=0.5,
         gain_db=6.0,
@@ -213,6 +214,8 @@ RECIPES: dict[str, Recipe] = {
             name="edge-robust",
             members=3,
             refit=False,
+            features=FeatureConfig(descriptors=("zcr", "log_rms", "mfcc")),
+            wave=WaveAugmentation(kind="varied", copies=16),
             batch=replace(_EDGE.batch, equaliser_db=6.0, gain_db=15.0),
         ),
         _SEED,
