@@ -13,17 +13,18 @@ from ser_edge.features.rolling import RollingFeatures
 
 @st.composite
 def cases(draw: st.DrawFn) -> tuple[FeatureConfig, int, int]:
-    hop_length = draw(st.integers(50, 600))
+    hop_length, n_fft = draw(st.integers(50, 600)), 2 * draw(st.integers(64, 600))
+    descriptors = [("zcr", "log_rms", "mfcc"), ("rms",), ("log_mel", "delta")]
+    if n_fft >= 268:  # two periods of 120 Hz
+        descriptors.append(("log_f0", "voicing", "mfcc"))
     config = FeatureConfig(
         sample_rate=16000,
-        n_fft=2 * draw(st.integers(64, 600)),
+        n_fft=n_fft,
         hop_length=hop_length,
         center=draw(st.booleans()),
         n_mels=draw(st.integers(20, 64)),
         n_mfcc=13,
-        descriptors=draw(
-            st.sampled_from([("zcr", "log_rms", "mfcc"), ("rms",), ("log_mel", "delta")])
-        ),
+        descriptors=draw(st.sampled_from(descriptors)),
     )
     n_samples = draw(st.integers(max(9000, config.n_fft), 16000))
     return config, n_samples, draw(st.integers(1, (n_samples - 1) // hop_length))
