@@ -8,7 +8,7 @@ everything on a second Debian of the same processor.
 
 COMPUTING = (
     *("adaptation", "backends", "classifier", "frontend", "interpolation", "numeric"),
-    *("pretrained", "resample_stream", "rolling", "stream", "tflite", "window"),
+    *("pitch", "pretrained", "resample_stream", "rolling", "stream", "tflite", "window"),
 )
 REST = (
     *("audio", "bundle", "cli", "cli_predict", "course", "decode", "diagnosis", "feature_config"),
