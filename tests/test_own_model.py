@@ -183,12 +183,12 @@ def test_the_command_writes_beside_the_file(
         (
             "mine.keras",
             ["--recipe", "seed"],
-            r"takes inputs of shape \(130, 22\), and the rec",
+            r"takes inputs of shape \(130, 24\), and the rec",
         ),
         (
             "mine.onnx",
             ["--recipe", "seed"],
-            r"takes inputs of shape \(130, 22\), and the rec",
+            r"takes inputs of shape \(130, 24\), and the rec",
         ),
         (
             "mine.onnx",
@@ -230,11 +230,11 @@ def test_what_does_not_fit_is_one_sentence(
         (folder / f"text.{suffix}").write_text("not a model")
     (folder / "short.json").write_text('{"mean": [0], "scale": [1]}')
     if name == "two.keras":
-        one = keras.Input((130, 22))
+        one = keras.Input((130, 24))
         x = L.GlobalMaxPooling1D()(one)
         keras.Model(one, [L.Dense(7)(x), L.Dense(7)(x)]).save(folder / name)
     if name == "lstm.keras":
-        small(L.LSTM(4, name="memory"), L.Dense(7)).save(folder / name)
+        small(L.LSTM(4, name="memory"), L.Dense(7), shape=(130, 24)).save(folder / name)
     words = [str(folder / w) if w.endswith((".json", ".npz")) else w for w in words]
     assert main(command(trained, folder / name, tmp_path, *words)) == 1
     error = capsys.readouterr().err.splitlines()[-1]

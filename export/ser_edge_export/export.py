@@ -173,8 +173,7 @@ class _Ways:
         if plain.file not in self.mended:
             ways = ladder(form.precision, fine_tune=self._fine_tune)
             trial = partial(self._trial, plain)
-            free = form.precision == "dynamic"
-            self.mended[plain.file] = mend(plain.file, ways, trial, self._gate, free=free)
+            self.mended[plain.file] = mend(plain.file, ways, trial, self._gate)
         return self.mended[plain.file].way
 
     def _trial(self, form: Form, way: Quantisation) -> list[FormResult]:

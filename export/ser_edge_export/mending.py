@@ -12,8 +12,7 @@ from ser_edge_train.forms import FormResult
 logger = logging.getLogger(__name__)
 
 _FEW, _MANY = 512, 1024
-_RESERVE = 0.25  # of the disagreement that the gate allows: chance gives test clips some more
-_RESERVE_IF_FREE = 0.5  # the same where the next way costs nothing
+_RESERVE = 0.5  # of the disagreement that the gate allows: other clips are nearer to ties
 
 
 @dataclass(frozen=True)
@@ -101,8 +100,6 @@ def mend(
     ways: Iterator[Quantisation],
     trial: Callable[[Quantisation], list[FormResult]],
     gate: Gate,
-    *,
-    free: bool = False,
 ) -> Mended:
     """Find a way to make one int8 form that passes the gate.
 
@@ -116,15 +113,12 @@ def mend(
         Makes the form in a way and compares it on the validation clips in every interpreter.
         The choice is made there, so that the test clips are looked at once, when it is made.
     gate : Gate
-    free : bool
-        Whether a later way costs neither time nor space, and so is taken sooner.
 
     Returns
     -------
     mended : Mended
     """
-    reserve = _RESERVE_IF_FREE if free else _RESERVE
-    spare = gate.min_agreement + reserve * (1 - gate.min_agreement)
+    spare = gate.min_agreement + _RESERVE * (1 - gate.min_agreement)
     tried: list[tuple[Quantisation, float]] = []
     for way in ways:
         results = trial(way)
