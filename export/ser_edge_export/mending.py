@@ -62,20 +62,20 @@ def ladder(precision: str, *, fine_tune: bool) -> Iterator[Quantisation]:
     fine_tune : bool
         Whether the weights may be trained, which takes minutes.
     """
-    yield Quantisation()
     if precision == "dynamic":
+        yield Quantisation()
         yield Quantisation(weights_alone=True)
         return
+    # The last layer is a few thousand products, and steps of its logits would make ties.
     io = precision == "int8-io"
-    yield Quantisation(_MANY)
-    yield Quantisation(_MANY, percentile=99.999)
+    last: tuple[str, ...] = () if io else ("last",)
+    yield Quantisation(float_layers=last)
+    yield Quantisation(_MANY, float_layers=last)
+    yield Quantisation(_MANY, percentile=99.999, float_layers=last)
     if not io:
-        yield Quantisation(float_layers=("last",))
         yield Quantisation(float_layers=("first", "last"))
     if fine_tune:
-        yield Quantisation(fine_tuned=True)
-        if not io:
-            yield Quantisation(fine_tuned=True, float_layers=("last",))
+        yield Quantisation(fine_tuned=True, float_layers=last)
 
 
 @dataclass(frozen=True)
