@@ -22,7 +22,7 @@ from ser_edge.bench.result import Result
 from ser_edge.bench.summary import blocks_of
 
 NUMERIC = "float32.numeric"
-PLAN = Plan(warmup_runs=0, warmup_s=0, runs=10, seconds=0)
+PLAN = Plan(warmup_runs=0, warmup_s=0, runs=40, seconds=0)
 
 # Each window's features are computed once, and half of them once more.
 PLANTED = """
