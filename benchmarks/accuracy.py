@@ -87,7 +87,7 @@ def _quick(recipe: str, **options: Any) -> TrainOptions:
 
 
 def _studies() -> Iterator[Study]:
-    # Four networks each, in all.
+    # edge-max's four networks are edge's first four.
     for recipe, seeds in (("edge", 3), ("edge-max", 1)):
         options = TrainOptions(recipe=recipe, calm_apart=True)
         yield Study(f"{recipe}-ravdess", ("ravdess",), options, seeds=seeds)

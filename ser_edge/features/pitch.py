@@ -80,16 +80,12 @@ class Periods:
     @cached_property
     def matrix(self) -> NDArray[np.float64]:
         """From a power spectrum's bins to each period's share of it [shape=(n_bins, n_periods)]."""
-        bins = np.arange(self.bins.start, self.bins.stop)
-        turns = 2 * np.pi / self._n_fft * self._samples
-        return np.asarray(np.cos(np.outer(bins, turns)) / self._overlap)
-
-    @cached_property
-    def _overlap(self) -> NDArray[np.float64]:
-        """A Hann window's correlation with itself, a period later (Boersma 1993, eq. 8)."""
         share = self._samples / self._n_fft
         angle = 2 * np.pi * share
-        return np.asarray((1 - share) * (2 / 3 + np.cos(angle) / 3) + np.sin(angle) / (2 * np.pi))
+        # A Hann window's correlation with itself, a period later (Boersma 1993, eq. 8).
+        overlap = (1 - share) * (2 / 3 + np.cos(angle) / 3) + np.sin(angle) / (2 * np.pi)
+        bins = np.arange(self.bins.start, self.bins.stop)
+        return np.asarray(np.cos(np.outer(bins, angle)) / overlap)
 
     @cached_property
     def costs(self) -> NDArray[np.float32]:
@@ -115,8 +111,9 @@ class Periods:
 
     @property
     def silence(self) -> float:
-        """`SILENT_POWER` in units of a power spectrum's sum."""
-        return 0.1875 * self._n_fft**2 * SILENT_POWER
+        """`SILENT_POWER` in units of a spectrum's sum, which is n_fft / 2 times its samples'."""
+        mean_square = 3 / 8  # of a Hann window
+        return mean_square / 2 * self._n_fft**2 * SILENT_POWER
 
     def weights(self, correlation: NDArray[np.float32]) -> NDArray[np.float32]:
         """Weigh periods [same shape]; a frame without a period would have the weight 1."""
