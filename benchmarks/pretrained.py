@@ -66,9 +66,10 @@ speaker's other clips, without labels):
 
 {goal_table(mine)}
 
-The recipe's responses of other microphones were chosen on networks trained on RAVDESS and tested on
-both speakers of TESS. TESS's figures above, and so those of all clips, are of a recipe that was
-chosen with its test speaker's help; those of RAVDESS and EMO-DB are not.
+That the recipe has responses of other microphones and no pitch, and how long it is trained, was
+chosen on networks trained on RAVDESS and tested on both speakers of TESS. TESS's figures above, and
+so those of all clips, are of a recipe that was chosen with its test speaker's help; those of
+RAVDESS and EMO-DB are not.
 
 To train on recordings of your own: `ser-edge train DATA_DIR`, docs/own-data.md.
 """

@@ -14,7 +14,7 @@ from ser_edge_train import augment
 from ser_edge_train.recipes import BatchAugmentation, WaveAugmentation
 
 RATE = 22050
-KINDS = ["published", "varied", "voices"]
+KINDS = ["published", "voices"]
 
 
 @pytest.fixture
@@ -62,21 +62,16 @@ def test_published_copies_are_noisy_or_higher_and_slower(
     assert pitch_hz(raised) == pytest.approx(440 * 2 ** (0.7 / 12), abs=2)
 
 
-@pytest.mark.parametrize(
-    ("kind", "semitones", "speed"), [("varied", 2, 1.1), ("voices", 3.5, 1.15)]
-)
-def test_copies_stay_in_range(
-    kind: str, semitones: float, speed: float, tone: NDArray[np.float32], rng: np.random.Generator
-) -> None:
-    settings = WaveAugmentation(kind, 8)
+def test_voices_stay_in_range(tone: NDArray[np.float32], rng: np.random.Generator) -> None:
+    settings = WaveAugmentation("voices", 8)
     pitches, lengths = [], []
     for copy in range(1, 9):
         altered = augment.wave_copy(tone, RATE, settings, copy, rng, rng)
         pitches.append(12 * math.log2(pitch_hz(altered) / 440))
         lengths.append(len(tone) / len(altered))
-    assert -semitones - 0.05 <= min(pitches) < -0.2
-    assert 0.2 < max(pitches) <= semitones + 0.05
-    assert 1.99 - speed <= min(lengths) < max(lengths) <= speed + 0.01
+    assert -3.55 <= min(pitches) < -0.2
+    assert 0.2 < max(pitches) <= 3.55
+    assert 0.84 <= min(lengths) < max(lengths) <= 1.16
 
 
 @pytest.mark.parametrize("factor", [2 ** (-2.5 / 12), 2 ** (2.5 / 12)])

@@ -76,7 +76,7 @@ def test_rooms_stay_within_full_scale(rng: np.random.Generator) -> None:
 
 def test_a_speaker_sits_in_one_room(speech: NDArray[np.float32]) -> None:
     """The same session and another chance: the same microphone hears two clips."""
-    settings = WaveAugmentation("varied", 2)
+    settings = WaveAugmentation("voices", 2)
     tilts: list[float] = []
     for session in (1, 1, 2):
         rng = np.random.default_rng(len(tilts))

@@ -175,6 +175,8 @@ def test_what_is_asked_for_goes_before_the_recipe_s_own() -> None:
 def test_a_refit_has_nothing_that_says_when_to_stop() -> None:
     with pytest.raises(ConfigError, match="recipe seed cannot be refitted: validation clips say"):
         TrainOptions(recipe="seed", refit=True).chosen_recipe()
+    with pytest.raises(ConfigError, match="protocol leaky cannot be refitted"):
+        TrainOptions(recipe="edge", protocol="leaky", refit=True).chosen_recipe()
 
 
 def test_an_existing_run_is_not_overwritten_unasked(trained: Trained) -> None:

@@ -85,15 +85,6 @@ def _noisy(samples: Samples, rng: np.random.Generator) -> Samples:
     return np.asarray(samples + amplitude * rng.standard_normal(len(samples)), dtype=np.float32)
 
 
-def _varied(
-    samples: Samples, rate: int, copy: int, rng: np.random.Generator, session: np.random.Generator
-) -> Samples:
-    """Pitch and formants together by up to 2 semitones, speed by up to a tenth; then elsewhere."""
-    factor = 2 ** (rng.uniform(-2, 2) / 12)
-    altered = _raised(samples, rate, factor, rng.uniform(0.9, 1.1))
-    return _elsewhere(altered, rate, copy, rng, session)
-
-
 def _voices(
     samples: Samples, rate: int, copy: int, rng: np.random.Generator, session: np.random.Generator
 ) -> Samples:
@@ -166,7 +157,6 @@ _Copy = Callable[[Samples, int, int, np.random.Generator, np.random.Generator], 
 _COPIES: dict[str, _Copy] = {
     "published": _published,
     "kaggle": _kaggle,
-    "varied": _varied,
     "voices": _voices,
 }
 

@@ -57,7 +57,7 @@ class TrainOptions:
         Raises
         ------
         ConfigError
-            If there is no recipe of that name, or it cannot be refitted.
+            If there is no recipe of that name, or it, or the protocol, cannot be refitted.
         """
         if self.recipe not in RECIPES:
             raise ConfigError(f"recipe={self.recipe!r}; expected one of {', '.join(RECIPES)}")
@@ -67,5 +67,10 @@ class TrainOptions:
         if self.copies is not None:
             recipe = replace(recipe, wave=replace(recipe.wave, copies=self.copies))
         if self.protocol == "leaky":
+            if self.refit:
+                raise ConfigError(
+                    "protocol leaky cannot be refitted: its validation clips are its test clips; "
+                    "leave out --refit, or take another --protocol"
+                )
             recipe = replace(recipe, refit=False, zero_tail=recipe.layout == "flat")
         return recipe
