@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import json
 import os
 import shutil
@@ -29,6 +31,13 @@ settings.load_profile("any machine")
 
 BUNDLE = Path(__file__).parent / "data" / "bundle"
 _BESIDE = Path(__file__).parents[2] / "shared" / "corpora"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let librosa compile itself before there are several processes: `ser_edge_train.augment`."""
+    if not hasattr(config, "workerinput"):
+        with contextlib.suppress(ImportError):
+            importlib.import_module("librosa.core.pitch")
 
 
 def needs(backend: str) -> pytest.MarkDecorator:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -155,3 +159,26 @@ def test_another_microphone_is_what_a_filter_does(rng: np.random.Generator) -> N
     deviation = offsets.std(axis=0)
     assert deviation[1] > 5 * deviation[12:].max()
     assert (np.abs(filtered[1:8]) < 3 * deviation[1:8]).all()
+
+
+def test_librosa_is_compiled_before_several_processes_use_it(tmp_path: Path) -> None:
+    """Two that compile at the same time leave behind what crashes."""
+    code = """
+import os
+from pathlib import Path
+import numpy as np
+import ser_edge_train.dataset
+from ser_edge_train.augment import wave_copy
+from ser_edge_train.recipes import RECIPES
+def compiled():
+    return sorted(path.name for path in Path(os.environ["NUMBA_CACHE_DIR"]).rglob("guf-*.nbi"))
+before = compiled()
+rng = np.random.default_rng(0)
+for recipe in RECIPES.values():
+    wave_copy(np.sin(np.arange(30000) / 9, dtype=np.float32), 22050, recipe.wave, 1, rng, rng)
+    wave_copy(np.sin(np.arange(30000) / 9, dtype=np.float32), 22050, recipe.wave, 2, rng, rng)
+assert len(before) > 0
+assert before == compiled(), compiled()
+"""
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)

@@ -1,6 +1,8 @@
 """Altered copies of a clip's samples, and altered batches of features. Training clips only.
 
-Pitch, speed and resampling are librosa's (`librosa.effects`, phase vocoder).
+Pitch, speed and resampling are librosa's (`librosa.effects`, phase vocoder). It compiles parts of
+itself as they are first imported, and processes that do so at the same time leave behind a cache
+that crashes whoever reads it (numba 0.68): so that happens here, and once.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 import librosa
+import librosa.core.pitch
 import numpy as np
 from librosa.effects import pitch_shift, time_stretch
 from numpy.typing import NDArray
