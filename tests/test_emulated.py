@@ -59,6 +59,20 @@ def test_what_is_too_far_does_not_fit(answers: dict[str, NDArray[Any]]) -> None:
     assert not two.fits
 
 
+def test_a_last_layer_in_float32_has_the_steps_that_int8_would_have(
+    answers: dict[str, NDArray[Any]], rng: np.random.Generator
+) -> None:
+    answers["small/litert int8"] = rng.uniform(-5, 5, (N, 3)).astype(np.float32)
+    answers["small/litert int8"][:4] = (1, 0, -1)
+    span = np.ptp(answers["small/litert int8"])
+    for steps, fits in ((0.5, True), (2, False)):
+        moved = answers["small/litert int8"] + np.float32(steps * span / 255) * np.eye(N, 3)
+        row = compared(answers, litert_int8=moved)["litert int8"]
+        assert row.steps == pytest.approx(steps, abs=1e-3)
+        assert (row.fits, row.others) == (fits, 0)
+        assert row.largest > 1e-3
+
+
 def test_another_label_does_not_fit(answers: dict[str, NDArray[Any]]) -> None:
     floats = answers["small/numeric float32"]
     floats[:2] = (5, 0, 0)

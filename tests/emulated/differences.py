@@ -28,7 +28,8 @@ class Difference:
     largest : float
         Of features or of probabilities, over all windows.
     steps : float, optional
-        Largest difference of logits, in steps of the quantised output, where it is quantised.
+        Of an int8 form: largest difference of logits, in steps of the quantised output; where the
+        last layer is in float32, in steps of 1/255 of what all logits span.
     others : int
         Clips with another label.
     fits : bool
@@ -84,9 +85,9 @@ def _labels(probabilities: NDArray[np.float64], clips: NDArray[np.int64]) -> NDA
     return np.asarray(sums.argmax(axis=1))
 
 
-def _step(logits: NDArray[np.float64]) -> float | None:
-    """Find the distance of neighbouring values, where all lie on one grid."""
+def _step(logits: NDArray[np.float64]) -> float:
+    """Find one step of int8: of the grid that all lie on, or, of floats, what one would have."""
     gaps = np.diff(np.unique(logits))
     step = float(gaps[gaps > 1e-6].min(initial=np.inf))
     steps = logits / step
-    return step if np.abs(steps - np.round(steps)).max() < 1e-2 else None
+    return step if np.abs(steps - np.round(steps)).max() < 1e-2 else float(np.ptp(logits)) / 255
