@@ -35,7 +35,7 @@ def _differences(devices: list[dict[str, Any]]) -> str:
             row["form"],
             str(row["n_clips"]),
             f"{row['largest']:.1e}",
-            "" if row["steps"] is None else f"{row['steps']:.0f}",
+            "" if row["steps"] is None else f"{row['steps']:.2g}",
             str(row["others"]),
         )
         for device in devices

@@ -28,8 +28,8 @@ class Difference:
     largest : float
         Of features or of probabilities, over all windows.
     steps : float, optional
-        Of an int8 form: largest difference of logits, in steps of the quantised output; where the
-        last layer is in float32, in steps of 1/255 of what all logits span.
+        Of an int8 form: largest difference of logits, in steps of the quantised output, or of what
+        that would be if the last layer were not in float32.
     others : int
         Clips with another label.
     fits : bool
@@ -86,7 +86,7 @@ def _labels(probabilities: NDArray[np.float64], clips: NDArray[np.int64]) -> NDA
 
 
 def _step(logits: NDArray[np.float64]) -> float:
-    """Find one step of int8: of the grid that all lie on, or, of floats, what one would have."""
+    """Find one step of int8: of the grid that all lie on, or, of floats, 1/255 of their span."""
     gaps = np.diff(np.unique(logits))
     step = float(gaps[gaps > 1e-6].min(initial=np.inf))
     steps = logits / step
