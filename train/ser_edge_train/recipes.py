@@ -1,8 +1,9 @@
 """A recipe is all that decides how a network is trained, in one frozen dataclass; some are named.
 
 ``seed`` is the published recipe (docs/decisions.md tells what of it is ambiguous), ``seed-kaggle``
-the one that it descends from; ``edge`` is ours, two networks in one, ``edge-max`` four of them, and
-``edge-robust`` three, without pitch, for voices and microphones unlike those of the training.
+the one that it descends from; ``edge`` is ours, two networks in one, ``edge-max`` four of them,
+each hearing every voice with three vocal tracts, and ``edge-robust`` three, without pitch, for
+voices and microphones unlike those of the training.
 """
 
 from __future__ import annotations
@@ -92,6 +93,9 @@ class Recipe:
         which corpus a clip is from; `TrainOptions` sets it for protocol ``leaky`` alone.
     members : int > 0
         So many of them are trained, by other chances, and their logits averaged, in one network.
+    warps : tuple of float > 0
+        Each member stands in that network so many times, and hears the MFCC with formants raised by
+        these factors; see `ser_edge_train.warping`.
     wave, batch
         Augmentation of training clips.
     optimizer : {"adamw", "rmsprop"}
@@ -125,6 +129,7 @@ class Recipe:
     every_row: bool = False
     patience: int = 0
     members: int = 1
+    warps: tuple[float, ...] = (1.0,)
     refit: bool = False
     zero_tail: bool = False
 
@@ -134,6 +139,14 @@ class Recipe:
                 raise ConfigError(f"{name}={getattr(self, name)}; expected at least {least}")
         if self.network not in NETWORKS:
             raise ConfigError(f"network={self.network!r}; expected one of {NETWORKS}")
+        if not (self.warps and all(factor > 0 for factor in self.warps)):
+            raise ConfigError(f"warps={self.warps!r}; expected one or more factors above 0")
+        warpable = self.network == "edge" and "mfcc" in self.features.descriptors
+        if self.warps != (1.0,) and not warpable:
+            raise ConfigError(
+                f"network={self.network!r} of {self.features.descriptors} with warps={self.warps}; "
+                "expected network 'edge', and mfcc among what it hears"
+            )
         if self.refit and self.patience:
             raise ConfigError(
                 f"recipe {self.name} cannot be refitted: validation clips say when it stops, and "
@@ -161,6 +174,7 @@ class Recipe:
                     "window": WindowConfig.from_dict(settings["window"]),
                     "wave": WaveAugmentation(**settings["wave"]),
                     "batch": BatchAugmentation(**settings["batch"]),
+                    "warps": tuple(settings.get("warps", cls.warps)),
                 }
             )
         except (KeyError, TypeError) as error:
@@ -207,7 +221,7 @@ RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
     for recipe in (
         _EDGE,
-        replace(_EDGE, name="edge-max", members=4),
+        replace(_EDGE, name="edge-max", members=4, warps=(0.9, 1.0, 1.11)),
         replace(
             _EDGE,
             name="edge-robust",
