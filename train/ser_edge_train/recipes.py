@@ -2,7 +2,7 @@
 
 ``seed`` is the published recipe (docs/decisions.md tells what of it is ambiguous), ``seed-kaggle``
 the one that it descends from; ``edge`` is ours, two networks in one, ``edge-max`` four of them,
-each hearing every voice with three vocal tracts, and ``edge-robust`` three, without pitch, for
+each hearing every voice with two vocal tracts, and ``edge-robust`` three, without pitch, for
 voices and microphones unlike those of the training.
 """
 
@@ -221,7 +221,7 @@ RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
     for recipe in (
         _EDGE,
-        replace(_EDGE, name="edge-max", members=4, warps=(0.9, 1.0, 1.11)),
+        replace(_EDGE, name="edge-max", members=4, warps=(0.93, 1.07)),
         replace(
             _EDGE,
             name="edge-robust",
