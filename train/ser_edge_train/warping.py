@@ -31,8 +31,8 @@ def warp_matrix(config: FeatureConfig, factor: float) -> NDArray[np.float64]:
     Returns
     -------
     matrix : np.ndarray [shape=(n_mfcc, n_mfcc), dtype=float64]
-        Exact for spectra as smooth as `n_mfcc` coefficients make them, but at the upper end, where
-        what stood above ``fmax`` is not known: there the highest band stands for it.
+        For the smooth spectra that so few coefficients describe, between band centres linear. At
+        the upper end what stood above ``fmax`` is not known: the highest band stands for it.
     """
     top = config.sample_rate / 2 if config.fmax is None else config.fmax
     edges = mel_frequencies(config.n_mels + 2, fmin=config.fmin, fmax=top)
