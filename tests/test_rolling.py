@@ -26,7 +26,7 @@ def cases(draw: st.DrawFn) -> tuple[FeatureConfig, int, int]:
         n_mfcc=13,
         descriptors=draw(st.sampled_from(descriptors)),
     )
-    n_samples = draw(st.integers(max(9000, config.n_fft), 16000))
+    n_samples = draw(st.integers(max(6000, config.n_fft), 9000))
     return config, n_samples, draw(st.integers(1, (n_samples - 1) // hop_length))
 
 

@@ -17,7 +17,9 @@ REST = (
 )
 # Of those: what the emulator says of a crash, and has for threads and programs, comes in between.
 EMULATOR_ANSWERS = (
+    "test_classifier.py::test_threads_share_a_classifier",
     "test_cli_predict.py::test_one_thread_does_all",
+    "test_stream.py::test_threads_may_share_it",
     "test_trial.py::test_imports_that_do_not_work",
     "test_trial.py::test_what_a_job_told_is_kept",
     "test_trial.py::test_where_no_process_can_be_started",
