@@ -66,10 +66,10 @@ speaker's other clips, without labels):
 
 {goal_table(mine)}
 
-That the recipe has responses of other microphones and no pitch, and how long it is trained, was
-chosen on networks trained on RAVDESS and tested on both speakers of TESS. TESS's figures above, and
-so those of all clips, are of a recipe that was chosen with its test speaker's help; those of
-RAVDESS and EMO-DB are not.
+That the recipe hears a telephone's band and no pitch, that it has responses of other microphones,
+and how long it is trained, was chosen on networks trained on RAVDESS and tested on both speakers of
+TESS. TESS's figures above, and so those of all clips, are of a recipe that was chosen with its test
+speaker's help; those of RAVDESS and EMO-DB are not.
 
 To train on recordings of your own: `ser-edge train DATA_DIR`, docs/own-data.md.
 """

@@ -2,8 +2,8 @@
 
 ``seed`` is the published recipe (docs/decisions.md tells what of it is ambiguous), ``seed-kaggle``
 the one that it descends from; ``edge`` is ours, two networks in one, ``edge-max`` four of them,
-each hearing every voice with two vocal tracts, and ``edge-robust`` three, without pitch, for
-voices and microphones unlike those of the training.
+each hearing every voice with two vocal tracts, and ``edge-robust`` three, without pitch and with
+what a telephone lets through, for voices and microphones unlike those of the training.
 """
 
 from __future__ import annotations
@@ -227,7 +227,7 @@ RECIPES: dict[str, Recipe] = {
             name="edge-robust",
             members=3,
             epochs=75,
-            features=FeatureConfig(descriptors=("zcr", "log_rms", "mfcc")),
+            features=FeatureConfig(descriptors=("log_rms", "mfcc"), n_mels=80, fmax=3400.0),
             batch=replace(_EDGE.batch, equaliser_db=6.0, gain_db=15.0),
         ),
         _SEED,
