@@ -1,34 +1,15 @@
-"""Networks that hear voices with another vocal tract."""
+"""Voices of another vocal tract and pitch, made of features."""
 
 from __future__ import annotations
-
-from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
 from librosa import mel_frequencies
 
-from ser_edge.errors import ConfigError
-from ser_edge.features import FeatureConfig
+from ser_edge.features import FeatureConfig, FeatureExtractor
 from ser_edge.features.mel import dct_matrix
-from ser_edge.frontend import InputConfig
-from ser_edge_train.networks import averaged, build_network
-from ser_edge_train.recipes import RECIPES, Recipe
-from ser_edge_train.warping import warp_matrix, warped
-
-pytestmark = pytest.mark.training
-
-EDGE = RECIPES["edge"]
-
-
-@pytest.fixture
-def config(rng: np.random.Generator) -> InputConfig:
-    n = len(EDGE.features.columns)
-    mean, scale = rng.normal(0, 50, n), rng.uniform(1, 100, n)
-    return InputConfig(
-        EDGE.features, EDGE.window, EDGE.layout, tuple(mean.tolist()), tuple(scale.tolist())
-    )
+from ser_edge_train.recipes import RECIPES
+from ser_edge_train.warping import other_voices, warp_matrix
 
 
 @pytest.mark.parametrize("factor", [0.9, 1.0, 1.11])
@@ -49,46 +30,56 @@ def test_the_matrix_raises_formants(factor: float, fmin: float, fmax: float | No
     assert factor == 1 or off < 0.2 * np.abs(wanted - mfcc(vowel)).max()
 
 
-def test_a_warped_network_hears_what_the_features_would_be(
-    config: InputConfig, rng: np.random.Generator
-) -> None:
-    network = build_network("edge", config.shape, 4)
-    scale = np.asarray(config.scale)
-    windows = np.asarray(config.mean) + scale * rng.normal(size=(3, *config.shape))
-    raised = windows.copy()
-    columns = config.features.columns_of["mfcc"]
-    mean = np.asarray(config.mean)[columns]
-    matrix = warp_matrix(config.features, 1.11)
-    raised[..., columns] = mean + (raised[..., columns] - mean) @ matrix.T
-    here, there = (
-        config.network_inputs(features.astype(np.float32)) for features in (windows, raised)
-    )
-    copy = warped(network, config, 1.11)
-    np.testing.assert_allclose(copy.predict(here), network.predict(there), atol=1e-4)
-    assert np.abs(network.predict(here) - network.predict(there)).max() > 1e-2
-    assert warped(network, config, 1.0) is network
-    both = averaged([network, copy]).predict(here)
-    np.testing.assert_allclose(both, (network.predict(here) + copy.predict(here)) / 2, atol=1e-4)
+def test_each_window_has_a_voice_of_its_own(rng: np.random.Generator) -> None:
+    config = RECIPES["edge"].features
+    columns = config.columns_of
+    window = rng.normal(size=(9, len(config.columns))).astype(np.float32)
+    batch = np.repeat(window[None], 300, axis=0)
+    before = batch.copy()
+    changed = other_voices(batch, config, formants=2.5, pitch=4.0, rng=rng)
+    np.testing.assert_array_equal(batch, before)
+    for name in ("zcr", "log_rms", "voicing"):
+        np.testing.assert_array_equal(changed[..., columns[name]], batch[..., columns[name]])
+
+    most = [
+        np.abs(warp_matrix(config, 2 ** (semitones / 12)) @ window[0, columns["mfcc"]])
+        for semitones in (-2.5, 2.5)
+    ]
+    heard = changed[:, 0, columns["mfcc"]]
+    assert len(np.unique(heard.round(4), axis=0)) > 20
+    for end in most:
+        assert np.abs(np.abs(heard) - end).max(axis=1).min() < 1e-3
+
+    octaves = (changed - batch)[..., columns["log_f0"]] / batch[..., columns["voicing"]]
+    np.testing.assert_allclose(octaves, octaves[:, :1].repeat(9, axis=1), atol=1e-3)
+    assert octaves.min() < -0.3
+    assert octaves.max() > 0.3
+    assert np.abs(octaves).max() < 4 / 12 + 1e-3
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"warps": ()},
-        {"warps": (1.0, 0.0)},
-        {"warps": (1.0, 1.1), "network": "seed"},
-        {"warps": (1.0, 1.1), "features": FeatureConfig(descriptors=("zcr",))},
-    ],
-)
-def test_what_cannot_be_warped_is_refused(settings: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError, match="warps="):
-        replace(EDGE, **settings)
+def test_the_pitch_moves_as_a_higher_voice_s(rng: np.random.Generator) -> None:
+    config = FeatureConfig(descriptors=("mfcc", "log_f0", "voicing"))
+
+    def buzz(period: int) -> np.ndarray:  # type: ignore[type-arg]
+        samples = 1e-4 * rng.standard_normal(2 * config.sample_rate).astype(np.float32)
+        samples[::period] += 0.1
+        return FeatureExtractor(config)(samples)[8:-8]
+
+    class ByOctaves(np.random.Generator):
+        def uniform(self, *_: object) -> np.ndarray:  # type: ignore[type-arg,override]
+            return np.full((1, 1, 1), np.log2(170 / 140))
+
+    low, high = buzz(170), buzz(140)
+    chance = ByOctaves(np.random.PCG64())
+    changed = other_voices(low[None], config, formants=0, pitch=6.0, rng=chance)[0]
+    pitch, mfcc = config.columns_of["log_f0"], config.columns_of["mfcc"]
+    assert np.abs(low - high)[:, pitch].min() > 0.2
+    np.testing.assert_allclose(changed[:, pitch], high[:, pitch], atol=0.03)
+    np.testing.assert_allclose(changed[:, mfcc], low[:, mfcc], atol=1e-3)
 
 
-def test_warps_are_stored() -> None:
-    recipe = RECIPES["edge-max"]
-    assert len(recipe.warps) == 2
-    stored = recipe.to_dict()
-    assert Recipe.from_dict({**stored, "warps": list(recipe.warps)}) == recipe
-    del stored["warps"]  # as before there were any
-    assert Recipe.from_dict(stored).warps == (1.0,)
+def test_what_is_not_heard_is_left_out(rng: np.random.Generator) -> None:
+    config = FeatureConfig(descriptors=("zcr", "log_f0"))
+    batch = rng.normal(size=(5, 9, 2)).astype(np.float32)
+    changed = other_voices(batch, config, formants=2.5, pitch=4.0, rng=rng)
+    np.testing.assert_array_equal(changed, batch)

@@ -20,6 +20,7 @@ from ser_edge_train.engine import keep_memory, keras
 from ser_edge_train.levelling import Levelling
 from ser_edge_train.progress import progress_bar
 from ser_edge_train.recipes import Recipe
+from ser_edge_train.warping import other_voices
 
 History = dict[str, list[float]]
 
@@ -113,6 +114,14 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         if settings.levelled:
             some = self._rng.random(len(chosen)) < settings.levelled
             features[some] = self._levelled(chosen[some], self._rng)
+        if settings.formants or settings.pitch:
+            features = other_voices(
+                features,
+                self._recipe.features,
+                formants=settings.formants,
+                pitch=settings.pitch,
+                rng=self._rng,
+            )
         if settings.equaliser_db:
             features = augment.equalise(
                 features, self._recipe.features, settings.equaliser_db, self._rng

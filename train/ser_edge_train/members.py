@@ -9,7 +9,6 @@ from ser_edge_train.engine import keras, set_seed
 from ser_edge_train.fit import Examples, History, fit, standardisation
 from ser_edge_train.networks import averaged, build_network
 from ser_edge_train.recipes import Recipe
-from ser_edge_train.warping import warped
 
 
 def train_members(
@@ -57,5 +56,4 @@ def train_members(
         )
         histories.append(history)
         members.append(member)
-    heard = [warped(member, config, factor) for member in members for factor in recipe.warps]
-    return averaged(heard), config, histories
+    return averaged(members), config, histories

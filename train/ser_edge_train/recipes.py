@@ -2,8 +2,8 @@
 
 ``seed`` is the published recipe (docs/decisions.md tells what of it is ambiguous), ``seed-kaggle``
 the one that it descends from; ``edge`` is ours, two networks in one, ``edge-max`` four of them,
-each hearing every voice with two vocal tracts, and ``edge-robust`` three, without pitch and with
-what a telephone lets through, for voices and microphones unlike those of the training.
+and ``edge-robust`` three, without pitch and with what a telephone lets through, for voices and
+microphones unlike those of the training.
 """
 
 from __future__ import annotations
@@ -47,6 +47,8 @@ class BatchAugmentation:
     ----------
     levelled : float in [0, 1]
         Share of the windows that `ser_edge_train.levelling` moves.
+    formants, pitch : float
+        Largest change of the voice, either way; see `ser_edge_train.warping` [semitones].
     equaliser_db : float
         Standard deviation of the response of other microphones, through which half of the windows
         are heard [dB].
@@ -63,6 +65,8 @@ class BatchAugmentation:
     """
 
     levelled: float = 0.0
+    formants: float = 0.0
+    pitch: float = 0.0
     equaliser_db: float = 0.0
     gain_db: float = 0.0
     shift_frames: int = 0
@@ -93,9 +97,6 @@ class Recipe:
         which corpus a clip is from; `TrainOptions` sets it for protocol ``leaky`` alone.
     members : int > 0
         So many of them are trained, by other chances, and their logits averaged, in one network.
-    warps : tuple of float > 0
-        Each member stands in that network so many times, and hears the MFCC with formants raised by
-        these factors; see `ser_edge_train.warping`.
     wave, batch
         Augmentation of training clips.
     optimizer : {"adamw", "rmsprop"}
@@ -129,7 +130,6 @@ class Recipe:
     every_row: bool = False
     patience: int = 0
     members: int = 1
-    warps: tuple[float, ...] = (1.0,)
     refit: bool = False
     zero_tail: bool = False
 
@@ -139,14 +139,6 @@ class Recipe:
                 raise ConfigError(f"{name}={getattr(self, name)}; expected at least {least}")
         if self.network not in NETWORKS:
             raise ConfigError(f"network={self.network!r}; expected one of {NETWORKS}")
-        if not (self.warps and all(factor > 0 for factor in self.warps)):
-            raise ConfigError(f"warps={self.warps!r}; expected one or more factors above 0")
-        warpable = self.network == "edge" and "mfcc" in self.features.descriptors
-        if self.warps != (1.0,) and not warpable:
-            raise ConfigError(
-                f"network={self.network!r} of {self.features.descriptors} with warps={self.warps}; "
-                "expected network 'edge', and mfcc among what it hears"
-            )
         if self.refit and self.patience:
             raise ConfigError(
                 f"recipe {self.name} cannot be refitted: validation clips say when it stops, and "
@@ -174,7 +166,6 @@ class Recipe:
                     "window": WindowConfig.from_dict(settings["window"]),
                     "wave": WaveAugmentation(**settings["wave"]),
                     "batch": BatchAugmentation(**settings["batch"]),
-                    "warps": tuple(settings.get("warps", cls.warps)),
                 }
             )
         except (KeyError, TypeError) as error:
@@ -190,6 +181,8 @@ _EDGE = Recipe(
     wave=WaveAugmentation(kind="voices", copies=16),
     batch=BatchAugmentation(
         levelled=0.5,
+        formants=2.5,
+        pitch=4.0,
         gain_db=6.0,
         shift_frames=8,
         time_masks=2,
@@ -221,14 +214,14 @@ RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
     for recipe in (
         _EDGE,
-        replace(_EDGE, name="edge-max", members=4, warps=(0.93, 1.07)),
+        replace(_EDGE, name="edge-max", members=4),
         replace(
             _EDGE,
             name="edge-robust",
             members=3,
             epochs=75,
             features=FeatureConfig(descriptors=("log_rms", "mfcc"), n_mels=80, fmax=3400.0),
-            batch=replace(_EDGE.batch, equaliser_db=6.0, gain_db=15.0),
+            batch=replace(_EDGE.batch, formants=0.0, pitch=0.0, equaliser_db=6.0, gain_db=15.0),
         ),
         _SEED,
         replace(

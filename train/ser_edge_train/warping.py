@@ -1,12 +1,14 @@
-"""Networks that hear voices of another vocal tract, to be averaged with those that do not.
+"""Other voices, made of features: another vocal tract and another pitch for each window.
 
 Formants that are raised by a factor stretch the mel spectrum, and so map the MFCC linearly (Pitz
-and Ney 2005, "Vocal tract normalization equals linear transformation in cepstral space"). The map
-is laid into the kernel of the first convolution, so that the features stay as they are and nothing
-is computed for it. What is mapped is what a clip has beyond the mean of the training.
+and Ney 2005, "Vocal tract normalization equals linear transformation in cepstral space"; to draw
+the factor anew for each clip in training is Jaitly and Hinton's VTLP, 2013). It costs a product of
+small matrices, where `ser_edge_train.augment.move_formants` has to be computed and kept.
 """
 
 from __future__ import annotations
+
+from functools import lru_cache
 
 import numpy as np
 from librosa import mel_frequencies
@@ -14,8 +16,52 @@ from numpy.typing import NDArray
 
 from ser_edge.features import FeatureConfig
 from ser_edge.features.mel import dct_matrix
-from ser_edge.frontend import InputConfig
-from ser_edge_train.engine import keras
+
+_N_TRACTS = 31  # that are drawn from
+
+
+def other_voices(
+    batch: NDArray[np.float32],
+    config: FeatureConfig,
+    *,
+    formants: float,
+    pitch: float,
+    rng: np.random.Generator,
+) -> NDArray[np.float32]:
+    """Give each window a voice of its own.
+
+    Parameters
+    ----------
+    batch : np.ndarray [shape=(n, n_frames, n_columns), dtype=float32]
+        Features that are not yet standardised.
+    config : FeatureConfig
+        Their settings. Pitch is changed where both ``log_f0`` and ``voicing`` are among them.
+    formants, pitch : float >= 0
+        Largest change of the ``mfcc``'s formants, and of ``log_f0``, either way [semitones].
+    rng : np.random.Generator
+        Source of chance.
+
+    Returns
+    -------
+    changed : np.ndarray [same shape and dtype]
+    """
+    changed, columns = batch.copy(), config.columns_of
+    drawn = rng.integers(_N_TRACTS, size=len(batch))
+    octaves = rng.uniform(-pitch / 12, pitch / 12, (len(batch), 1, 1)).astype(np.float32)
+    if "mfcc" in columns:
+        mfcc = columns["mfcc"]
+        changed[..., mfcc] = batch[..., mfcc] @ _tracts(config, formants)[drawn]
+    if {"log_f0", "voicing"} <= columns.keys():
+        # log_f0 is a mean in which having no pitch counts too, and so moves by a part of it.
+        changed[..., columns["log_f0"]] += octaves * batch[..., columns["voicing"]]
+    return changed
+
+
+@lru_cache(maxsize=4)
+def _tracts(config: FeatureConfig, formants: float) -> NDArray[np.float32]:
+    """Return what vocal tracts do to the MFCC of a frame, a row [n, n_mfcc, n_mfcc]."""
+    factors = 2 ** (np.linspace(-formants, formants, _N_TRACTS) / 12)
+    return np.stack([warp_matrix(config, f).T for f in factors]).astype(np.float32)
 
 
 def warp_matrix(config: FeatureConfig, factor: float) -> NDArray[np.float64]:
@@ -41,32 +87,3 @@ def warp_matrix(config: FeatureConfig, factor: float) -> NDArray[np.float64]:
     stretched = np.stack([np.interp(source, bands, band) for band in np.eye(config.n_mels)], axis=1)
     dct = dct_matrix(config.n_mfcc, config.n_mels)
     return np.asarray(dct.T @ stretched @ dct)
-
-
-def warped(network: keras.Model, config: InputConfig, factor: float) -> keras.Model:
-    """Return a copy of a network that hears formants raised by a factor.
-
-    Parameters
-    ----------
-    network : keras.Model
-        Whose first layer is a convolution.
-    config : InputConfig
-        Of its input, ``mfcc`` among the columns.
-    factor : float > 0
-        1 gives the network itself.
-
-    Returns
-    -------
-    warped : keras.Model
-    """
-    if factor == 1:
-        return network
-    columns = config.features.columns_of["mfcc"]
-    scale = np.asarray(config.scale)[columns]
-    matrix = warp_matrix(config.features, factor) * scale / scale[:, None]
-    copy = keras.models.clone_model(network)
-    weights = network.get_weights()
-    kernel = weights[0].copy()  # (k, columns, filters)
-    kernel[:, columns] = matrix.T @ kernel[:, columns]
-    copy.set_weights([kernel, *weights[1:]])
-    return copy
