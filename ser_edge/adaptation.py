@@ -4,9 +4,12 @@ A network hears one speaker angrier and another sadder than they mean to sound; 
 the same to everybody. Such a bias shifts the logarithms of the probabilities by about the same,
 whatever the emotion. From unlabelled recordings it is estimated together with their emotions, by
 expectation-maximisation: a recording's centred log-probabilities are normal about the mean of its
-label, plus the offset, and the offset is normal about zero. So it does not matter which emotions
-the recordings hold: of a speaker who was heard in a neutral mood only, it learns how far that lies
-from other speakers' neutral.
+label, plus the offset, and the offset is normal about zero. Of a speaker who was heard in a neutral
+mood only, it learns so how far that lies from other speakers' neutral.
+
+Recordings that differ among each other as those of all emotions do tell more: there the offset is
+the one after which no label is heard more often than another. How they scatter does not depend on
+any offset, and so tells the two cases apart.
 """
 
 from __future__ import annotations
@@ -28,6 +31,9 @@ FORMAT = "ser-edge-profile"
 FORMAT_VERSION = 1
 
 _ROUNDS = 10
+_EVEN_ROUNDS = 50
+_EVEN_RIDGE = 1.5  # an offset of 1 is as unlikely as so many recordings that no offset explains
+_MOST_RECORDINGS = 20.0  # of all emotions; an hour is not trusted more than a minute
 _RIDGE = 1e-2  # added to the covariance, which has no variance along (1, 1, ...)
 _LEAST = 1e-6  # of a probability, ahead of its logarithm
 _LARGEST = 50.0  # of a log-probability or an offset that a file may hold
@@ -73,7 +79,7 @@ class SpeakerModel:
     Raises
     ------
     ConfigError
-        If the shapes differ, or a number is not finite or out of range.
+        If the shapes differ, a number is not finite or out of range, or the covariance is none.
     """
 
     means: Rows
@@ -89,6 +95,11 @@ class SpeakerModel:
             for value in values:
                 if not (isinstance(value, int | float) and abs(value) <= _LARGEST**2):
                     raise ConfigError(f"the speakers' {name} hold {value!r}; expected numbers")
+        covariance = np.asarray(self.covariance, np.float64)
+        if not np.allclose(covariance, covariance.T, atol=1e-6):
+            raise ConfigError("the speakers' covariance is not symmetric; expected a covariance")
+        if np.linalg.eigvalsh(covariance)[0] < -_RIDGE / 2:
+            raise ConfigError("the speakers' covariance has negative variances")
         if not (isinstance(self.spread, int | float) and 0 < self.spread <= 100):
             raise ConfigError(f"spread={self.spread!r}; expected a number above 0, to 100")
 
@@ -134,9 +145,37 @@ class SpeakerModel:
         offset : np.ndarray [shape=(n_labels,), dtype=float64]
             To be subtracted from centred logarithms; its mean is zero.
         """
-        means = np.asarray(self.means, np.float64)
-        covariance = np.asarray(self.covariance, np.float64)
-        inverse = np.linalg.inv(covariance + _RIDGE * np.eye(len(means)))
+        n_recordings = min(n_independent, len(logs), _MOST_RECORDINGS)
+        mixed = self.mixed(logs, n_recordings)
+        return mixed * _evening(logs, n_recordings) + (1 - mixed) * self._shift(logs, n_independent)
+
+    def mixed(self, logs: NDArray[np.float64], n_independent: float) -> float:
+        """Tell whether recordings are of all emotions, or of one: by their scatter alone.
+
+        Parameters
+        ----------
+        logs : np.ndarray [shape=(n, n_labels), dtype=float64]
+            As for `offset`, which does not change the answer.
+        n_independent : float > 0
+            How many recordings they are worth.
+
+        Returns
+        -------
+        probability : float in [0, 1]
+            That they are of all emotions, where both are equally likely beforehand; 0.5 of one.
+        """
+        if len(logs) < 2 or n_independent <= 1:
+            return 0.5
+        one = self._within()
+        every = one + np.cov(np.asarray(self.means, np.float64), rowvar=False, bias=True)
+        cost = np.linalg.slogdet(every)[1] - np.linalg.slogdet(one)[1]
+        fit = np.trace(np.cov(logs, rowvar=False) @ (np.linalg.inv(one) - np.linalg.inv(every)))
+        log_odds = 0.5 * (n_independent - 1) * (fit - cost)  # of Wishart's densities
+        return float(1 / (1 + np.exp(-np.clip(log_odds, -50, 50))))
+
+    def _shift(self, logs: NDArray[np.float64], n_independent: float) -> NDArray[np.float64]:
+        """Estimate the offset from how far recordings lie from the means."""
+        means, inverse = np.asarray(self.means, np.float64), np.linalg.inv(self._within())
         weight = self.spread * n_independent / (1 + self.spread * n_independent)
         offset = np.zeros(len(means))
         for _ in range(_ROUNDS):
@@ -146,6 +185,24 @@ class SpeakerModel:
             share /= share.sum(axis=1, keepdims=True)
             offset = weight * (logs - share @ means).mean(axis=0)
         return np.asarray(offset)
+
+    def _within(self) -> NDArray[np.float64]:
+        return np.asarray(self.covariance, np.float64) + _RIDGE * np.eye(len(self.covariance))
+
+
+def _evening(logs: NDArray[np.float64], n_recordings: float) -> NDArray[np.float64]:
+    """Find the offset after which labels are heard equally often, less where little was heard.
+
+    The minimum of a convex function, by steps within a bound of its curvature (Boehning 1992).
+    """
+    n_labels = logs.shape[1]
+    offset = np.zeros(n_labels)
+    for _ in range(_EVEN_ROUNDS):
+        shares = np.exp(logs - offset)
+        heard = (shares / shares.sum(axis=1, keepdims=True)).mean(axis=0)
+        slope = n_recordings * (heard - 1 / n_labels) - _EVEN_RIDGE * offset
+        offset += slope / (n_recordings / 2 + _EVEN_RIDGE)
+    return offset
 
 
 @dataclass(frozen=True)

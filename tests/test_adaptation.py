@@ -60,9 +60,12 @@ def clip(rng: np.random.Generator) -> NDArray[np.float32]:
     return (0.1 * rng.standard_normal(4 * 22050)).astype(np.float32)
 
 
-@pytest.mark.parametrize("labels", [[4] * 30, [0] * 30, list(range(N_LABELS)) * 5])
-def test_an_offset_is_found_whatever_the_mood(labels: list[int], rng: np.random.Generator) -> None:
-    """One label alone or all of them: what is learned is the speaker, not the mood."""
+EVERY = list(range(N_LABELS)) * 5
+
+
+@pytest.mark.parametrize("labels", [[4] * 30, [0] * 30])
+def test_an_offset_is_found_in_one_mood(labels: list[int], rng: np.random.Generator) -> None:
+    """What is learned is the speaker, not the mood."""
     model = speaker_model()
     offset = 0.6 * centred_logs(rng.dirichlet(np.ones(N_LABELS)))
     offset *= 1 / np.abs(offset).max()
@@ -70,6 +73,36 @@ def test_an_offset_is_found_whatever_the_mood(labels: list[int], rng: np.random.
     np.testing.assert_allclose(found, offset, atol=0.4)
     assert np.abs(found - offset).mean() < 0.4 * np.abs(offset).mean()
     assert found.mean() == pytest.approx(0, abs=1e-9)
+
+
+def test_of_all_moods_none_is_heard_too_often(rng: np.random.Generator) -> None:
+    model = speaker_model()
+    offset = np.array([2.0, -1.0, -0.5, -0.5, 0, 0, 0])
+    logs = spoken(model, np.array(EVERY), offset, rng)
+    found = model.offset(logs, len(logs))
+    assert np.corrcoef(found, offset)[0, 1] > 0.95
+    assert found.mean() == pytest.approx(0, abs=1e-9)
+
+    def unevenness(logs: NDArray[np.float64]) -> float:
+        shares = np.exp(logs)
+        heard = (shares / shares.sum(axis=1, keepdims=True)).mean(axis=0)
+        return float(np.abs(heard - 1 / N_LABELS).max())
+
+    assert unevenness(logs - found) < 0.5 * unevenness(logs)
+    np.testing.assert_array_equal(model.offset(logs, 20), found)  # nor more after an hour
+
+
+@pytest.mark.parametrize("spread", [0.1, 1.0])
+def test_the_scatter_tells_one_mood_from_all(spread: float, rng: np.random.Generator) -> None:
+    model = speaker_model(spread)
+    offset = 3 * centred_logs(rng.dirichlet(np.ones(N_LABELS)))
+    for labels, least, most in ((EVERY, 0.99, 1), ([4] * 12, 0, 0.01), ([0] * 6, 0, 0.1)):
+        logs = spoken(model, np.array(labels), offset, rng)
+        mixed = model.mixed(logs, len(logs))
+        assert least <= mixed <= most
+        assert model.mixed(logs - offset, len(logs)) == pytest.approx(mixed, abs=1e-9)
+        assert abs(model.mixed(logs, 2) - 0.5) < abs(mixed - 0.5)
+    assert model.mixed(logs[:1], 5) == model.mixed(logs, 1) == 0.5
 
 
 def test_little_speech_is_trusted_little(rng: np.random.Generator) -> None:
@@ -189,6 +222,8 @@ def test_profiles_that_cannot_be_read_or_written(tmp_path: Path) -> None:
         ({"means": [[0.0]]}, "the speakers' covariance are not 1 rows of 1"),
         ({"means": [[0.0] * 2] * 7}, "the speakers' means are not 7 rows of 7"),
         ({"covariance": [["x"] * 7] * 7}, "hold 'x'; expected numbers"),
+        ({"covariance": [[0.0] * 6 + [1.0]] * 7}, "covariance is not symmetric"),
+        ({"covariance": (-np.eye(7)).tolist()}, "covariance has negative variances"),
         ({"spread": 0}, "spread=0; expected a number above 0"),
         ({"means": 3}, "does not fit"),
     ],
