@@ -7,9 +7,9 @@ expectation-maximisation: a recording's centred log-probabilities are normal abo
 label, plus the offset, and the offset is normal about zero. Of a speaker who was heard in a neutral
 mood only, it learns so how far that lies from other speakers' neutral.
 
-Recordings that differ among each other as those of all emotions do tell more: there the offset is
-the one after which no label is heard more often than another. How they scatter does not depend on
-any offset, and so tells the two cases apart.
+Recordings that differ among each other as those of all emotions do tell more, the more of them
+there are: there the offset is the one after which no label is heard more often than another. How
+they scatter does not depend on any offset, and so tells the two cases apart.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ FORMAT_VERSION = 1
 
 _ROUNDS = 10
 _EVEN_ROUNDS = 50
-_EVEN_RIDGE = 1.5  # an offset of 1 is as unlikely as so many recordings that no offset explains
-_MOST_RECORDINGS = 20.0  # of all emotions; an hour is not trusted more than a minute
+_EVEN_RIDGE = 1.0  # of the squared offset, beside a recording's logarithm
+_EVEN_RECORDINGS = 20.0  # so many of all emotions are as even as an hour of them
 _RIDGE = 1e-2  # added to the covariance, which has no variance along (1, 1, ...)
 _LEAST = 1e-6  # of a probability, ahead of its logarithm
 _LARGEST = 50.0  # of a log-probability or an offset that a file may hold
@@ -145,9 +145,9 @@ class SpeakerModel:
         offset : np.ndarray [shape=(n_labels,), dtype=float64]
             To be subtracted from centred logarithms; its mean is zero.
         """
-        n_recordings = min(n_independent, len(logs), _MOST_RECORDINGS)
-        mixed = self.mixed(logs, n_recordings)
-        return mixed * _evening(logs, n_recordings) + (1 - mixed) * self._shift(logs, n_independent)
+        n_recordings = min(n_independent, len(logs), _EVEN_RECORDINGS)
+        share = self.mixed(logs, n_recordings) * n_recordings / _EVEN_RECORDINGS
+        return share * _evening(logs, n_recordings) + (1 - share) * self._shift(logs, n_independent)
 
     def mixed(self, logs: NDArray[np.float64], n_independent: float) -> float:
         """Tell whether recordings are of all emotions, or of one: by their scatter alone.

@@ -71,6 +71,9 @@ def adapted(
 ) -> Answers:
     """Hear each clip as if other clips of its speaker had been heard before, without labels.
 
+    Whatever its label, one clip of each label is left out of those that are drawn from: else its
+    own would be missing there, and to find that out would count as hearing.
+
     Parameters
     ----------
     answers : Answers
@@ -100,9 +103,11 @@ def adapted(
     for clip, speaker in enumerate(answers.speakers):
         others = answers.speakers == speaker
         others[clip] = False
-        if enrolment == "neutral":
-            others &= quiet
         drawn = rng.permutation(np.flatnonzero(others))
+        of_label, first = np.unique(answers.truth[drawn], return_index=True)
+        drawn = np.delete(drawn, first[of_label != answers.truth[clip]])
+        if enrolment == "neutral":
+            drawn = drawn[quiet[drawn]]
         drawn = drawn[np.cumsum(answers.seconds[drawn]) <= seconds]
         if len(drawn):
             heard = float(answers.seconds[drawn].sum())
