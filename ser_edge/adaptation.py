@@ -88,6 +88,8 @@ class SpeakerModel:
 
     def __post_init__(self) -> None:
         n_labels = len(self.means)
+        if not n_labels:
+            raise ConfigError("the speakers' means are empty; expected a row for each label")
         for name, rows in (("means", self.means), ("covariance", self.covariance)):
             values = [value for row in rows for value in row]
             if len(rows) != n_labels or any(len(row) != n_labels for row in rows):
@@ -181,9 +183,7 @@ class SpeakerModel:
         for _ in range(_ROUNDS):
             distance = (logs - offset)[:, None] - means
             exponent = -0.5 * np.einsum("ncd,de,nce->nc", distance, inverse, distance)
-            share = np.exp(exponent - exponent.max(axis=1, keepdims=True))
-            share /= share.sum(axis=1, keepdims=True)
-            offset = weight * (logs - share @ means).mean(axis=0)
+            offset = weight * (logs - _shares(exponent) @ means).mean(axis=0)
         return np.asarray(offset)
 
     def _within(self) -> NDArray[np.float64]:
@@ -198,11 +198,15 @@ def _evening(logs: NDArray[np.float64], n_recordings: float) -> NDArray[np.float
     n_labels = logs.shape[1]
     offset = np.zeros(n_labels)
     for _ in range(_EVEN_ROUNDS):
-        shares = np.exp(logs - offset)
-        heard = (shares / shares.sum(axis=1, keepdims=True)).mean(axis=0)
+        heard = _shares(logs - offset).mean(axis=0)
         slope = n_recordings * (heard - 1 / n_labels) - _EVEN_RIDGE * offset
         offset += slope / (n_recordings / 2 + _EVEN_RIDGE)
     return offset
+
+
+def _shares(logs: NDArray[np.float64]) -> NDArray[np.float64]:
+    shares = np.exp(logs - logs.max(axis=1, keepdims=True))
+    return np.asarray(shares / shares.sum(axis=1, keepdims=True))
 
 
 @dataclass(frozen=True)

@@ -225,6 +225,7 @@ def test_profiles_that_cannot_be_read_or_written(tmp_path: Path) -> None:
         ({"covariance": [[0.0] * 6 + [1.0]] * 7}, "covariance is not symmetric"),
         ({"covariance": (-np.eye(7)).tolist()}, "covariance has negative variances"),
         ({"spread": 0}, "spread=0; expected a number above 0"),
+        ({"means": [], "covariance": []}, "the speakers' means are empty"),
         ({"means": 3}, "does not fit"),
     ],
 )
