@@ -142,7 +142,7 @@ class _Backup(keras.callbacks.BackupAndRestore):  # type: ignore[misc]
     """Keep what is needed to go on: at every epoch, but not within seconds of the last time."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(str(folder))
+        super().__init__(str(folder), double_checkpoint=True)
         self._at = time.monotonic()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -262,7 +262,9 @@ def fit(
         epochs.close()
         if log.csv_file is not None:
             log.csv_file.close()
-    network.save_weights(trained)
+    written = scratch / "written.weights.h5"
+    network.save_weights(written)
+    written.rename(trained)
     return _history(scratch)
 
 
