@@ -82,7 +82,7 @@ def _protocol_table(of_study: dict[str, dict[str, Any]]) -> str:
     """Show each recipe's figures in a column, as far as there are any."""
     studies = {
         recipe: {protocol: of_study.get(f"{recipe}-{protocol}") for protocol in PROTOCOLS}
-        for recipe in ("seed", "edge")
+        for recipe in ("seed-kaggle", "seed", "edge")
     }
     studies["edge"]["corpus"] = of_study.get("edge-emodb")
     recipes = [recipe for recipe, found in studies.items() if any(found.values())]
