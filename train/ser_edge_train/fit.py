@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from ser_edge.frontend import InputConfig
 from ser_edge_train import augment
 from ser_edge_train.dataset import Windows
 from ser_edge_train.engine import keep_memory, keras
+from ser_edge_train.folders import move_into_place, partial_folder
 from ser_edge_train.levelling import Levelling
 from ser_edge_train.progress import progress_bar
 from ser_edge_train.recipes import Recipe
@@ -139,16 +141,31 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
 
 
 class _Backup(keras.callbacks.BackupAndRestore):  # type: ignore[misc]
-    """Keep what is needed to go on: at every epoch, but not within seconds of the last time."""
+    """Keep what is needed to go on: at every epoch, but not within seconds of the last time.
+
+    Keras writes beside, since it could not read what it was interrupted in writing.
+    """
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(str(folder), double_checkpoint=True)
+        self._whole, self._beside = folder, partial_folder(folder)
+        super().__init__(str(self._beside))
         self._at = time.monotonic()
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        shutil.rmtree(self._beside, ignore_errors=True)
+        if self._whole.is_dir():
+            shutil.copytree(self._whole, self._beside)
+        super().on_train_begin(logs)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         if time.monotonic() - self._at >= BACKUP_S:
             super().on_epoch_end(epoch, logs)
+            move_into_place(self._beside, self._whole)
             self._at = time.monotonic()
+
+    def on_train_end(self, logs: Any = None) -> None:
+        super().on_train_end(logs)
+        shutil.rmtree(self._whole, ignore_errors=True)
 
 
 class _Epochs(keras.callbacks.Callback):  # type: ignore[misc]
