@@ -9,6 +9,7 @@ import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -130,24 +131,29 @@ def test_an_interrupted_training_goes_on(
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
-@pytest.mark.parametrize("backup_s", [0.0, 60.0])  # weights are of a backup, or trained
+@pytest.mark.parametrize("half", ["latest.weights.h5", "written.weights.h5"])  # backup; trained
 def test_an_interruption_while_weights_are_written(
-    backup_s: float, trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    half: str, trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from ser_edge_train import fit
     from ser_edge_train.engine import keras
 
-    def interrupted(_: object, filepath: str | Path, **__: object) -> None:
+    save = keras.Model.save_weights
+
+    def interrupted(model: Any, filepath: str | Path, **options: Any) -> Any:
+        if Path(filepath).name != half:
+            return save(model, filepath, **options)
         Path(filepath).write_bytes(b"half")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(fit, "BACKUP_S", backup_s)
+    monkeypatch.setattr(fit, "BACKUP_S", 0.0)
     arguments = [trained.corpus], tmp_path / "run", replace(trained.options, epochs=1)
     with monkeypatch.context() as patch:
         patch.setattr(keras.Model, "save_weights", interrupted)
         with pytest.raises(KeyboardInterrupt):
             train(*arguments, cache=trained.cache, jobs=1)
-    assert len(list(tmp_path.rglob("*.weights.h5"))) == 1
+    kept = list(tmp_path.rglob("backup/latest.weights.h5"))
+    assert len(kept) == (half == "written.weights.h5")
     assert train(*arguments, cache=trained.cache, jobs=1).settings.about["epochs"] == 1
 
 

@@ -143,12 +143,13 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
 class _Backup(keras.callbacks.BackupAndRestore):  # type: ignore[misc]
     """Keep what is needed to go on: at every epoch, but not within seconds of the last time.
 
-    Keras writes beside, since it could not read what it was interrupted in writing.
+    Keras writes beside, since it could not read what it was interrupted in writing. The last one
+    goes with the scratch folder, so that it is there until the trained weights are.
     """
 
     def __init__(self, folder: Path) -> None:
         self._whole, self._beside = folder, partial_folder(folder)
-        super().__init__(str(self._beside))
+        super().__init__(str(self._beside), delete_checkpoint=False)
         self._at = time.monotonic()
 
     def on_train_begin(self, logs: Any = None) -> None:
@@ -162,10 +163,6 @@ class _Backup(keras.callbacks.BackupAndRestore):  # type: ignore[misc]
             super().on_epoch_end(epoch, logs)
             move_into_place(self._beside, self._whole)
             self._at = time.monotonic()
-
-    def on_train_end(self, logs: Any = None) -> None:
-        super().on_train_end(logs)
-        shutil.rmtree(self._whole, ignore_errors=True)
 
 
 class _Epochs(keras.callbacks.Callback):  # type: ignore[misc]
