@@ -122,6 +122,9 @@ def test_an_interrupted_cross_validation_goes_on(
         "fold1-seed0",
     ]
     assert [path.name for path in tmp_path.iterdir()] == ["edge"]
+    report = (tmp_path / "edge" / "report.md").read_text("utf-8")
+    assert "protocol **speaker, 2 folds, 1 seed**" in report
+    assert "parameters, 1 epoch.\n" in report
 
 
 def test_runs_are_compared(

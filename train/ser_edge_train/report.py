@@ -165,13 +165,17 @@ def _headline(summary: Summary) -> str:
     size = (
         protocol_name(about)
         if folds == seeds == 1
-        else f"{about['protocol']['name']}, {folds} folds, {seeds} seeds"
+        else f"{about['protocol']['name']}, {_counted(folds, 'fold')}, {_counted(seeds, 'seed')}"
     )
     return (
         f"Recipe `{summary.runs[0].settings.recipe.name}`, protocol **{size}**, "
-        f"{about['parameters']:,} parameters, {about['epochs']} epochs.\n\n"
+        f"{about['parameters']:,} parameters, {_counted(about['epochs'], 'epoch')}.\n\n"
         f"**UA {summary.ua:.1%}**{spread}."
     )
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _notes(summary: Summary) -> str:
