@@ -73,7 +73,7 @@ class Study:
 def _epochs(recipe: str, protocol: str) -> int | None:
     """Return how long the published recipes are trained; ours as they say."""
     if recipe == "seed-kaggle":
-        return 1  # some 100 to 170 steps, an hour on one core
+        return 1  # of 50: 100 to 170 steps, an hour on one core
     if recipe != "seed":
         return None
     # In the leaky protocol a clip is one vector, as published, elsewhere it may be several: five
