@@ -35,8 +35,9 @@ def plot_history(path: Path, history: Mapping[str, Sequence[float]]) -> None:
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
         epochs = range(1, len(history[name]) + 1)
-        axes.plot(epochs, history[name], label="training, augmented")
-        axes.plot(epochs, history[f"val_{name}"], label="validation")
+        points = {"marker": ".", "markersize": 4}  # so that a single epoch is seen
+        axes.plot(epochs, history[name], label="training, augmented", **points)
+        axes.plot(epochs, history[f"val_{name}"], label="validation", **points)
         axes.set(xlabel="epoch", ylabel=name)
         axes.grid(alpha=0.3)
         axes.legend()
