@@ -10,13 +10,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ser_edge.adaptation import Profile
     from ser_edge.bundle import Bundle
     from ser_edge.classifier import Classifier
     from ser_edge.decision import DecisionConfig
     from ser_edge.errors import AudioError, BackendError, BundleError, ConfigError, SerEdgeError
     from ser_edge.features import FeatureConfig, FeatureExtractor
     from ser_edge.prediction import Prediction, Segment
+    from ser_edge.profile import Profile
     from ser_edge.stream import Stream
     from ser_edge.window import WindowConfig
 else:
@@ -62,7 +62,7 @@ _HOMES = {
     "FeatureConfig": "features",
     "FeatureExtractor": "features",
     "Prediction": "prediction",
-    "Profile": "adaptation",
+    "Profile": "profile",
     "Segment": "prediction",
     "SerEdgeError": "errors",
     "Stream": "stream",

@@ -1,4 +1,4 @@
-"""What other recordings of a speaker tell, without labels: an offset of what the network says.
+"""What other recordings of a speaker tell, without labels, of what a network says.
 
 A network hears one speaker angrier and another sadder than they mean to sound; a microphone does
 the same to everybody. Such a bias shifts the logarithms of the probabilities by about the same,
@@ -9,34 +9,31 @@ mood only, it learns so how far that lies from other speakers' neutral.
 
 Recordings that differ among each other as those of all emotions do tell more, the more of them
 there are: there the offset is the one after which no label is heard more often than another. How
-they scatter does not depend on any offset, and so tells the two cases apart.
+they scatter does not depend on any offset, and so tells the two cases apart. From recordings of all
+emotions it is learned, too, where the speaker's of each label lie: the means move by as much as was
+heard of them (Gauvain and Lee 1994), and the log-probabilities by what that makes of the normal
+densities, which is linear in them.
 """
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ser_edge.errors import ConfigError, SerEdgeError
-from ser_edge.files import written_whole
-
-FORMAT = "ser-edge-profile"
-FORMAT_VERSION = 1
+from ser_edge.errors import ConfigError
 
 _ROUNDS = 10
 _EVEN_ROUNDS = 50
 _EVEN_RIDGE = 1.0  # of the squared offset, beside a recording's logarithm
 _EVEN_RECORDINGS = 20.0  # so many of all emotions are as even as an hour of them
+_RELEVANCE = 30.0  # so many recordings of a label count as much as what is known of everybody
 _RIDGE = 1e-2  # added to the covariance, which has no variance along (1, 1, ...)
 _LEAST = 1e-6  # of a probability, ahead of its logarithm
-_LARGEST = 50.0  # of a log-probability or an offset that a file may hold
+_LARGEST = 2500.0  # number that a manifest may hold, 50 squared
 
 Rows = tuple[tuple[float, ...], ...]
 
@@ -61,6 +58,37 @@ def centred_logs(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
     """
     logs = np.log(np.maximum(probabilities, _LEAST))
     return np.asarray(logs - logs.mean(axis=-1, keepdims=True))
+
+
+@dataclass(frozen=True)
+class Correction:
+    """What a speaker makes of log-probabilities, undone.
+
+    Parameters
+    ----------
+    weights : np.ndarray [shape=(n_labels, n_labels), dtype=float64]
+        By which centred log-probabilities are multiplied, a row for each label.
+    offset : np.ndarray [shape=(n_labels,), dtype=float64]
+        What is subtracted then.
+    """
+
+    weights: NDArray[np.float64]
+    offset: NDArray[np.float64]
+
+    def __call__(self, probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the speaker's probabilities.
+
+        Parameters
+        ----------
+        probabilities : np.ndarray [shape=(..., n_labels), dtype=float64]
+            Of a network that is not adapted.
+
+        Returns
+        -------
+        corrected : np.ndarray [same shape, dtype=float64]
+            Which sum to 1.
+        """
+        return _shares(centred_logs(probabilities) @ self.weights.T - self.offset)
 
 
 @dataclass(frozen=True)
@@ -95,7 +123,7 @@ class SpeakerModel:
             if len(rows) != n_labels or any(len(row) != n_labels for row in rows):
                 raise ConfigError(f"the speakers' {name} are not {n_labels} rows of {n_labels}")
             for value in values:
-                if not (isinstance(value, int | float) and abs(value) <= _LARGEST**2):
+                if not (isinstance(value, int | float) and abs(value) <= _LARGEST):
                     raise ConfigError(f"the speakers' {name} hold {value!r}; expected numbers")
         covariance = np.asarray(self.covariance, np.float64)
         if not np.allclose(covariance, covariance.T, atol=1e-6):
@@ -131,6 +159,31 @@ class SpeakerModel:
             )
         except (KeyError, TypeError) as error:
             raise ConfigError(f"what the manifest says of speakers does not fit: {error}") from None
+
+    def correction(self, logs: NDArray[np.float64], n_independent: float) -> Correction:
+        """Learn what to undo.
+
+        Parameters
+        ----------
+        logs, n_independent
+            As for `offset`.
+
+        Returns
+        -------
+        correction : Correction
+        """
+        offset = self.offset(logs, n_independent)
+        means, inverse = np.asarray(self.means, np.float64), np.linalg.inv(self._within())
+        rows = logs - offset
+        n_recordings = min(n_independent, len(logs), _EVEN_RECORDINGS)
+        each = n_recordings / len(logs) * self.mixed(logs, n_recordings)
+        counts = each * _shares(_exponents(rows, means, inverse))
+        found = counts.sum(axis=0)[:, None]
+        moved = (counts.T @ rows - found * means) / (_RELEVANCE + found)
+        slopes = moved @ inverse
+        weights = np.eye(len(means)) + slopes
+        taken_off = weights @ offset + (slopes * (means + moved / 2)).sum(axis=1)
+        return Correction(weights, taken_off - taken_off.mean())
 
     def offset(self, logs: NDArray[np.float64], n_independent: float) -> NDArray[np.float64]:
         """Estimate a speaker's offset.
@@ -181,9 +234,8 @@ class SpeakerModel:
         weight = self.spread * n_independent / (1 + self.spread * n_independent)
         offset = np.zeros(len(means))
         for _ in range(_ROUNDS):
-            distance = (logs - offset)[:, None] - means
-            exponent = -0.5 * np.einsum("ncd,de,nce->nc", distance, inverse, distance)
-            offset = weight * (logs - _shares(exponent) @ means).mean(axis=0)
+            shares = _shares(_exponents(logs - offset, means, inverse))
+            offset = weight * (logs - shares @ means).mean(axis=0)
         return np.asarray(offset)
 
     def _within(self) -> NDArray[np.float64]:
@@ -204,106 +256,14 @@ def _evening(logs: NDArray[np.float64], n_recordings: float) -> NDArray[np.float
     return offset
 
 
+def _exponents(
+    rows: NDArray[np.float64], means: NDArray[np.float64], inverse: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Of the normal density about each mean [shape=(n, n_labels)]."""
+    distance = rows[:, None] - means
+    return np.asarray(-0.5 * np.einsum("ncd,de,nce->nc", distance, inverse, distance))
+
+
 def _shares(logs: NDArray[np.float64]) -> NDArray[np.float64]:
-    shares = np.exp(logs - logs.max(axis=1, keepdims=True))
-    return np.asarray(shares / shares.sum(axis=1, keepdims=True))
-
-
-@dataclass(frozen=True)
-class Profile:
-    """What was learned of one speaker or microphone.
-
-    Parameters
-    ----------
-    offset : dict of str to float
-        Of each label's log-probability.
-    seconds : float
-        How much speech it was learned from [s].
-    network : str
-        The bundle's `ser_edge.manifest.Manifest.network_id`: of another network it says nothing.
-
-    Examples
-    --------
-    >>> Profile({"happy": 0.3, "sad": -0.3}, 12.5, "8f14e45f").offset["sad"]
-    -0.3
-    """
-
-    offset: dict[str, float]
-    seconds: float
-    network: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return what `save` writes.
-
-        Returns
-        -------
-        content : dict
-            Of JSON types.
-        """
-        return {"format": FORMAT, "format_version": FORMAT_VERSION, **asdict(self)}
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write it as JSON, beside and then renamed.
-
-        Parameters
-        ----------
-        path : path
-            The file; what stands there is replaced.
-
-        Raises
-        ------
-        SerEdgeError
-            If the file cannot be written.
-        """
-        content = self.to_dict()
-        with written_whole(Path(path)) as partial:
-            partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Profile:
-        """Read what `save` wrote.
-
-        Parameters
-        ----------
-        path : path
-            The file.
-
-        Returns
-        -------
-        profile : Profile
-
-        Raises
-        ------
-        SerEdgeError
-            If the file cannot be read or is no profile.
-        """
-        try:
-            content = json.loads(Path(path).read_text(encoding="utf-8"))
-        except OSError as error:
-            raise SerEdgeError(f"{path}: cannot be read ({error.strerror})") from None
-        except (ValueError, RecursionError) as error:
-            raise SerEdgeError(
-                f"{path}: is not JSON ({error}); expected what `ser-edge adapt` wrote"
-            ) from None
-        known = {"format": FORMAT, "format_version": FORMAT_VERSION}
-        if not isinstance(content, dict) or any(content.get(k) != v for k, v in known.items()):
-            raise SerEdgeError(
-                f"{path}: is no profile of format version {FORMAT_VERSION}; expected what "
-                "`ser-edge adapt` wrote"
-            )
-        offset: Any = content.get("offset")
-        seconds: Any = content.get("seconds")
-        network: Any = content.get("network")
-        if not (
-            isinstance(network, str)
-            and isinstance(offset, dict)
-            and all(_is_number(value, -_LARGEST) for value in offset.values())
-            and _is_number(seconds, 0, 1e9)
-        ):
-            raise SerEdgeError(f"{path}: is a damaged profile; save it again")
-        return cls(offset, seconds, network)
-
-
-def _is_number(value: object, least: float, most: float = _LARGEST) -> bool:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and least <= value <= most  # type: ignore[operator]
+    shares = np.exp(logs - logs.max(axis=-1, keepdims=True))
+    return np.asarray(shares / shares.sum(axis=-1, keepdims=True))

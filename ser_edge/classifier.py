@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ser_edge.adaptation import Profile, SpeakerModel, centred_logs
+from ser_edge.adaptation import Correction, SpeakerModel, centred_logs
 from ser_edge.backends import INTERPRETERS, Backend
 from ser_edge.backends.selection import open_bundle
 from ser_edge.bundle import PRETRAINED, Bundle
@@ -20,6 +20,7 @@ from ser_edge.errors import AudioError, BackendError, BundleError, ConfigError, 
 from ser_edge.frontend import Frontend
 from ser_edge.manifest import ModelFile
 from ser_edge.prediction import Prediction
+from ser_edge.profile import Profile
 from ser_edge.recording import Recording, check_limits, read_recording, recording_name
 from ser_edge.resampling import resample
 
@@ -84,7 +85,7 @@ class Classifier:
         self.threads = threads
         self.profile = profile
         self.labels = bundle.manifest.labels
-        self._offset = self._offset_of(profile)
+        self._correct = self._correction_of(profile)
         self._path = os.path.abspath(bundle.folder)  # of now: a process may change its folder
         self._input = bundle.manifest.input
         self._frontend = Frontend(self._input.features, self._input.window)
@@ -313,9 +314,8 @@ class Classifier:
         probabilities = np.array([list(segment.probabilities.values()) for segment in segments])
         seconds = sum(prediction.end_s - prediction.start_s for prediction in heard)
         n_independent = seconds / self._input.window.duration_s
-        offset = speakers.offset(centred_logs(probabilities), n_independent)
-        by_label = dict(zip(self.labels, offset.tolist(), strict=True))
-        return Profile(by_label, seconds, self.bundle.manifest.network_id)
+        correction = speakers.correction(centred_logs(probabilities), n_independent)
+        return Profile.of(correction, self.labels, seconds, self.bundle.manifest.network_id)
 
     def with_profile(self, profile: Profile | None) -> Classifier:
         """Return a classifier that shares this one's network and hears that speaker, or anybody.
@@ -360,9 +360,9 @@ class Classifier:
             )
         return speakers
 
-    def _offset_of(self, profile: Profile | None) -> NDArray[np.float64]:
+    def _correction_of(self, profile: Profile | None) -> Correction | None:
         if profile is None:
-            return np.zeros(len(self.labels))
+            return None
         self.speaker_model()
         expected = self.bundle.manifest.network_id
         if profile.network != expected or tuple(profile.offset) != self.labels:
@@ -370,7 +370,7 @@ class Classifier:
                 f"the profile was learned with the network {profile.network}, and this one is "
                 f"{expected}; adapt to the speaker again"
             )
-        return np.array(list(profile.offset.values()))
+        return profile.correction
 
     def predict_batch(
         self, recordings: Iterable[Recording], rate: int | None = None
@@ -419,7 +419,8 @@ class Classifier:
                 f"{np.isfinite(logits).sum()} are finite; expected "
                 f"{(len(inputs), len(self.labels))}, export the bundle again"
             )
-        return softmax(logits.astype(np.float64) / self.bundle.manifest.temperature - self._offset)
+        probabilities = softmax(logits.astype(np.float64) / self.bundle.manifest.temperature)
+        return self._correct(probabilities) if self._correct else probabilities
 
 
 def softmax(logits: NDArray[np.float32] | NDArray[np.float64]) -> NDArray[np.float64]:

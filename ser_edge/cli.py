@@ -128,8 +128,8 @@ def _bound_blas(threads: int) -> None:
 
 def _classifier(arguments: argparse.Namespace) -> Classifier:
     _bound_blas(arguments.threads)
-    from ser_edge.adaptation import Profile
     from ser_edge.classifier import Classifier
+    from ser_edge.profile import Profile
 
     with _interpreters_silent():
         return Classifier.load(

@@ -8,13 +8,14 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ser_edge.adaptation import Profile, SpeakerModel, centred_logs
+from ser_edge.adaptation import SpeakerModel, centred_logs
+from ser_edge.profile import Profile
 
 _MOST = 60
 
 
 class SpeakerLearner:
-    """Learn a speaker's offset from windows, of which the last 60 that do not overlap count.
+    """Learn a speaker's correction from windows, of which the last 60 that do not overlap count.
 
     Parameters
     ----------
@@ -45,6 +46,7 @@ class SpeakerLearner:
         self._heard: deque[NDArray[np.float64]] = deque(maxlen=_MOST)
         self._since_s = window_s  # since the last window that counts
         self.profile = start
+        self._correct = start.correction if start else None
 
     def __call__(self, probabilities: NDArray[np.float64], *, speech: bool) -> NDArray[np.float64]:
         """Hear of the next window.
@@ -61,24 +63,17 @@ class SpeakerLearner:
         adapted : np.ndarray [shape=(n_labels,), dtype=float64]
             By what was learned before.
         """
-        logs = centred_logs(probabilities)
-        shares = np.exp(logs - self._offset)
+        adapted = self._correct(probabilities) if self._correct else probabilities
         if speech and self._since_s >= self._window_s - self._hop_s / 2:
-            self._heard.append(logs)
+            self._heard.append(centred_logs(probabilities))
             self._since_s = 0.0
             self._learn()
         self._since_s += self._hop_s
-        return np.asarray(shares / shares.sum())
-
-    @property
-    def _offset(self) -> NDArray[np.float64]:
-        if self.profile is None:
-            return np.zeros(len(self._labels))
-        return np.array(list(self.profile.offset.values()))
+        return adapted
 
     def _learn(self) -> None:
         seconds = len(self._heard) * self._window_s
         if self.profile is None or seconds >= self.profile.seconds:
-            offset = self._speakers.offset(np.stack(self._heard), len(self._heard))
-            by_label = dict(zip(self._labels, offset.tolist(), strict=True))
-            self.profile = Profile(by_label, seconds, self._network)
+            heard = np.stack(self._heard)
+            self._correct = self._speakers.correction(heard, len(heard))
+            self.profile = Profile.of(self._correct, self._labels, seconds, self._network)

@@ -12,7 +12,6 @@ import threading
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ser_edge.adaptation import Profile
 from ser_edge.audio import as_signal
 from ser_edge.classifier import Classifier
 from ser_edge.decision import Decider, DecisionConfig
@@ -22,6 +21,7 @@ from ser_edge.features.rolling import RollingFeatures
 from ser_edge.gate import SpeechGate
 from ser_edge.learner import SpeakerLearner
 from ser_edge.prediction import Segment
+from ser_edge.profile import Profile
 from ser_edge.resampling import Resampler
 
 _NOISE_S = 10.0  # for which the floor is remembered
@@ -104,7 +104,7 @@ class Stream:
         self._decide = Decider(self._decisions, self.hop_s)
         self._block = features.hop_length
         self._classifier, self._adapt = classifier, adapt
-        # A learner takes off the offset itself, and learns from what nothing was taken off.
+        # A learner corrects what it hears itself, and learns from what was not corrected.
         self._network = classifier.with_profile(None) if adapt else classifier
         self._learner = self._new_learner()
         self._lock = threading.Lock()

@@ -1,4 +1,4 @@
-"""Adaptation to a speaker: an offset is found without labels, kept in a file, and taken off."""
+"""Adaptation to a speaker: what to undo is found without labels, kept in a file, and undone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from recordings import written
 
 from ser_edge import BundleError, Classifier, ConfigError, Profile, SerEdgeError
-from ser_edge.adaptation import SpeakerModel, centred_logs
+from ser_edge.adaptation import Correction, SpeakerModel, centred_logs
 from ser_edge.cli import main
 
 N_LABELS = 7
@@ -61,6 +61,7 @@ def clip(rng: np.random.Generator) -> NDArray[np.float32]:
 
 
 EVERY = list(range(N_LABELS)) * 5
+NOTHING = Correction(np.eye(N_LABELS), np.zeros(N_LABELS))
 
 
 @pytest.mark.parametrize("labels", [[4] * 30, [0] * 30])
@@ -114,9 +115,56 @@ def test_little_speech_is_trusted_little(rng: np.random.Generator) -> None:
     assert sizes[0] < 0.1
 
 
-def test_an_adapted_classifier_takes_the_offset_off(
-    bundle: Path, clip: NDArray[np.float32]
-) -> None:
+def test_where_a_speakers_labels_lie_is_learned(rng: np.random.Generator) -> None:
+    """Of all moods; one alone says nothing of the others."""
+    model = speaker_model()
+    offset = np.array([1.0, -1.0, 0, 0, 0, 0, 0])
+    truth = np.array(EVERY * 20)
+    errors = {"offset": 0, "correction": 0}
+    for _ in range(5):
+        means = np.asarray(model.means) + 0.8 * rng.standard_normal((N_LABELS, N_LABELS))
+        means -= means.mean(axis=1, keepdims=True)
+        own = SpeakerModel(tuple(map(tuple, means.tolist())), model.covariance, model.spread)
+        heard, tested = (spoken(own, np.array(labels), offset, rng) for labels in (EVERY, truth))
+        shares = np.exp(tested)
+        corrected = model.correction(heard, len(heard))(shares / shares.sum(axis=1, keepdims=True))
+        np.testing.assert_allclose(corrected.sum(axis=1), 1)
+        errors["correction"] += (corrected.argmax(axis=1) != truth).sum()
+        moved = tested - model.offset(heard, len(heard))
+        errors["offset"] += (moved.argmax(axis=1) != truth).sum()
+    assert errors["correction"] < 0.7 * errors["offset"]
+    one_mood = spoken(model, np.array([4] * 30), offset, rng)
+    weights = model.correction(one_mood, 30).weights
+    np.testing.assert_allclose(weights, np.eye(N_LABELS), atol=1e-3)
+
+
+def test_what_is_learned_is_a_ratio_of_densities(rng: np.random.Generator) -> None:
+    """Of a speaker's normal densities over everybody's, whose means alone differ."""
+    model = speaker_model()
+    heard = spoken(model, np.array(EVERY), np.zeros(N_LABELS), rng)
+    correction = model.correction(heard, 10)  # windows that overlap
+    means = np.asarray(model.means)
+    inverse = np.linalg.inv(np.asarray(model.covariance) + 1e-2 * np.eye(N_LABELS))
+
+    def density(rows: NDArray[np.float64], about: NDArray[np.float64]) -> NDArray[np.float64]:
+        away = rows[:, None] - about
+        return np.asarray(-0.5 * np.einsum("ncd,de,nce->nc", away, inverse, away))
+
+    rows = heard - model.offset(heard, 10)
+    shares = np.exp(density(rows, means))
+    shares *= model.mixed(heard, 10) * 10 / len(heard) / shares.sum(axis=1, keepdims=True)
+    moved = (30 * means + shares.T @ rows) / (30 + shares.sum(axis=0))[:, None]
+    expected = rows + density(rows, moved) - density(rows, means)
+    found = heard @ correction.weights.T - correction.offset
+    np.testing.assert_allclose(
+        found - found.mean(axis=1, keepdims=True),
+        expected - expected.mean(axis=1, keepdims=True),
+        atol=1e-9,
+    )
+    assert correction.offset.mean() == pytest.approx(0, abs=1e-9)
+
+
+def test_an_adapted_classifier_undoes_it(bundle: Path, clip: NDArray[np.float32]) -> None:
     plain = Classifier.load(bundle, backend="numeric")
     adapted = plain.adapt([clip[:50000], clip[20000:]], 22050)
     profile = adapted.profile
@@ -125,10 +173,9 @@ def test_an_adapted_classifier_takes_the_offset_off(
     before, after = (c.predict(clip, 22050) for c in (plain, adapted))
     for one, other in zip(before.segments, after.segments, strict=True):
         shares = np.array(list(one.probabilities.values()))
-        expected = shares * np.exp(-np.array(list(profile.offset.values())))
-        np.testing.assert_allclose(
-            list(other.probabilities.values()), expected / expected.sum(), atol=1e-6
-        )
+        expected = profile.correction(shares)
+        assert np.abs(expected - shares).max() > 1e-3
+        np.testing.assert_allclose(list(other.probabilities.values()), expected, atol=1e-6)
     assert adapted.adapt([clip], 22050).profile == plain.adapt([clip], 22050).profile
     assert adapted.with_profile(None).predict(clip, 22050).label == before.label
 
@@ -175,7 +222,7 @@ def test_refusals(
     classifier = Classifier.load(bundle, backend="numeric")
     with pytest.raises(ConfigError, match="expected at least one of the speaker"):
         classifier.adapt([])
-    foreign = Profile(dict.fromkeys(classifier.labels, 0.0), 3.0, "another")
+    foreign = Profile.of(NOTHING, classifier.labels, 3.0, "another")
     with pytest.raises(ConfigError, match=r"learned with the network another, .* adapt to the"):
         classifier.with_profile(foreign)
     manifest = json.loads((bundle_dir / "manifest.json").read_text("utf-8"))
@@ -190,19 +237,24 @@ def test_refusals(
     ("content", "message"),
     [
         ("{", "is not JSON"),
-        ("[]", "is no profile of format version 1"),
-        ({"format_version": 2}, "is no profile of format version 1"),
+        ("[]", "is no profile of format version 2"),
+        ({"format_version": 1}, "is no profile of format version 2"),
         ({"offset": [1, 2]}, "is a damaged profile"),
         ({"offset": {"sad": None}}, "is a damaged profile"),
         ({"offset": {"sad": 1e9}}, "is a damaged profile"),
         ({"offset": {"sad": True}}, "is a damaged profile"),
+        ({"weights": None}, "is a damaged profile"),
+        ({"weights": {"sad": 1.0}}, "is a damaged profile"),
+        ({"weights": {"sad": {"glad": 1.0}}}, "is a damaged profile"),
+        ({"weights": {"sad": {"sad": "1"}}}, "is a damaged profile"),
+        ({"weights": {}}, "is a damaged profile"),
         ({"seconds": "long"}, "is a damaged profile"),
         ({"network": 3}, "is a damaged profile"),
     ],
 )
 def test_damaged_profiles_are_refused(tmp_path: Path, content: Any, message: str) -> None:
     path = tmp_path / "anna.json"
-    whole = Profile({"sad": 0.5}, 12.0, "abc")
+    whole = Profile({"sad": {"sad": 1.0}}, {"sad": 0.5}, 12.0, "abc")
     text = content if isinstance(content, str) else json.dumps({**whole.to_dict(), **content})
     path.write_text(text, "utf-8")
     with pytest.raises(SerEdgeError, match=message):
@@ -213,7 +265,7 @@ def test_profiles_that_cannot_be_read_or_written(tmp_path: Path) -> None:
     with pytest.raises(SerEdgeError, match="cannot be read"):
         Profile.load(tmp_path / "nobody.json")
     with pytest.raises(SerEdgeError, match="cannot be written"):
-        Profile({"sad": 0.5}, 12.0, "abc").save(tmp_path / "no" / "anna.json")
+        Profile({}, {}, 12.0, "abc").save(tmp_path / "no" / "anna.json")
 
 
 @pytest.mark.parametrize(

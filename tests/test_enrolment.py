@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ser_edge.adaptation import SpeakerModel, centred_logs
+from ser_edge.adaptation import Correction, SpeakerModel, centred_logs
 from ser_edge_train.answers import Answers
 from ser_edge_train.enrolment import adapted
 
@@ -20,10 +20,10 @@ class Listener(SpeakerModel):
     def __init__(self) -> None:
         self.heard: list[NDArray[np.int64]] = []
 
-    def offset(self, logs: NDArray[np.float64], n_independent: float) -> NDArray[np.float64]:
+    def correction(self, logs: NDArray[np.float64], n_independent: float) -> Correction:
         assert n_independent == pytest.approx(2 * len(logs) / 3)
         self.heard.append(np.bincount(logs.argmax(axis=1), minlength=len(LABELS)))
-        return np.array([1.0, -0.5, -0.5])
+        return Correction(np.eye(len(LABELS)), np.array([1.0, -0.5, -0.5]))
 
 
 @pytest.fixture

@@ -98,7 +98,7 @@ def adapted(
     """
     logs = centred_logs(answers.probabilities)
     quiet = np.isin(np.asarray(labels)[answers.truth], ("neutral", "calm"))
-    result = logs.copy()
+    result = answers.probabilities.copy()
     rng = np.random.default_rng(seed)
     for clip, speaker in enumerate(answers.speakers):
         others = answers.speakers == speaker
@@ -111,6 +111,5 @@ def adapted(
         drawn = drawn[np.cumsum(answers.seconds[drawn]) <= seconds]
         if len(drawn):
             heard = float(answers.seconds[drawn].sum())
-            result[clip] -= speakers.offset(logs[drawn], heard / window_s)
-    shares = np.exp(result)
-    return replace(answers, probabilities=shares / shares.sum(axis=1, keepdims=True))
+            result[clip] = speakers.correction(logs[drawn], heard / window_s)(result[clip])
+    return replace(answers, probabilities=result)
