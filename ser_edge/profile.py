@@ -57,6 +57,7 @@ class Profile:
         Parameters
         ----------
         correction : Correction
+            What was learned, `ser_edge.adaptation.SpeakerModel.correction`.
         labels : sequence of str
             Of the network, in its order.
         seconds, network

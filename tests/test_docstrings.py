@@ -23,7 +23,7 @@ REFERENCE = {
         "features.config",
         "features.extractor",
     ),
-    *("frontend", "prediction", "resampling.resampler", "stream", "window"),
+    *("frontend", "prediction", "profile", "resampling.resampler", "stream", "window"),
 }
 """The modules that ``make api`` shows, by themselves or by their names in `ser_edge`."""
 
