@@ -90,7 +90,11 @@ def test_of_all_moods_none_is_heard_too_often(rng: np.random.Generator) -> None:
         return float(np.abs(heard - 1 / N_LABELS).max())
 
     assert unevenness(logs - found) < 0.5 * unevenness(logs)
-    np.testing.assert_array_equal(model.offset(logs, 20), found)  # nor more after an hour
+    # Nor more after an hour.
+    np.testing.assert_array_equal(model.offset(logs, 20), found)
+    weights = [model.correction(logs, n).weights for n in (10, 20, len(logs))]
+    np.testing.assert_array_equal(weights[1], weights[2])
+    assert np.abs(weights[0] - weights[1]).max() > 1e-3
 
 
 @pytest.mark.parametrize("spread", [0.1, 1.0])
