@@ -175,9 +175,8 @@ class SpeakerModel:
         offset = self.offset(logs, n_independent)
         means, inverse = np.asarray(self.means, np.float64), np.linalg.inv(self._within())
         rows = logs - offset
-        n_recordings = min(n_independent, len(logs), _EVEN_RECORDINGS)
-        each = n_recordings / len(logs) * self.mixed(logs, n_recordings)
-        counts = each * _shares(_exponents(rows, means, inverse))
+        n_mixed = self._recordings_of_all(logs, n_independent)
+        counts = n_mixed / len(logs) * _shares(_exponents(rows, means, inverse))
         found = counts.sum(axis=0)[:, None]
         moved = (counts.T @ rows - found * means) / (_RELEVANCE + found)
         slopes = moved @ inverse
@@ -200,9 +199,9 @@ class SpeakerModel:
         offset : np.ndarray [shape=(n_labels,), dtype=float64]
             To be subtracted from centred logarithms; its mean is zero.
         """
-        n_recordings = min(n_independent, len(logs), _EVEN_RECORDINGS)
-        share = self.mixed(logs, n_recordings) * n_recordings / _EVEN_RECORDINGS
-        return share * _evening(logs, n_recordings) + (1 - share) * self._shift(logs, n_independent)
+        share = self._recordings_of_all(logs, n_independent) / _EVEN_RECORDINGS
+        evening = _evening(logs, _counted(logs, n_independent))
+        return share * evening + (1 - share) * self._shift(logs, n_independent)
 
     def mixed(self, logs: NDArray[np.float64], n_independent: float) -> float:
         """Tell whether recordings are of all emotions, or of one: by their scatter alone.
@@ -228,6 +227,11 @@ class SpeakerModel:
         log_odds = 0.5 * (n_independent - 1) * (fit - cost)  # of Wishart's densities
         return float(1 / (1 + np.exp(-np.clip(log_odds, -50, 50))))
 
+    def _recordings_of_all(self, logs: NDArray[np.float64], n_independent: float) -> float:
+        """Count recordings by how probable it is that they are of all emotions."""
+        n_recordings = _counted(logs, n_independent)
+        return n_recordings * self.mixed(logs, n_recordings)
+
     def _shift(self, logs: NDArray[np.float64], n_independent: float) -> NDArray[np.float64]:
         """Estimate the offset from how far recordings lie from the means."""
         means, inverse = np.asarray(self.means, np.float64), np.linalg.inv(self._within())
@@ -240,6 +244,10 @@ class SpeakerModel:
 
     def _within(self) -> NDArray[np.float64]:
         return np.asarray(self.covariance, np.float64) + _RIDGE * np.eye(len(self.covariance))
+
+
+def _counted(logs: NDArray[np.float64], n_independent: float) -> float:
+    return min(n_independent, len(logs), _EVEN_RECORDINGS)
 
 
 def _evening(logs: NDArray[np.float64], n_recordings: float) -> NDArray[np.float64]:
