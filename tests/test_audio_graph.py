@@ -54,6 +54,9 @@ class NumPyOps:
     def larger(self, x: Any, y: Any) -> Any:
         return np.maximum(x, y)
 
+    def smaller(self, x: Any, y: Any) -> Any:
+        return np.minimum(x, y)
+
     def below(self, x: Array, limit: float) -> Any:
         return (x < np.float32(limit)).astype(np.float32)
 
@@ -87,6 +90,7 @@ def input_config(layout: str = "sequence", duration_s: float = 3.0, **settings: 
 
 CONFIGS = {
     "edge": input_config(descriptors=("zcr", "log_rms", "mfcc", "log_f0", "voicing")),
+    "short frames": input_config(n_fft=1024, descriptors=("log_f0", "voicing")),
     "seed": input_config("flat", 2.5),
     "telephone": input_config(sample_rate=16000, n_fft=400, hop_length=160),
     "prime": input_config(n_fft=509, hop_length=128),
@@ -103,6 +107,7 @@ SIGNALS: dict[str, Callable[[np.random.Generator, int], Any]] = {
     "quiet": lambda rng, n: 1e-4 * rng.standard_normal(n),
     "impulse": lambda _rng, n: np.eye(1, n, n // 2)[0],
     "square": lambda _rng, n: np.where(np.arange(n) // 50 % 2, 1.0, -1.0),
+    "rumble": lambda _rng, n: np.sin(0.0148 * np.arange(n)),
     "tone": lambda _rng, n: np.sin(0.1 * np.arange(n)) * np.hanning(n),
     "steps around the threshold": lambda _rng, n: np.where(np.arange(n) % 2, 1.0, -1.0) * 1.1e-10,
 }

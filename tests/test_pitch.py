@@ -73,6 +73,18 @@ def test_frames_have_to_hold_two_periods() -> None:
     FeatureConfig(n_fft=367, descriptors=("zcr",))
 
 
+@pytest.mark.parametrize("n_fft", [368, 512, 1024, 2048])
+@pytest.mark.parametrize("hertz", [20, 45, 52, 60])
+def test_a_rumble_is_no_more_than_periodic(n_fft: int, hertz: float) -> None:
+    """What it leaves in the lowest bins alone would correlate with itself by more than 1."""
+    extract = FeatureExtractor(FeatureConfig(n_fft=n_fft, descriptors=BOTH))
+    log_f0, voicing = extract(
+        np.sin(2 * np.pi * hertz / RATE * np.arange(RATE)).astype(np.float32)
+    ).T
+    assert np.abs(log_f0).max() < np.log2(600 / 60)
+    assert voicing.max() <= 1
+
+
 def test_low_voices_are_not_heard_in_short_frames(rng: np.random.Generator) -> None:
     """Periods are tried of which two fit: with 512 samples from 87 Hz on."""
     extract = FeatureExtractor(FeatureConfig(n_fft=512, descriptors=BOTH))

@@ -137,6 +137,9 @@ class _Writer:
     def larger(self, x: _Tensor, y: Any) -> _Tensor:
         return self.node("Max", [x, y])
 
+    def smaller(self, x: _Tensor, y: Any) -> _Tensor:
+        return self.node("Min", [x, y])
+
     def below(self, x: _Tensor, limit: float) -> _Tensor:
         return self.node("Cast", [self.node("Less", [x, np.float32(limit)])], to=TensorProto.FLOAT)
 

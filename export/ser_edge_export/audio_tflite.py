@@ -78,6 +78,9 @@ class _Ops:
     def larger(self, x: Any, y: Any) -> Any:
         return tf.maximum(x, y)
 
+    def smaller(self, x: Any, y: Any) -> Any:
+        return tf.minimum(x, y)
+
     def below(self, x: Any, limit: float) -> Any:
         return tf.cast(tf.less(x, limit), tf.float32)
 

@@ -61,6 +61,9 @@ class Ops(Protocol):
     def larger(self, x: Tensor, y: Tensor) -> Tensor:
         """Return the larger of two, with broadcasting."""
 
+    def smaller(self, x: Tensor, y: Tensor) -> Tensor:
+        """Return the smaller of two, with broadcasting."""
+
     def below(self, x: Tensor, limit: float) -> Tensor:
         """Return 1 where a number is below a limit, else 0."""
 
@@ -202,7 +205,7 @@ class _Window:
         weights[0, periods.bins] = 1
         weights[1:, periods.bins] = periods.matrix.T
         total = self.weighed_power(weights[:1]) + np.float32(periods.silence)
-        return self.weighed_power(weights[1:]) / total
+        return self.ops.smaller(self.weighed_power(weights[1:]) / total, np.float32(1))
 
     def log_f0(self) -> Tensor:
         """Fundamental frequency, in octaves."""

@@ -103,11 +103,12 @@ class Periods:
         Returns
         -------
         correlation : np.ndarray [shape=(n_frames, n_periods), dtype=float32]
-            About 1 where the period fits; 0 in silence.
+            About 1 where the period fits, and never more, though a rumble below the band can
+            divide to more where frames are short; 0 in silence.
         """
         heard = power[:, self.bins].astype(np.float64)
         total = heard.sum(axis=1, keepdims=True) + self.silence
-        return np.asarray(heard @ self.matrix / total, np.float32)
+        return np.asarray(np.minimum(heard @ self.matrix / total, 1), np.float32)
 
     @property
     def silence(self) -> float:

@@ -30,7 +30,7 @@ from ser_edge_train.progress import tracked
 from ser_edge_train.recipes import Recipe
 from ser_edge_train.zero_tail import ZeroTailed
 
-_CACHE_VERSION = 3  # to be raised when the same settings give other features
+_CACHE_VERSION = 4  # to be raised when the same settings give other features
 
 
 @dataclass(frozen=True)
