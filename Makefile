@@ -41,7 +41,7 @@ emulated-%:
 # emodb, RUNS are networks that were trained and exported (benchmarks/bench_models.py says how).
 SPEECH ?= speech
 RUNS ?=
-CLIP ?= $(SPEECH)/ravdess/Actor_01/03-01-05-01-01-01-01.wav
+CLIP ?= $(SPEECH)/ravdess/Actor_02/03-01-05-02-01-01-02.wav
 BUNDLES = $(addsuffix /bundle,$(RUNS))
 bench: $(VENV)/installed
 	$(BIN)/python -m pytest -q benchmarks -p benchmark
