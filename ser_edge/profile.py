@@ -162,5 +162,6 @@ class Profile:
 
 
 def _is_number(value: object, least: float, most: float = _LARGEST) -> bool:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and least <= value <= most  # type: ignore[operator]
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return least <= value <= most
