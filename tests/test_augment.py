@@ -18,7 +18,7 @@ from ser_edge_train import augment
 from ser_edge_train.recipes import BatchAugmentation, WaveAugmentation
 
 RATE = 22050
-KINDS = ["published", "voices"]
+KINDS = ["published", "voices", "coded"]
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from ser_edge.features import FeatureConfig
 from ser_edge.features.mel import dct_matrix
+from ser_edge_train.codecs import CODECS
 from ser_edge_train.recipes import BatchAugmentation, WaveAugmentation
 from ser_edge_train.rooms import Room
 
@@ -97,6 +98,16 @@ def _voices(
     return _elsewhere(move_formants(altered, rate, formants / pitch), rate, copy, rng, session)
 
 
+def _coded(
+    samples: Samples, rate: int, copy: int, rng: np.random.Generator, session: np.random.Generator
+) -> Samples:
+    """Send every second session in a room through a codec."""
+    altered = _voices(samples, rate, copy, rng, session)
+    if copy % 2 and session.random() < 0.5:
+        return CODECS[session.integers(len(CODECS))](altered, rate)
+    return altered
+
+
 def _raised(samples: Samples, rate: int, factor: float, speed: float) -> Samples:
     """Raise pitch and formants by a factor, and play `speed` times as fast.
 
@@ -161,6 +172,7 @@ _COPIES: dict[str, _Copy] = {
     "published": _published,
     "kaggle": _kaggle,
     "voices": _voices,
+    "coded": _coded,
 }
 
 

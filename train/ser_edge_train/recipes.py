@@ -25,12 +25,13 @@ class WaveAugmentation:
 
     Parameters
     ----------
-    kind : {"published", "kaggle", "voices"}
+    kind : {"published", "kaggle", "voices", "coded"}
         ``"published"``: copy 1 has noise and a circular shift, copy 2 another pitch and speed, with
         the published constants. ``"kaggle"``: copy 1 has noise, copy 2 another pitch, copy 3 both,
         as the public notebooks have it. ``"voices"``: every copy has a pitch, formants and a speed
         of its own, as if another speaker had said it, odd ones a room and a microphone, the same
-        for all clips of a speaker, and of the others every second a noise level.
+        for all clips of a speaker, and of the others every second a noise level. ``"coded"``: the
+        same, and half of the rooms' microphones send what they hear through a codec.
     copies : int >= 0
         Copies of each training clip beside the original.
     """
@@ -220,6 +221,7 @@ RECIPES: dict[str, Recipe] = {
             name="edge-robust",
             members=3,
             epochs=75,
+            wave=replace(_EDGE.wave, kind="coded"),
             features=FeatureConfig(descriptors=("log_rms", "mfcc"), n_mels=80, fmax=3400.0),
             batch=replace(_EDGE.batch, formants=0.0, pitch=0.0, equaliser_db=6.0, gain_db=15.0),
         ),

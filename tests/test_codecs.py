@@ -1,0 +1,53 @@
+"""Codecs: what comes back is speech, at its level and in its place, and not all of it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy.signal import lfilter
+
+from ser_edge_train import augment
+from ser_edge_train.codecs import CODECS, Codec
+from ser_edge_train.recipes import WaveAugmentation
+
+pytestmark = pytest.mark.training
+
+RATE = 22050
+
+
+@pytest.fixture
+def speech() -> NDArray[np.float32]:
+    """A buzz of 110 Hz through a resonance at 500 Hz, in syllables."""
+    buzz = np.zeros(2 * RATE)
+    buzz[:: RATE // 110] = 1
+    turn, decay = 2 * np.pi * 500 / RATE, np.exp(-np.pi * 80 / RATE)
+    vowel = lfilter([1], [1, -2 * decay * np.cos(turn), decay**2], buzz)
+    syllables = np.maximum(0, np.sin(2 * np.pi * 3 * np.arange(2 * RATE) / RATE))
+    return np.asarray(0.3 * vowel * syllables / np.abs(vowel).max(), np.float32)
+
+
+@pytest.mark.parametrize("codec", CODECS, ids=lambda codec: f"{codec.subtype}-{codec.rate}")
+def test_what_comes_back(codec: Codec, speech: NDArray[np.float32]) -> None:
+    decoded = codec(speech, RATE)
+    assert decoded.dtype == np.float32
+    assert decoded.shape == speech.shape
+    assert 0.8 < np.corrcoef(decoded, speech)[0, 1] < 0.99999
+    assert np.linalg.norm(decoded) == pytest.approx(np.linalg.norm(speech), rel=0.4)
+    np.testing.assert_array_equal(codec(speech, RATE), decoded)
+
+
+def test_half_of_the_rooms_are_heard_through_a_codec(speech: NDArray[np.float32]) -> None:
+    """The same session with it and without: odd copies differ, in every second session."""
+
+    def altered(kind: str, copy: int, session: int) -> NDArray[np.float32]:
+        chances = np.random.default_rng(0), np.random.default_rng(session)
+        return augment.wave_copy(speech, RATE, WaveAugmentation(kind, 2), copy, *chances)
+
+    sessions = range(24)
+    differ = [
+        not np.array_equal(altered("voices", 1, session), altered("coded", 1, session))
+        for session in sessions
+    ]
+    assert 7 <= sum(differ) <= 17
+    np.testing.assert_array_equal(altered("voices", 2, 0), altered("coded", 2, 0))
