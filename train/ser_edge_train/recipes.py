@@ -2,8 +2,8 @@
 
 ``seed`` is the published recipe (docs/decisions.md tells what of it is ambiguous), ``seed-kaggle``
 the one that it descends from; ``edge`` is ours, two networks in one, ``edge-max`` four of them,
-and ``edge-robust`` three, without pitch and with what a telephone lets through, for voices and
-microphones unlike those of the training.
+and ``edge-robust`` three, without pitch and with what a telephone and codecs let through, for
+voices and microphones unlike those of the training.
 """
 
 from __future__ import annotations
