@@ -7,6 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 
+from ser_edge.errors import SerEdgeError
 from ser_edge_train import augment
 from ser_edge_train.codecs import CODECS, Codec
 from ser_edge_train.recipes import WaveAugmentation
@@ -51,3 +52,8 @@ def test_half_of_the_rooms_are_heard_through_a_codec(speech: NDArray[np.float32]
     ]
     assert 7 <= sum(differ) <= 17
     np.testing.assert_array_equal(altered("voices", 2, 0), altered("coded", 2, 0))
+
+
+def test_a_codec_that_is_missing(speech: NDArray[np.float32]) -> None:
+    with pytest.raises(SerEdgeError, match=r"libsndfile 1\..* cannot write OPUS .* from PyPI"):
+        Codec("WAV", "OPUS", 8000)(speech, RATE)

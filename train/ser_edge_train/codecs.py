@@ -10,6 +10,8 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from ser_edge.errors import SerEdgeError
+
 Samples = NDArray[np.float32]
 
 
@@ -45,17 +47,28 @@ class Codec:
         Returns
         -------
         decoded : np.ndarray [shape=(n,), dtype=float32]
+
+        Raises
+        ------
+        SerEdgeError
+            If the libsndfile that is installed lacks the codec.
         """
         sent = librosa.resample(samples, orig_sr=rate, target_sr=self.rate)
         file = io.BytesIO()
-        soundfile.write(
-            file,
-            sent.clip(-1, 1),
-            self.rate,
-            format=self.container,
-            subtype=self.subtype,
-            compression_level=self.compression_level,
-        )
+        try:
+            soundfile.write(
+                file,
+                sent.clip(-1, 1),
+                self.rate,
+                format=self.container,
+                subtype=self.subtype,
+                compression_level=self.compression_level,
+            )
+        except (ValueError, soundfile.SoundFileError) as error:
+            raise SerEdgeError(
+                f"libsndfile {soundfile.__libsndfile_version__} cannot write {self.subtype} "
+                f"({error}); install soundfile from PyPI, whose wheels bring one that can"
+            ) from None
         file.seek(0)
         received, received_rate = soundfile.read(file, dtype="float32")
         decoded = librosa.resample(received, orig_sr=received_rate, target_sr=rate)
