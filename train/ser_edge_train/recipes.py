@@ -2,7 +2,7 @@
 
 ``seed`` is the published recipe (docs/decisions.md tells what of it is ambiguous), ``seed-kaggle``
 the one that it descends from; ``edge`` is ours, two networks in one, ``edge-max`` four of them,
-and ``edge-robust`` three, without pitch and with what a telephone and codecs let through, for
+and ``edge-robust`` six, without pitch and with what a telephone and codecs let through, for
 voices and microphones unlike those of the training.
 """
 
@@ -219,7 +219,7 @@ RECIPES: dict[str, Recipe] = {
         replace(
             _EDGE,
             name="edge-robust",
-            members=3,
+            members=6,
             epochs=75,
             wave=replace(_EDGE.wave, kind="coded"),
             features=FeatureConfig(descriptors=("log_rms", "mfcc"), n_mels=80, fmax=3400.0),
