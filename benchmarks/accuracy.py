@@ -22,13 +22,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from accuracy_tables import PROTOCOLS, RESULTS, write_tables
 
+from accuracy_tables import PROTOCOLS, RESULTS, write_tables
 from ser_edge import Bundle, Classifier
-from ser_edge_train.answers import Answers
 from ser_edge_train.crossval import cross_validate, find_runs
 from ser_edge_train.enrolment import ENROLMENTS, adapted
 from ser_edge_train.metrics import score
+from ser_edge_train.predictions import Predictions
 from ser_edge_train.progress import tracked
 from ser_edge_train.run import Run
 from ser_edge_train.summary import Summary, fold_and_seed
@@ -153,27 +153,29 @@ def main() -> None:
 
 
 def _train_and_export(study: Study, corpora: Path, out: Path, jobs: int) -> None:
+    from ser_edge_export.acceptance import AcceptanceCriteria
     from ser_edge_export.export import export
-    from ser_edge_export.forms import chosen_forms
-    from ser_edge_export.gate import Gate
     from ser_edge_export.run_source import run_source
+    from ser_edge_export.variants import chosen_variants
 
     if not out.is_dir():
         sources = [corpora / name for name in study.corpora]
         cross_validate(sources, out, study.options, folds=study.folds, seeds=study.seeds, jobs=jobs)
     if not study.exported:
         return
-    forms = chosen_forms(formats=["tflite"], precisions=["int8"])
+    forms = chosen_variants(formats=["tflite"], precisions=["int8"])
     runs = find_runs(out)
     for run in tracked(runs, f"{study.name}: exporting", len(runs)):
         if not (run.folder / "bundle").is_dir():
             source = run_source(run.folder)
             # The gate is what every export passes; the figures here are of what comes out of it.
-            export(source, run.folder / "bundle", forms, gate=Gate(), allow_degraded=True)
+            export(
+                source, run.folder / "bundle", forms, gate=AcceptanceCriteria(), allow_degraded=True
+            )
 
 
 def _measure(study: Study, folder: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    from ser_edge_export.graph import graph_of
+    from ser_edge_export.keras_graph import graph_of
 
     runs = find_runs(folder)
     labels = runs[0].settings.labels
@@ -189,7 +191,7 @@ def _measure(study: Study, folder: Path) -> tuple[list[dict[str, Any]], list[dic
         "parameters": runs[0].settings.about["parameters"],
         "macs": graph_of(runs[0].network()).multiply_adds,
         "epochs": runs[0].settings.about["epochs"],
-        "ua_sd_folds": Summary.of(runs).ua_spread("folds"),
+        "uar_sd_folds": Summary.of(runs).uar_spread("folds"),
     }
     rows = [{**common, "precision": "float32", "adapted": False, **_figures(float32, labels)}]
     if not study.exported:
@@ -206,12 +208,12 @@ def _measure(study: Study, folder: Path) -> tuple[list[dict[str, Any]], list[dic
             figures = _figures(heard, labels)
             curve.append({"enrolment": enrolment, "seconds": seconds, **figures})
     adapted_row = next(p for p in curve if (p["enrolment"], p["seconds"]) == ("mixed", 60))
-    figures = {name: adapted_row[name] for name in ("ua", "wa", "f1", "ci_low", "ci_high")}
+    figures = {name: adapted_row[name] for name in ("uar", "wa", "f1", "ci_low", "ci_high")}
     rows.append({**common, "precision": "int8", "adapted": True, **figures})
     return rows, curve
 
 
-def _int8_answers(run: Run) -> Answers:
+def _int8_answers(run: Run) -> Predictions:
     bundle = Bundle.open(run.folder / "bundle")
     classifier = Classifier.load(bundle.folder, backend="litert", precision="int8")
     held = run.held_out("test")
@@ -219,7 +221,7 @@ def _int8_answers(run: Run) -> Answers:
     return held.answers(logits, bundle.manifest.temperature)
 
 
-def _adapted(run: Run, answers: Answers, seconds: float, enrolment: str) -> Answers:
+def _adapted(run: Run, answers: Predictions, seconds: float, enrolment: str) -> Predictions:
     settings = run.settings
     draws = [
         adapted(
@@ -233,16 +235,16 @@ def _adapted(run: Run, answers: Answers, seconds: float, enrolment: str) -> Answ
         )
         for draw in range(DRAWS)
     ]
-    return Answers.join(draws)
+    return Predictions.join(draws)
 
 
-def _figures(answers: Sequence[Answers], labels: Sequence[str]) -> dict[str, Any]:
+def _figures(answers: Sequence[Predictions], labels: Sequence[str]) -> dict[str, Any]:
     """Average over runs, with the interval of all of them together."""
     each = [one.score(labels) for one in answers]
-    pooled = Answers.join(answers)
-    whole = score(pooled.truth, pooled.predicted, pooled.speakers.tolist(), labels)
-    means = {name: float(np.mean([asdict(s)[name] for s in each])) for name in ("ua", "wa", "f1")}
-    return {**means, "ci_low": whole.ua_low, "ci_high": whole.ua_high}
+    pooled = Predictions.join(answers)
+    whole = score(pooled.y_true, pooled.predicted, pooled.speakers.tolist(), labels)
+    means = {name: float(np.mean([asdict(s)[name] for s in each])) for name in ("uar", "wa", "f1")}
+    return {**means, "ci_low": whole.uar_low, "ci_high": whole.uar_high}
 
 
 if __name__ == "__main__":

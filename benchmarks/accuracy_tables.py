@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from filled import fill
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from filled import fill
 from ser_edge_train.enrolment import ENROLMENTS
 from ser_edge_train.tables import markdown_table
 
@@ -38,7 +38,7 @@ def write_tables(content: dict[str, Any]) -> None:
         fill(document, "accuracy:goals", goals)
         fill(document, "accuracy:protocols", protocols)
     rows = [
-        (name, enrolment, *(f"{p['ua']:.1%}" for p in curve if p["enrolment"] == enrolment))
+        (name, enrolment, *(f"{p['uar']:.1%}" for p in curve if p["enrolment"] == enrolment))
         for name, curve in content["adaptation"].items()
         for enrolment in ENROLMENTS
     ]
@@ -47,17 +47,17 @@ def write_tables(content: dict[str, Any]) -> None:
     fill(ROOT / "docs" / "evaluation.md", "accuracy:adaptation", markdown_table(header, rows))
     _plot_adaptation(content["adaptation"])
     learning = [
-        (name.split("-")[1], _percent(row), _interval(row), f"{row['ua_sd_folds']:.1%}")
+        (name.split("-")[1], _percent(row), _interval(row), f"{row['uar_sd_folds']:.1%}")
         for name, row in of_study.items()
         if name.endswith("-speakers")
     ]
-    header = ["speakers at hand", "UA on others", "95 % interval", "deviation over folds"]
+    header = ["speakers at hand", "UAR on others", "95 % interval", "deviation over folds"]
     fill(ROOT / "docs" / "own-data.md", "accuracy:learning", markdown_table(header, learning))
 
 
 def goal_table(rows: Sequence[dict[str, Any]]) -> str:
     """Show what networks reach, a row each."""
-    columns = "recipe,tested on,protocol,classes,form,UA,95 % interval,WA,parameters,multiply-adds"
+    columns = "recipe,tested on,protocol,classes,form,UAR,95 % interval,WA,parameters,multiply-adds"
     return markdown_table(
         columns.split(","),
         [
@@ -101,7 +101,7 @@ def _protocol_table(of_study: dict[str, dict[str, Any]]) -> str:
 
 
 def _percent(row: dict[str, Any]) -> str:
-    return f"{row['ua']:.1%}"
+    return f"{row['uar']:.1%}"
 
 
 def _interval(row: dict[str, Any]) -> str:
@@ -114,10 +114,10 @@ def _plot_adaptation(curves: dict[str, list[dict[str, Any]]]) -> None:
     for number, (name, curve) in enumerate(curves.items()):
         for enrolment, style in zip(ENROLMENTS, ("-o", "--s"), strict=True):
             points = [p for p in curve if p["enrolment"] == enrolment]
-            seconds, ua = ([p[key] for p in points] for key in ("seconds", "ua"))
-            axes.plot(seconds, ua, style, color=f"C{number}", label=f"{name}, {enrolment}")
+            seconds, uar = ([p[key] for p in points] for key in ("seconds", "uar"))
+            axes.plot(seconds, uar, style, color=f"C{number}", label=f"{name}, {enrolment}")
     axes.set_xlabel("speech heard of the speaker before, without labels [s]")
-    axes.set_ylabel("UA, int8")
+    axes.set_ylabel("UAR, int8")
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
     axes.grid(alpha=0.3)
     figure.legend(loc="outside right upper", fontsize="small")

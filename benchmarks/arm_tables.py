@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from filled import fill
-
 from ser_edge_train.tables import markdown_table
 
 ROOT = Path(__file__).parents[1]

@@ -33,19 +33,19 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import librosa
 import numpy as np
 import pytest
-import record
 import scipy.fft
-from features_turns import CONTENDERS, EXTRACT, LIBROSA, OURS, RATE, SIGNAL
 from numpy.typing import NDArray
-from peers import PEERS, Mfcc
 from pytest_benchmark.fixture import BenchmarkFixture
-from speech import add_corpora, draw
-from turns import in_turns, spread, times_as_fast
 
+import record
+from features_turns import CONTENDERS, EXTRACT, LIBROSA, OURS, RATE, SIGNAL
+from peers import PEERS, Mfcc
 from ser_edge import FeatureConfig, FeatureExtractor, audio
 from ser_edge.features.descriptors import rms, to_decibels, zcr
 from ser_edge.features.frames import Framing
 from ser_edge.features.mel import band_groups, dct_matrix, mel_bands
+from speech import add_corpora, draw
+from turns import in_turns, spread, times_as_fast
 
 HERE = Path(__file__).parent
 ROUNDS, TURNS = 60, 5

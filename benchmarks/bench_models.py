@@ -1,10 +1,10 @@
-"""What each form of a network costs in each interpreter, and what it reaches: latency, size, UA.
+"""What each form of a network costs in each interpreter, and what it reaches: latency, size, UAR.
 
     python benchmarks/bench_models.py BUNDLE [BUNDLE ...]
     python -m pytest benchmarks/bench_models.py -p benchmark
 
 The first writes ``results/models.json``. Every file in every interpreter has a process, with one
-thread, and the processes take turns. UA is what the export found on the run's test clips, and
+thread, and the processes take turns. UAR is what the export found on the run's test clips, and
 stands in the manifest. Bundles of the two recipes, on RAVDESS's unseen speakers:
 
     ser-edge train speech/ravdess --members 1 --no-refit --out runs/edge
@@ -25,18 +25,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
+
 import record
 from bursts import opened
-from pytest_benchmark.fixture import BenchmarkFixture
-from turns import spread
-
 from ser_edge.bundle import PRETRAINED, Bundle
-from ser_edge_train.forms import runnable_forms
+from ser_edge_train.variant_comparison import runnable_variants
+from turns import spread
 
 HERE = Path(__file__).parent
 ROUNDS = 25
 FEATURES = ("features", "")
-OF_PACKAGE = [(b, m.file) for b, m in runnable_forms(Bundle.open(PRETRAINED).manifest.models)]
+OF_PACKAGE = [(b, m.file) for b, m in runnable_variants(Bundle.open(PRETRAINED).manifest.models)]
 
 
 @pytest.mark.parametrize(("backend", "file"), [FEATURES, *OF_PACKAGE])
@@ -48,10 +48,10 @@ def measure(folder: Path) -> dict[str, Any]:
     """Time all forms of a bundle, and gather what its manifest says of them."""
     bundle = Bundle.open(folder)
     about = bundle.manifest.about
-    pairs = [(backend, model) for backend, model in runnable_forms(bundle.manifest.models)]
+    pairs = [(backend, model) for backend, model in runnable_variants(bundle.manifest.models)]
     times = _times(folder, [FEATURES, *((backend, model.file) for backend, model in pairs)])
     source = about["metrics"]["all"]
-    changes = {(form["backend"], form["file"]): form["ua_change"] for form in about["forms"]}
+    changes = {(form["backend"], form["file"]): form["uar_change"] for form in about["forms"]}
     forms = []
     for backend, model in pairs:
         change = changes.get((backend, model.file))
@@ -60,10 +60,10 @@ def measure(folder: Path) -> dict[str, Any]:
                 "file": model.file,
                 "backend": backend,
                 "precision": model.precision,
-                "takes": model.takes,
+                "input_kind": model.input_kind,
                 "size_kib": model.size_bytes / 1024,
                 **spread(times[backend, model.file]),
-                "ua": None if change is None else source["ua"] + change,
+                "uar": None if change is None else source["uar"] + change,
             }
         )
     window = bundle.manifest.input.window
@@ -77,9 +77,9 @@ def measure(folder: Path) -> dict[str, Any]:
         "corpora": sorted(set(about["corpora"])),
         "n_clips": source["n_clips"],
         "n_speakers": source["n_speakers"],
-        "ua": source["ua"],
-        "ua_low": source["ua_low"],
-        "ua_high": source["ua_high"],
+        "uar": source["uar"],
+        "uar_low": source["uar_low"],
+        "uar_high": source["uar_high"],
         "features": spread(times[FEATURES]),
         "forms": forms,
     }

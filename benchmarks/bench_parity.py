@@ -23,10 +23,11 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import librosa
 import numpy as np
-import record
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
+
+import record
 from speech import add_corpora, clips_of
 
 sys.path.append(str(record.ROOT / "tests"))
@@ -36,7 +37,7 @@ from librosa_features import librosas, random_signal
 from ser_edge import FeatureConfig, FeatureExtractor, audio
 from ser_edge.bundle import Bundle
 from ser_edge_export.run_source import run_source
-from ser_edge_train.forms import compare_forms
+from ser_edge_train.variant_comparison import compare_variants
 
 RATE = 22050
 EDGE = RATE // 20
@@ -160,12 +161,12 @@ def histogram(error: NDArray[np.float32]) -> dict[str, Any]:
 def forms(run: Path) -> dict[str, Any]:
     """Hold every exported form of a run against the Keras model, on the run's test clips."""
     source, bundle = run_source(run), Bundle.open(run / "bundle")
-    takes = {model.takes for model in bundle.manifest.models}
+    takes = {model.input_kind for model in bundle.manifest.models}
     reference = source.reference(source.test, source.samples() if "audio" in takes else None)
     return {
         "run": run.name,
         "recipe": source.about["recipe"]["name"],
-        "n_clips": len(source.test.truth),
+        "n_clips": len(source.test.y_true),
         "forms": [
             {
                 "file": form.file,
@@ -174,10 +175,10 @@ def forms(run: Path) -> dict[str, Any]:
                 "expected_same_label": form.expected_agreement,
                 "largest_change": form.largest_change,
                 "snr_db": form.snr_db,
-                "ua_change": form.ua_change,
+                "uar_change": form.uar_change,
                 "mcnemar_p": form.mcnemar_p,
             }
-            for form in compare_forms(bundle, reference)
+            for form in compare_variants(bundle, reference)
         ],
     }
 

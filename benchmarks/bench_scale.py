@@ -25,15 +25,15 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import librosa
 import numpy as np
+
 import record
 from growth import curve, grown
-from speech import add_corpora, draw
-from turns import in_turns
-
 from ser_edge import Classifier, FeatureExtractor
 from ser_edge.backends import INTERPRETERS, open_model
 from ser_edge.bundle import PRETRAINED, Bundle
-from ser_edge_train.forms import runnable_forms
+from ser_edge_train.variant_comparison import runnable_variants
+from speech import add_corpora, draw
+from turns import in_turns
 
 LENGTHS_S = (0.5, 1, 2, 4, 8, 16, 32, 64)
 BATCHES = (1, 2, 4, 8, 16, 32, 64)
@@ -71,8 +71,8 @@ def with_batch(bundle: Bundle) -> dict[str, Any]:
     shape = bundle.manifest.input.shape
     windows = np.random.default_rng(0).standard_normal((max(BATCHES), *shape)).astype(np.float32)
     contenders: dict[str, Callable[[int], object]] = {}
-    for backend, model in runnable_forms(bundle.manifest.models):
-        if model.takes != "audio" and model.precision in PRECISIONS:
+    for backend, model in runnable_variants(bundle.manifest.models):
+        if model.input_kind != "audio" and model.precision in PRECISIONS:
             network = open_model(bundle.folder / model.file, backend)
             name = f"{backend}, {model.file}"
             contenders[name] = lambda n, network=network: network.run(windows[:n])  # type: ignore[misc]
@@ -86,10 +86,10 @@ def with_threads(classifier: Classifier, bundle: Bundle) -> dict[str, Any]:
     window = np.random.default_rng(0).standard_normal((1, *shape)).astype(np.float32)
     contenders: dict[str, Callable[[], object]] = {}
     names = []
-    for backend, model in runnable_forms(bundle.manifest.models):
+    for backend, model in runnable_variants(bundle.manifest.models):
         if (
             backend in ("litert", "onnx")
-            and model.takes == "features"
+            and model.input_kind == "features"
             and model.precision in PRECISIONS
         ):
             names.append(f"{backend}, {model.file}")
@@ -118,7 +118,15 @@ def with_threads(classifier: Classifier, bundle: Bundle) -> dict[str, Any]:
 
 def with_clips(folder: Path, clips: Sequence[Path]) -> dict[str, Any]:
     """`ser-edge predict` on some clips: a process from its start to its end."""
-    command = [sys.executable, "-m", "ser_edge.cli", "predict", "--json", "--bundle", str(folder)]
+    command = [
+        sys.executable,
+        "-m",
+        "ser_edge.cli.command_line",
+        "predict",
+        "--json",
+        "--bundle",
+        str(folder),
+    ]
     spent: dict[int, list[float]] = {count: [] for count in N_CLIPS}
     for number in range(8):
         for count, times in spent.items():

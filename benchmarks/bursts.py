@@ -19,11 +19,11 @@ from statistics import median
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
-from turns import in_turns
 
 from ser_edge.backends import open_model
 from ser_edge.bundle import Bundle
 from ser_edge.frontend import Frontend
+from turns import in_turns
 
 CALLS_A_BURST = 15
 
@@ -41,7 +41,7 @@ def opened(folder: str, backend: str, file: str) -> Callable[[], object]:
     if backend == "features":
         return lambda: manifest.input.network_inputs(frontend.window_features(signal, 0)[None])
     (model,) = (model for model in manifest.models if model.file == file)
-    given = signal[None] if model.takes == "audio" else inputs
+    given = signal[None] if model.input_kind == "audio" else inputs
     network = open_model(Path(folder, file), backend)
     return lambda: network.run(given)
 

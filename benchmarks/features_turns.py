@@ -18,9 +18,9 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import librosa
 import numpy as np
 from numpy.typing import NDArray
-from turns import in_turns, spread, times_as_fast
 
 from ser_edge import FeatureExtractor
+from turns import in_turns, spread, times_as_fast
 
 RATE, N_CLIPS = 22050, 16
 CLIPS = (0.1 * np.random.default_rng(0).standard_normal((N_CLIPS, 55125))).astype(np.float32)

@@ -13,13 +13,13 @@ import json
 from pathlib import Path
 
 import numpy as np
-from accuracy_tables import RESULTS, goal_table
 from numpy.typing import NDArray
 
+from accuracy_tables import RESULTS, goal_table
 from ser_edge.bundle import PRETRAINED
 from ser_edge_export.export import export
-from ser_edge_export.forms import Form
 from ser_edge_export.run_source import run_source
+from ser_edge_export.variants import ModelVariant
 from ser_edge_train.run import Run
 from ser_edge_train.train import TrainOptions, train
 
@@ -29,7 +29,7 @@ LICENCE = "CC BY-NC-SA 4.0 for the weights, as RAVDESS asks for; Apache-2.0 for 
 # The recipe has six networks, which with the NumPy backend's weights would be 1.6 MiB.
 OPTIONS = TrainOptions(recipe="edge-robust", members=3)
 # Whoever has ONNX Runtime alone takes the NumPy backend; all forms would be 2 MiB.
-FORMS = (Form("tflite", "int8"), Form("npz", "float32"))
+FORMS = (ModelVariant("tflite", "int8"), ModelVariant("npz", "float32"))
 CLIPS_A_LABEL = 6
 
 
@@ -52,7 +52,7 @@ def main() -> None:
         SAMPLE,
         features=held.features[windows],
         clip=np.searchsorted(clips, held.clip[windows]),
-        truth=held.truth[clips],
+        y_true=held.y_true[clips],
         probabilities=run.answers().probabilities[clips],
     )
 
@@ -79,11 +79,11 @@ To train on recordings of your own: `ser-edge train DATA_DIR`, docs/own-data.md.
 def _sample(run: Run) -> NDArray[np.int64]:
     """Choose test clips by label, as many of them heard rightly as among all."""
     answers = run.answers()
-    right = answers.predicted == answers.truth
+    right = answers.predicted == answers.y_true
     rng = np.random.default_rng(0)
     chosen: list[int] = []
-    for label in np.unique(answers.truth):
-        of_label = answers.truth == label
+    for label in np.unique(answers.y_true):
+        of_label = answers.y_true == label
         n_right = round(CLIPS_A_LABEL * right[of_label].mean())
         for group, count in ((right, n_right), (~right, CLIPS_A_LABEL - n_right)):
             chosen += rng.permutation(np.flatnonzero(of_label & group))[:count].tolist()

@@ -9,7 +9,6 @@ from typing import Any
 import record
 import stream_tables
 from filled import fill
-
 from ser_edge_train.tables import markdown_table
 
 # What bench_start.py calls a way, what README calls it, and what installed_size.py calls its needs.

@@ -16,7 +16,6 @@ import readme_tables
 import record
 import report_plots
 import stream_tables
-
 from ser_edge_train.tables import markdown_table
 
 Found = dict[str, Any]
@@ -195,7 +194,7 @@ def parity(found: Found) -> str:
                     "expected of other clips",
                     "largest change",
                     "SNR",
-                    "UA change",
+                    "UAR change",
                     "McNemar p",
                 ],
                 [
@@ -206,7 +205,7 @@ def parity(found: Found) -> str:
                         f"{form['expected_same_label']:.1%}",
                         f"{form['largest_change']:.1e}",
                         "exact" if form["snr_db"] is None else f"{form['snr_db']:.0f} dB",
-                        f"{100 * form['ua_change']:+.1f} points",
+                        f"{100 * form['uar_change']:+.1f} points",
                         f"{form['mcnemar_p']:.2f}",
                     )
                     for form in run["forms"]
@@ -219,23 +218,23 @@ def parity(found: Found) -> str:
 
 
 def models(found: Found) -> str:
-    """Latency, size and UA of each form in each interpreter."""
+    """Latency, size and UAR of each form in each interpreter."""
     parts = []
     for bundle in found["bundles"]:
         features_ms = bundle["features"]["ms"]
         interval = ""
-        if bundle["ua_low"] is not None:
-            interval = f" ({bundle['ua_low']:.1%} to {bundle['ua_high']:.1%})"
+        if bundle["uar_low"] is not None:
+            interval = f" ({bundle['uar_low']:.1%} to {bundle['uar_high']:.1%})"
         parts.append(
             f"`{bundle['name']}`: recipe `{bundle['recipe']}`, {bundle['parameters']:,} "
             f"parameters, {bundle['epochs']} epochs; protocol `{bundle['protocol']}`, "
             f"{', '.join(bundle['corpora'])}, {bundle['n_clips']} clips of "
-            f"{bundle['n_speakers']} speakers; Keras {bundle['ua']:.1%}{interval} UA. "
+            f"{bundle['n_speakers']} speakers; Keras {bundle['uar']:.1%}{interval} UAR. "
             f"Features of a window of {bundle['window_s']:g} s: {features_ms:.2f} ms."
         )
         rows = []
         for form in sorted(bundle["forms"], key=lambda form: float(form["ms"])):
-            whole = form["ms"] + (0 if form["takes"] == "audio" else features_ms)
+            whole = form["ms"] + (0 if form["input_kind"] == "audio" else features_ms)
             rows.append(
                 (
                     f"`{form['file']}`",
@@ -244,13 +243,13 @@ def models(found: Found) -> str:
                     f"{form['ms']:.3f}",
                     f"{form['low_ms']:.3f} to {form['high_ms']:.3f}",
                     f"{whole:.2f}",
-                    "" if form["ua"] is None else f"{form['ua']:.1%}",
+                    "" if form["uar"] is None else f"{form['uar']:.1%}",
                 )
             )
-        header = ["file", "interpreter", "KiB", "ms", "half of the rounds", "with features", "UA"]
+        header = ["file", "interpreter", "KiB", "ms", "half of the rounds", "with features", "UAR"]
         parts.append(markdown_table(header, rows))
     parts.append(
-        "`audio.*` take samples, and their time is that of the features too. UA is on speakers who "
+        "`audio.*` take samples, and their time is that of the features too. UAR is on speakers who "
         "were not in training."
     )
     return "\n\n".join(parts)

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import record
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
+
+import record
 
 Found = dict[str, Any]
 MARKERS = {"litert": "o", "tflite": "s", "onnx": "^", "numeric": "D"}
@@ -103,10 +104,10 @@ def _models(found: Found) -> Figure:
     axes = figure.subplots()
     for number, bundle in enumerate(found["bundles"]):
         for form in bundle["forms"]:
-            if form["ua"] is not None and form["takes"] == "features":
+            if form["uar"] is not None and form["input_kind"] == "features":
                 axes.scatter(
                     form["ms"],
-                    form["ua"],
+                    form["uar"],
                     s=2.2 * form["size_kib"] ** 0.6 + 12,
                     marker=MARKERS[form["backend"]],
                     facecolor=f"C{number}",
@@ -114,7 +115,7 @@ def _models(found: Found) -> Figure:
                     linewidth=0.6,
                     alpha=0.65,
                 )
-        sizes = [form["size_kib"] for form in bundle["forms"] if form["takes"] == "features"]
+        sizes = [form["size_kib"] for form in bundle["forms"] if form["input_kind"] == "features"]
         axes.scatter(
             [],
             [],
@@ -130,7 +131,7 @@ def _models(found: Found) -> Figure:
     axes.set_xscale("log")
     axes.set(
         xlabel="network on a window, one thread [ms]; dotted: the window's features",
-        ylabel="UA on unseen speakers",
+        ylabel="UAR on unseen speakers",
     )
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
     axes.grid(alpha=0.3, which="both")

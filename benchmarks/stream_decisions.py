@@ -1,4 +1,4 @@
-"""Choose `DecisionConfig`'s defaults, on real clips of known emotions one after the other.
+"""Choose `StreamConfig`'s defaults, on real clips of known emotions one after the other.
 
 python benchmarks/stream_decisions.py RUN [--bundle DIR]
 
@@ -25,12 +25,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filled import fill
 from numpy.typing import NDArray
 
-from ser_edge import Classifier, DecisionConfig, Segment, Stream, audio
+from filled import fill
+from ser_edge import Classifier, Segment, Stream, StreamConfig, audio
 from ser_edge.bundle import PRETRAINED
-from ser_edge.stretches import said, stretches
+from ser_edge.streaming.segments import displayed_label, merge_segments
 from ser_edge_train.progress import tracked
 from ser_edge_train.tables import markdown_table
 
@@ -85,14 +85,14 @@ def main() -> None:
     )
     names = list(GRID)
     configs = [
-        DecisionConfig(**dict(zip(names, values, strict=True)))
+        StreamConfig(**dict(zip(names, values, strict=True)))
         for values in itertools.product(*GRID.values())
     ]
     rows = [
         {**asdict(config), **_figures(classifier, chosen_on, config)}
         for config in tracked(iter(configs), "validation talks", len(configs))
     ]
-    default = DecisionConfig()
+    default = StreamConfig()
     # One setting at a time, about the defaults.
     near = [row for row in rows if sum(row[name] != getattr(default, name) for name in names) <= 1]
     content = {
@@ -109,7 +109,7 @@ def main() -> None:
     fill(ROOT / "docs" / "streaming.md", "stream:decisions", _table(content, default))
 
 
-def _table(content: dict[str, Any], default: DecisionConfig) -> str:
+def _table(content: dict[str, Any], default: StreamConfig) -> str:
     def cells(row: dict[str, Any]) -> tuple[str, ...]:
         return (
             f"{row['f1']:.1%}",
@@ -170,7 +170,7 @@ def _talk(rows: Sequence[dict[str, str]], rate: int, rng: np.random.Generator) -
 
 
 def _figures(
-    classifier: Classifier, talks: Sequence[Talk], config: DecisionConfig
+    classifier: Classifier, talks: Sequence[Talk], config: StreamConfig
 ) -> dict[str, float]:
     found, right, delays, changes, seconds = [], [], [], 0, 0.0
     for talk in talks:
@@ -182,13 +182,14 @@ def _figures(
                 (
                     s.end_s
                     for s in heard
-                    if said(s) == block.label and block.speech_s < s.end_s <= block.end_s + 1.5
+                    if displayed_label(s) == block.label
+                    and block.speech_s < s.end_s <= block.end_s + 1.5
                 ),
                 None,
             )
             if first is not None:
                 delays.append(first - block.speech_s)
-        labelled = [s for s in stretches(heard) if s.state == "heard"]
+        labelled = [s for s in merge_segments(heard) if s.state == "speech"]
         right += [_within(s, talk.blocks) for s in labelled]
         changes += len(labelled)
         seconds += heard[-1].end_s
@@ -205,16 +206,16 @@ def _figures(
 _KEPT: dict[int, list[Segment]] = {}
 
 
-def _heard(classifier: Classifier, talk: Talk, config: DecisionConfig) -> list[Segment]:
+def _heard(classifier: Classifier, talk: Talk, config: StreamConfig) -> list[Segment]:
     """Run the network once a talk, and decide anew for each setting."""
-    from ser_edge.decision import Decider
+    from ser_edge.streaming.smoothing import LabelSmoother
 
     if id(talk) not in _KEPT:
         rate = classifier.bundle.manifest.input.features.sample_rate
         stream = Stream(classifier, rate)
         _KEPT[id(talk)] = [*stream.feed(talk.samples), *stream.flush()]
     segments = _KEPT[id(talk)]
-    decide = Decider(config, segments[1].end_s - segments[1].start_s)
+    decide = LabelSmoother(config, segments[1].end_s - segments[1].start_s)
     decided = []
     for segment in segments:
         labels, shares = zip(*segment.probabilities.items(), strict=True)
@@ -228,7 +229,7 @@ def _shares(heard: Sequence[Segment], block: Block) -> dict[str, float]:
     shares: dict[str, float] = {}
     for segment in heard:
         overlap = min(segment.end_s, block.end_s) - max(segment.start_s, block.start_s)
-        if overlap > 0 and segment.state == "heard":
+        if overlap > 0 and segment.state == "speech":
             shares[segment.label] = shares.get(segment.label, 0.0) + overlap
     return shares
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import record
 from filled import fill
-
 from ser_edge_train.tables import markdown_table
 
 DOCUMENT = record.ROOT / "docs" / "raspberry-pi.md"

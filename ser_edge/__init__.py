@@ -10,23 +10,25 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ser_edge.adaptation import Profile
     from ser_edge.bundle import Bundle
     from ser_edge.classifier import Classifier
-    from ser_edge.decision import DecisionConfig
     from ser_edge.errors import AudioError, BackendError, BundleError, ConfigError, SerEdgeError
     from ser_edge.features import FeatureConfig, FeatureExtractor
     from ser_edge.prediction import Prediction, Segment
-    from ser_edge.profile import Profile
-    from ser_edge.stream import Stream
+    from ser_edge.streaming import Stream, StreamConfig
     from ser_edge.window import WindowConfig
 else:
-    # Imported when first asked for, so that `ser-edge --help` need not wait for NumPy.
+    # Imported when first used, so that `ser-edge --help` does not wait for NumPy.
     def __getattr__(name: str) -> object:
         if name not in _HOMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
         globals()[name] = value
         return value
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})
 
 
 logging.getLogger(__name__).addHandler(logging.NullHandler())
@@ -40,7 +42,6 @@ __all__ = [
     "BundleError",
     "Classifier",
     "ConfigError",
-    "DecisionConfig",
     "FeatureConfig",
     "FeatureExtractor",
     "Prediction",
@@ -48,6 +49,7 @@ __all__ = [
     "Segment",
     "SerEdgeError",
     "Stream",
+    "StreamConfig",
     "WindowConfig",
 ]
 
@@ -58,13 +60,13 @@ _HOMES = {
     "BundleError": "errors",
     "Classifier": "classifier",
     "ConfigError": "errors",
-    "DecisionConfig": "decision",
     "FeatureConfig": "features",
     "FeatureExtractor": "features",
     "Prediction": "prediction",
-    "Profile": "profile",
+    "Profile": "adaptation",
     "Segment": "prediction",
     "SerEdgeError": "errors",
-    "Stream": "stream",
+    "Stream": "streaming",
+    "StreamConfig": "streaming",
     "WindowConfig": "window",
 }

@@ -90,7 +90,7 @@ class Bundle:
         precision : str
             One of `PRECISIONS`.
         takes : str
-            One of `TAKES`.
+            One of `INPUT_KINDS`.
 
         Returns
         -------
@@ -99,7 +99,8 @@ class Bundle:
         """
         wanted = suffix, precision, takes
         return next(
-            (m for m in self.manifest.models if (m.suffix, m.precision, m.takes) == wanted), None
+            (m for m in self.manifest.models if (m.suffix, m.precision, m.input_kind) == wanted),
+            None,
         )
 
     def verified(self, model: ModelFile) -> Path:
@@ -174,7 +175,7 @@ def describe_model(path: Path, precision: str, takes: str = "features") -> Model
     precision : str
         One of `PRECISIONS`.
     takes : str
-        One of `TAKES`.
+        One of `INPUT_KINDS`.
 
     Returns
     -------

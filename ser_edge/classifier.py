@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ser_edge.adaptation import Correction, SpeakerModel, centred_logs
+from ser_edge.adaptation.profile import Profile
+from ser_edge.adaptation.speaker_model import Correction, SpeakerModel, centred_logs
 from ser_edge.backends import INTERPRETERS, Backend
 from ser_edge.backends.selection import open_bundle
 from ser_edge.bundle import PRETRAINED, Bundle
@@ -20,7 +21,6 @@ from ser_edge.errors import AudioError, BackendError, BundleError, ConfigError, 
 from ser_edge.frontend import Frontend
 from ser_edge.manifest import ModelFile
 from ser_edge.prediction import Prediction
-from ser_edge.profile import Profile
 from ser_edge.recording import Recording, check_limits, read_recording, recording_name
 from ser_edge.resampling import resample
 
@@ -161,7 +161,7 @@ class Classifier:
     def predict(
         self,
         recording: Recording,
-        rate: int | None = None,
+        sample_rate: int | None = None,
         *,
         max_bytes: int | None = None,
         max_s: float | None = None,
@@ -176,7 +176,7 @@ class Classifier:
         recording : path, bytes, binary file object, or np.ndarray [shape=(n,)]
             A WAV file (others with ``soundfile``), its content, or mono samples: float within ±1,
             or int16, int32 or uint8 PCM.
-        rate : int > 0, optional
+        sample_rate : int > 0, optional
             Samples a second [Hz]; with an array, and only then.
         max_bytes : int > 0, optional
             Refuse a longer file or array, before any of it is decoded.
@@ -214,10 +214,12 @@ class Classifier:
                 )
             return now
 
-        signal, rate = read_recording(recording, rate, max_bytes=max_bytes, max_s=max_s)
+        signal, sample_rate = read_recording(
+            recording, sample_rate, max_bytes=max_bytes, max_s=max_s
+        )
         check_budget("no window was done")
-        sample_rate = self._input.features.sample_rate
-        samples = resample(signal, rate, sample_rate)
+        network_rate = self._input.features.sample_rate
+        samples = resample(signal, sample_rate, network_rate)
         try:
             starts = self._frontend.starts(samples)
         except AudioError as error:
@@ -238,11 +240,11 @@ class Classifier:
             "features": 1e3 * features_s,
             "network": 1e3 * (finished - decoded - features_s),
         }
-        spans_s = np.stack([starts, ends], axis=1) / sample_rate
+        spans_s = np.stack([starts, ends], axis=1) / network_rate
         return Prediction.of_windows(self.labels, np.stack(rows), spans_s, timings_ms)
 
     def adapt(
-        self, recordings: Iterable[Recording], rate: int | None = None, **limits: Any
+        self, recordings: Iterable[Recording], sample_rate: int | None = None, **limits: Any
     ) -> Classifier:
         """Listen to a speaker's other recordings, which need no labels, to hear the speaker better.
 
@@ -250,7 +252,7 @@ class Classifier:
         ----------
         recordings : iterable of path, bytes, binary file object, or np.ndarray [shape=(n,)]
             As for `profile_of`.
-        rate : int > 0, optional
+        sample_rate : int > 0, optional
             Samples a second of every array [Hz].
         **limits
             As for `predict`, for each recording.
@@ -269,10 +271,10 @@ class Classifier:
         --------
         >>> Classifier.load("bundle").adapt(["monday.wav"]).predict("now.wav")  # doctest: +SKIP
         """
-        return self.with_profile(self.profile_of(recordings, rate, **limits))
+        return self.with_profile(self.profile_of(recordings, sample_rate, **limits))
 
     def profile_of(
-        self, recordings: Iterable[Recording], rate: int | None = None, **limits: Any
+        self, recordings: Iterable[Recording], sample_rate: int | None = None, **limits: Any
     ) -> Profile:
         """Learn how a speaker's voice and microphone bend what the network says.
 
@@ -281,7 +283,7 @@ class Classifier:
         recordings : iterable of path, bytes, binary file object, or np.ndarray [shape=(n,)]
             Speech of one person through one microphone, in any mood; a minute is worth most of
             what an hour is.
-        rate : int > 0, optional
+        sample_rate : int > 0, optional
             Samples a second of every array [Hz].
         **limits
             As for `predict`, for each recording.
@@ -307,7 +309,7 @@ class Classifier:
         """
         speakers = self.speaker_model()
         anybody = self.with_profile(None)
-        heard = [anybody.predict(recording, rate, **limits) for recording in recordings]
+        heard = [anybody.predict(recording, sample_rate, **limits) for recording in recordings]
         if not heard:
             raise ConfigError("recordings=[]; expected at least one of the speaker")
         segments = [segment for prediction in heard for segment in prediction.segments]
@@ -373,7 +375,7 @@ class Classifier:
         return profile.correction
 
     def predict_batch(
-        self, recordings: Iterable[Recording], rate: int | None = None
+        self, recordings: Iterable[Recording], sample_rate: int | None = None
     ) -> list[Prediction]:
         """Classify several recordings, one after the other.
 
@@ -381,7 +383,7 @@ class Classifier:
         ----------
         recordings : iterable of path, bytes, binary file object, or np.ndarray [shape=(n,)]
             As for `predict`.
-        rate : int > 0, optional
+        sample_rate : int > 0, optional
             Samples a second of every array [Hz].
 
         Returns
@@ -393,7 +395,7 @@ class Classifier:
         AudioError, ConfigError
             As `predict`, for the first recording that fails.
         """
-        return [self.predict(recording, rate) for recording in recordings]
+        return [self.predict(recording, sample_rate) for recording in recordings]
 
     def probabilities(self, inputs: NDArray[np.float32]) -> NDArray[np.float64]:
         """Run the network on standardised features, and calibrate what it says.

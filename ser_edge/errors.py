@@ -1,16 +1,44 @@
-"""What ser-edge raises for input that it cannot use.
+"""What ser-edge raises for input that it cannot use."""
 
-Every message is one sentence that says what was wrong, with the value, what was expected and what
-to do; the command line prints it as it stands and exits with 1.
-"""
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class SerEdgeError(Exception):
-    """Base of everything that ser-edge raises on purpose."""
+    """Base of everything that ser-edge raises on purpose.
+
+    Parameters
+    ----------
+    problem : str
+        What is wrong, with the value, and what was expected.
+    remedy : str
+        What to do about it; may be empty.
+    source : path or str
+        The file, folder or array at fault; may be empty.
+
+    Examples
+    --------
+    >>> print(SerEdgeError("is empty", "record it again", "clip.wav"))
+    clip.wav: is empty; record it again
+    """
+
+    def __init__(self, problem: str, remedy: str = "", source: str | os.PathLike[str] = "") -> None:
+        super().__init__(problem, remedy, source)
+        self.problem = problem
+        self.remedy = remedy
+        self.source = os.fspath(source)
+
+    def __str__(self) -> str:
+        source = f"{self.source}: " if self.source else ""
+        remedy = f"; {self.remedy}" if self.remedy else ""
+        return f"{source}{self.problem}{remedy}"
 
 
 class AudioError(SerEdgeError, ValueError):
-    """A recording that cannot be read or that holds nothing to classify."""
+    """A recording that cannot be read or that has no speech to classify."""
 
 
 class BundleError(SerEdgeError):
@@ -22,4 +50,29 @@ class BackendError(SerEdgeError):
 
 
 class ConfigError(SerEdgeError, ValueError):
-    """A setting outside its legal range."""
+    """An argument or a setting outside its legal range."""
+
+
+@contextmanager
+def error_source(source: str | os.PathLike[str]) -> Iterator[None]:
+    """Set the source of errors that are raised in the block and have none.
+
+    Parameters
+    ----------
+    source : path or str
+        The file, folder or array.
+
+    Yields
+    ------
+    None
+
+    Raises
+    ------
+    SerEdgeError
+        What was raised in the block.
+    """
+    try:
+        yield
+    except SerEdgeError as error:
+        error.source = error.source or os.fspath(source)
+        raise

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from ser_edge.adaptation import SpeakerModel
+from ser_edge.adaptation.speaker_model import SpeakerModel
 from ser_edge.errors import BundleError, ConfigError
 from ser_edge.frontend import InputConfig
 
@@ -20,7 +20,7 @@ PRECISIONS = ("float32", "float16", "dynamic", "int8", "int8-io")
 """How a file holds the network: weights of float32 or float16; int8 weights alone (``"dynamic"``);
 int8 weights and arithmetic (``"int8"``), with int8 input and output as well (``"int8-io"``)."""
 
-TAKES = ("features", "batch", "audio")
+INPUT_KINDS = ("features", "batch", "audio")
 """What a file's input is: the standardised features of one window; those of any number of windows;
 or the samples of one window, in which case its output is probabilities instead of logits."""
 
@@ -36,7 +36,7 @@ class ModelFile:
     precision : str
         One of `PRECISIONS`.
     takes : str
-        One of `TAKES`.
+        One of `INPUT_KINDS`.
     sha256 : str
         Digest of the file, in hexadecimal.
     size_bytes : int
@@ -45,14 +45,14 @@ class ModelFile:
 
     file: str
     precision: str
-    takes: str
+    input_kind: str
     sha256: str
     size_bytes: int
 
     def __post_init__(self) -> None:
         for name in ("file", "sha256"):
             _check_text(name, getattr(self, name))
-        for name, legal in (("precision", PRECISIONS), ("takes", TAKES)):
+        for name, legal in (("precision", PRECISIONS), ("input_kind", INPUT_KINDS)):
             if getattr(self, name) not in legal:
                 raise ConfigError(f"{name}={getattr(self, name)!r}; expected one of {legal}")
         if Path(self.file).name != self.file or self.file == "..":

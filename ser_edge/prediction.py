@@ -24,8 +24,8 @@ class Segment:
         Its probability.
     probabilities : dict of str to float
         Of every label; they sum to 1.
-    state : {"heard", "uncertain", "silence"}
-        Of a `ser_edge.stream.Stream`'s: ``"uncertain"`` where the probability is too low for a
+    state : {"speech", "uncertain", "silence"}
+        Of a `ser_edge.streaming.stream.Stream`'s: ``"uncertain"`` where the probability is too low for a
         label, ``"silence"`` where nobody speaks.
 
     Examples
@@ -39,7 +39,7 @@ class Segment:
     label: str
     probability: float
     probabilities: dict[str, float]
-    state: str = "heard"
+    state: str = "speech"
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ser_edge import audio
 from ser_edge.errors import AudioError, ConfigError
-from ser_edge.resampling import check_rate
+from ser_edge.resampling import check_sample_rate
 
 Recording = audio.Source | NDArray[Any]
 """A path, a file's bytes, a file object, or samples with their rate."""
@@ -63,7 +63,7 @@ def check_limits(*, max_bytes: int | None, max_s: float | None, budget_s: float 
 
 
 def read_recording(
-    recording: Recording, rate: int | None, *, max_bytes: int | None, max_s: float | None
+    recording: Recording, sample_rate: int | None, *, max_bytes: int | None, max_s: float | None
 ) -> tuple[NDArray[np.float32], int]:
     """Read a recording, within limits.
 
@@ -71,7 +71,7 @@ def read_recording(
     ----------
     recording : path, bytes, binary file object, or np.ndarray [shape=(n,)]
         A file as `ser_edge.audio.read` takes it, or mono samples.
-    rate : int > 0, optional
+    sample_rate : int > 0, optional
         Samples a second [Hz]; with an array, and only then.
     max_bytes : int > 0, optional
         Refuse a longer file or array.
@@ -99,18 +99,18 @@ def read_recording(
     """
     if not isinstance(recording, np.ndarray):
         return audio.read(recording, max_bytes=max_bytes, max_s=max_s)
-    if not isinstance(rate, Real):
-        raise ConfigError(f"rate={rate!r}; expected the array's samples a second")
-    check_rate(rate)
+    if not isinstance(sample_rate, Real):
+        raise ConfigError(f"sample_rate={sample_rate!r}; expected the array's samples a second")
+    check_sample_rate(sample_rate)
     if max_bytes is not None and recording.nbytes > max_bytes:
         raise AudioError(
             f"the array: has {recording.nbytes} bytes; expected at most max_bytes={max_bytes}, "
             "give a shorter recording"
         )
     samples = audio.as_signal(recording)
-    if max_s is not None and len(samples) > max_s * rate:
+    if max_s is not None and len(samples) > max_s * sample_rate:
         raise AudioError(
-            f"the array: holds {len(samples) / rate:.3f} s; expected at most max_s={max_s}, "
+            f"the array: holds {len(samples) / sample_rate:.3f} s; expected at most max_s={max_s}, "
             "give a shorter recording"
         )
-    return samples, rate
+    return samples, sample_rate

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ser_edge.bench.conditions import Conditions
-from ser_edge.bench.metrics import NAMES, OWN_STAGES, SHARED_STAGES
-from ser_edge.bench.plan import Plan
-from ser_edge.bench.result import Failure, Result, Setting, VariantResult
 from ser_edge.doctor.machine import Machine
+from ser_edge_bench.conditions import Conditions
+from ser_edge_bench.metrics import NAMES, OWN_STAGES, SHARED_STAGES
+from ser_edge_bench.plan import Plan
+from ser_edge_bench.result import Failure, Result, Setting, VariantResult
 
 MACHINE = Machine(
     python="CPython 3.12.1",

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from recordings import written
 
 from ser_edge import BundleError, Classifier, ConfigError, Profile, SerEdgeError
-from ser_edge.adaptation import Correction, SpeakerModel, centred_logs
-from ser_edge.cli import main
+from ser_edge.adaptation.speaker_model import Correction, SpeakerModel, centred_logs
+from ser_edge.cli.command_line import main
 
 N_LABELS = 7
 

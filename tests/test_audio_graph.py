@@ -14,14 +14,14 @@ from conftest import Trained
 from numpy.typing import NDArray
 
 from ser_edge import Bundle, Classifier, ConfigError, FeatureConfig, SerEdgeError, WindowConfig
-from ser_edge.cli import main
+from ser_edge.cli.command_line import main
 from ser_edge.features import FeatureExtractor
 from ser_edge.frontend import Frontend, InputConfig
+from ser_edge_export.acceptance import AcceptanceCriteria
 from ser_edge_export.audio_onnx import with_audio
 from ser_edge_export.export import export
-from ser_edge_export.forms import chosen_forms
-from ser_edge_export.gate import Gate
 from ser_edge_export.run_source import run_source
+from ser_edge_export.variants import chosen_variants
 from ser_edge_export.waveform import waveform_inputs
 
 Array = NDArray[np.float32]
@@ -169,8 +169,8 @@ def test_onnx_runtime_computes_the_same(name: str, rng: np.random.Generator) -> 
 def exported(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run's export with files that take samples."""
     out = tmp_path_factory.mktemp("audio") / "bundle"
-    forms = chosen_forms(int8=True, audio=True)
-    export(run_source(trained.run.folder), out, forms, gate=Gate(0.9, 0.05))
+    forms = chosen_variants(int8=True, audio=True)
+    export(run_source(trained.run.folder), out, forms, gate=AcceptanceCriteria(0.9, 0.05))
     return out
 
 
@@ -180,7 +180,7 @@ def test_they_say_what_the_python_path_says(exported: Path) -> None:
     forms = {(f["file"], f["backend"]): f for f in about["forms"]}
     for suffix, backend in ((".tflite", "litert"), (".onnx", "onnx")):
         whole = forms[f"audio.float32{suffix}", backend]
-        assert whole["takes"] == "audio"
+        assert whole["input_kind"] == "audio"
         assert whole["agreement"] == 1
         assert whole["largest_change"] < 1e-4  # measured 1e-6
         by_samples = forms[f"audio.int8{suffix}", backend]
@@ -217,8 +217,8 @@ def test_the_network_inside_stays_bit_for_bit(exported: Path, rng: np.random.Gen
     """Behind a front end that changes nothing, a joined int8 network says what it said alone."""
     from ai_edge_litert.interpreter import Interpreter
 
-    from ser_edge_export.tflite import converted
     from ser_edge_export.tflite_join import join
+    from ser_edge_export.tflite_writer import converted
 
     network = (exported / "model.int8.tflite").read_bytes()
     shape = (1, *Bundle.open(exported).manifest.input.shape)
@@ -260,7 +260,7 @@ def test_an_audio_file_keeps_a_signature_and_aligned_constants(exported: Path) -
 def test_a_lone_file_tells_what_it_takes(exported: Path) -> None:
     (entry,) = onnx.load(str(exported / "audio.int8.onnx")).metadata_props
     content = json.loads(entry.value)
-    assert (content["takes"], content["gives"]) == ("audio", "probabilities")
+    assert (content["input_kind"], content["gives"]) == ("audio", "probabilities")
 
 
 @pytest.mark.training
@@ -268,7 +268,7 @@ def test_recordings_that_are_gone_or_others(
     trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source = run_source(trained.run.folder)
-    forms = chosen_forms(audio=True)
+    forms = chosen_variants(audio=True)
     split = trained.run.folder / "split.csv"
     whole = split.read_text("utf-8")
     first = next(row for row in whole.splitlines() if ",test," in row).split(",")

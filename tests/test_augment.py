@@ -167,7 +167,7 @@ def test_librosa_is_compiled_before_several_processes_use_it(tmp_path: Path) -> 
 import os
 from pathlib import Path
 import numpy as np
-import ser_edge_train.dataset
+import ser_edge_train.feature_store
 from ser_edge_train.augment import wave_copy
 from ser_edge_train.recipes import RECIPES
 def compiled():

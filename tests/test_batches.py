@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ser_edge_train.dataset import Windows
+from ser_edge_train.feature_store import Windows
 from ser_edge_train.fit import Batches, Examples, standardisation
 from ser_edge_train.recipes import RECIPES, BatchAugmentation
 

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from measured import MACHINE, result
 
-from ser_edge.bench.baseline import Baseline, compare
-from ser_edge.bench.plan import Plan
-from ser_edge.bench.result import Result
 from ser_edge.errors import SerEdgeError
+from ser_edge_bench.baseline import Baseline, compare
+from ser_edge_bench.plan import Plan
+from ser_edge_bench.result import Result
 
 Save = Callable[..., Path]
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from ser_edge.bench.budget import Budget, judged, read_budgets
-from ser_edge.bench.metrics import KNOWN, NAMES
 from ser_edge.errors import ConfigError
+from ser_edge_bench.budget import Budget, judged, read_budgets
+from ser_edge_bench.metrics import KNOWN, NAMES
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from ser_edge.bench.child import STARTED, watch
-from ser_edge.doctor.trial import Trial
 from ser_edge.errors import SerEdgeError
+from ser_edge.isolated.process import Trial
+from ser_edge_bench.child import STARTED, watch
 
 Job = Callable[..., Trial]
 
@@ -127,7 +127,7 @@ def test_an_interruption_at_the_worst_moment(do: Job, monkeypatch: pytest.Monkey
             super().__init__(*words, **options)
             processes.append(self)
 
-    monkeypatch.setattr("ser_edge.bench.child.Timer", Interrupted)
+    monkeypatch.setattr("ser_edge_bench.child.Timer", Interrupted)
     monkeypatch.setattr("subprocess.Popen", Noted)
     with pytest.raises(KeyboardInterrupt):
         do("    time.sleep(1000)\n")

@@ -19,11 +19,11 @@ import numpy as np
 import pytest
 from measured import result
 
-from ser_edge.bench import command
-from ser_edge.bench.metrics import NAMES
-from ser_edge.bench.recording import wav_bytes
-from ser_edge.bench.result import Result
-from ser_edge.cli import main
+from ser_edge.cli.command_line import main
+from ser_edge_bench import command
+from ser_edge_bench.bench_clip import wav_bytes
+from ser_edge_bench.metrics import NAMES
+from ser_edge_bench.result import Result
 
 ROOT = Path(__file__).parents[1]
 FAST = [
@@ -288,7 +288,7 @@ def test_ctrl_c_leaves_no_process(bundle_dir: Path, tmp_path: Path) -> None:
     out = tmp_path / "bench.json"
     # Whatever started the tests may ignore the signal, and what it starts inherits that.
     heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
-    code = f"{heed}; import sys; from ser_edge.cli import main; sys.exit(main(sys.argv[1:]))"
+    code = f"{heed}; import sys; from ser_edge.cli.command_line import main; sys.exit(main(sys.argv[1:]))"
     words = ["bench", bundle_dir, *NUMERIC, "--seconds", "600", "--json", out]
     with subprocess.Popen(
         [sys.executable, "-c", code, *map(str, words)],
@@ -300,7 +300,7 @@ def test_ctrl_c_leaves_no_process(bundle_dir: Path, tmp_path: Path) -> None:
     ) as process:
         try:
             until = time.monotonic() + 60
-            while not (measuring := of_session(process.pid, "ser_edge.bench.rounds")):
+            while not (measuring := of_session(process.pid, "ser_edge_bench.rounds")):
                 assert time.monotonic() < until, "it never measured"
                 assert process.poll() is None
                 time.sleep(0.05)

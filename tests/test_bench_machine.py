@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from ser_edge.bench import conditions as states
-from ser_edge.bench import memory, pinning, stopwatch
-from ser_edge.bench.conditions import conditions, read_throttled
-from ser_edge.bench.pinning import children_on, cpus_for
-from ser_edge.bench.stopwatch import Stopwatch
+from ser_edge_bench import conditions as states
+from ser_edge_bench import memory, pinning, stopwatch
+from ser_edge_bench.conditions import conditions, read_throttled
+from ser_edge_bench.pinning import children_on, cpus_for
+from ser_edge_bench.stopwatch import Stopwatch
 
 Fresh = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -115,7 +115,7 @@ def test_a_system_that_forbids_it(monkeypatch: pytest.MonkeyPatch) -> None:
 @linux
 def test_the_peak_is_that_of_the_work(fresh: Fresh) -> None:
     code = (
-        "from ser_edge.bench.memory import forget_peak, held_bytes, peak_bytes\n"
+        "from ser_edge_bench.memory import forget_peak, held_bytes, peak_bytes\n"
         "import sys; before = bytearray(b'x' * (64 << 20)); del before; first = peak_bytes()\n"
         "forget_peak(); held = held_bytes(); work = bytearray(b'x' * (32 << 20)); del work\n"
         "print(first - held, peak_bytes() - held)"

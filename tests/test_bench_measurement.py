@@ -14,14 +14,14 @@ import pytest
 
 from ser_edge import Bundle
 from ser_edge.backends import INTERPRETERS
-from ser_edge.bench import measurement
-from ser_edge.bench.measurement import measure
-from ser_edge.bench.metrics import NAMES, PERCENTILES, STAGES
-from ser_edge.bench.plan import QUICK, Plan
-from ser_edge.bench.recording import golden_clip
-from ser_edge.bench.result import Result
-from ser_edge.bench.variant import variants
 from ser_edge.errors import BackendError, BundleError, ConfigError, SerEdgeError
+from ser_edge_bench import measurement
+from ser_edge_bench.bench_clip import golden_clip
+from ser_edge_bench.measurement import measure
+from ser_edge_bench.metrics import NAMES, PERCENTILES, STAGES
+from ser_edge_bench.plan import QUICK, Plan
+from ser_edge_bench.result import Result
+from ser_edge_bench.variant import variants
 
 Edit = Callable[[Callable[[dict[str, Any]], object]], Path]
 
@@ -52,7 +52,7 @@ def test_every_variant_has_every_figure(result: Result, bundle_dir: Path) -> Non
         known = {n: v for n, v in variant.metrics.items() if n not in ("memory_mb", "peak_mb")}
         assert all(v is not None and math.isfinite(v) and v >= 0 for v in known.values())
         assert variant.golden == "agrees"
-        assert variant.ua is not None
+        assert variant.uar is not None
 
 
 def test_figures_fit_together(result: Result) -> None:
@@ -182,7 +182,7 @@ def test_without_golden_clips(edited_bundle: Edit, bundle_dir: Path) -> None:
 def test_a_manifest_that_tells_no_accuracy(edited_bundle: Edit, about: dict[str, Any]) -> None:
     bundle = Bundle.open(edited_bundle(lambda manifest: manifest.update(about=about)))
     found = measure(bundle, golden_clip(bundle), replace(PLAN, processes=1), names=[NUMERIC])
-    assert found.variants[0].ua is None
+    assert found.variants[0].uar is None
 
 
 def test_a_damaged_file(edited_bundle: Edit) -> None:

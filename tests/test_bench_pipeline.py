@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from ser_edge import Bundle, Classifier
 from ser_edge.audio import read
-from ser_edge.bench import pipeline as ways
-from ser_edge.bench.pipeline import Pipeline, Stages
-from ser_edge.bench.recording import golden_clip, own_clip, wav_bytes
-from ser_edge.bench.variant import predicts, variants
 from ser_edge.errors import AudioError
 from ser_edge.manifest import ModelFile
+from ser_edge_bench import pipeline as ways
+from ser_edge_bench.bench_clip import golden_clip, own_clip, wav_bytes
+from ser_edge_bench.pipeline import Pipeline, Stages
+from ser_edge_bench.variant import predicts, variants
 
 FORMS = held_forms(*HERE)
 
@@ -59,7 +59,7 @@ class Heard:
         return np.eye(7, dtype=np.float32)[: len(inputs)]  # each window another label
 
 
-@pytest.mark.parametrize(("takes", "shape"), [("audio", (66150,)), ("batch", (130, 22))])
+@pytest.mark.parametrize(("input_kind", "shape"), [("audio", (66150,)), ("batch", (130, 22))])
 def test_files_of_other_kinds(
     bundle: Bundle, monkeypatch: pytest.MonkeyPatch, takes: str, shape: tuple[int, ...]
 ) -> None:

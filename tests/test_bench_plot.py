@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from measured import result
 
-from ser_edge.bench.plot import plot_result
+from ser_edge_bench.plot import plot_result
 
 pytest.importorskip("matplotlib")
 
@@ -26,6 +26,6 @@ def test_it_is_a_picture(tmp_path: Path, names: tuple[str, ...]) -> None:
     plot_result(path, made)
     assert path.read_bytes().startswith(b"\x89PNG")
     assert list(tmp_path.iterdir()) == [path]
-    unknown = tuple(replace(variant, ua=None) for variant in made.variants)
+    unknown = tuple(replace(variant, uar=None) for variant in made.variants)
     plot_result(tmp_path / "bench.svg", replace(made, variants=unknown))
-    assert "UA" not in (tmp_path / "bench.svg").read_text("utf-8")
+    assert "UAR" not in (tmp_path / "bench.svg").read_text("utf-8")

@@ -12,21 +12,21 @@ import pytest
 from measured import result
 
 from ser_edge import Bundle
-from ser_edge.bench import measurement
-from ser_edge.bench.baseline import Baseline, Comparison, compare
-from ser_edge.bench.measurement import take_turns
-from ser_edge.bench.pinning import cpus_for
-from ser_edge.bench.plan import LEAST_PROCESSES, Plan
-from ser_edge.bench.recording import golden_clip
-from ser_edge.bench.result import Result
-from ser_edge.bench.summary import blocks_of
+from ser_edge_bench import measurement
+from ser_edge_bench.baseline import Baseline, Comparison, compare
+from ser_edge_bench.bench_clip import golden_clip
+from ser_edge_bench.measurement import take_turns
+from ser_edge_bench.pinning import cpus_for
+from ser_edge_bench.plan import LEAST_PROCESSES, Plan
+from ser_edge_bench.result import Result
+from ser_edge_bench.summary import blocks_of
 
 NUMERIC = "float32.numeric"
 PLAN = Plan(warmup_runs=0, warmup_s=0, runs=40, seconds=0)
 
 # Each window's features are computed once, and half of them once more.
 PLANTED = """
-from ser_edge.bench import rounds as own
+from ser_edge_bench import rounds as own
 from ser_edge.features.extractor import FeatureExtractor
 
 once = FeatureExtractor.__call__

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ser_edge.bench.metrics import PERCENTILES
-from ser_edge.bench.statistics import BLOCKS, block_medians, bootstrap_ratio, percentiles
+from ser_edge_bench.metrics import PERCENTILES
+from ser_edge_bench.statistics import BLOCKS, block_medians, bootstrap_ratio, percentiles
 
 
 def test_percentiles_are_of_the_middle_process(rng: np.random.Generator) -> None:

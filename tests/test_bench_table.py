@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from measured import STATE, result, variant
 
-from ser_edge.bench.baseline import Baseline, compare
-from ser_edge.bench.budget import Budget, judged
-from ser_edge.bench.result import Result
-from ser_edge.bench.table import as_markdown, as_text
+from ser_edge_bench.baseline import Baseline, compare
+from ser_edge_bench.budget import Budget, judged
+from ser_edge_bench.result import Result
+from ser_edge_bench.table import as_markdown, as_text
 
 LONG = ("int8-io.litert", "float32.numeric", "dynamic.tflite")
 
@@ -55,7 +55,7 @@ def test_numbers_stand_below_their_names() -> None:
 def test_what_is_not_known_is_a_dash() -> None:
     made = result("int8.litert")
     metrics = {**made.variants[0].metrics, "memory_mb": None, "peak_mb": None}
-    changed = replace(made.variants[0], metrics=metrics, ua=None, golden="unknown")
+    changed = replace(made.variants[0], metrics=metrics, uar=None, golden="unknown")
     dumb = replace(STATE, governor=None, mhz=None, temperature_c=None, throttled=None, load=None)
     text = as_text(
         replace(made, variants=(changed,), before=dumb, after=dumb, interrupted=None, cpus=())
@@ -71,7 +71,7 @@ def test_a_file_that_takes_samples_has_its_features_inside() -> None:
     metrics = {
         n: None if n.startswith("features") else v for n, v in variant("a.b").metrics.items()
     }
-    audio = replace(made.variants[0], takes="audio", metrics=metrics)
+    audio = replace(made.variants[0], input_kind="audio", metrics=metrics)
     assert "features" not in as_text(replace(made, variants=(audio,)))
     assert "features" in as_text(replace(made, variants=(audio, made.variants[0])))
 

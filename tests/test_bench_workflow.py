@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from ser_edge import Bundle
-from ser_edge.arguments import parse_arguments
-from ser_edge.bench.variant import variants
 from ser_edge.bundle import PRETRAINED
+from ser_edge.cli.parser import parse_arguments
+from ser_edge_bench.variant import variants
 
 ROOT = Path(__file__).parents[1]
 WORKFLOW = ROOT / ".github" / "workflows" / "bench.yml"

@@ -13,7 +13,7 @@ from conftest import needs
 
 from ser_edge import Bundle, Classifier
 from ser_edge.bundle import describe_model
-from ser_edge.cli import main
+from ser_edge.cli.command_line import main
 from ser_edge.errors import BundleError, ConfigError, SerEdgeError
 from ser_edge.manifest import Manifest, ModelFile
 
@@ -125,7 +125,7 @@ MEAN = [0.0] * 22
         ("models.0.file", "a\0b", "file='a"),
         ("models.0.file", 5, "file=5"),
         ("models.0.precision", "int4", "precision='int4'; expected one of"),
-        ("models.0.takes", None, "takes=None; expected one of"),
+        ("models.0.input_kind", None, "input_kind=None; expected one of"),
         ("models.0.sha256", None, "sha256=None"),
         ("models.0.size_bytes", "many", "size_bytes='many'"),
         ("models.0.size_bytes", -1, "size_bytes=-1"),
@@ -355,8 +355,8 @@ def test_accepted_manifests_predict_or_refuse(
     [
         {},
         {"metrics": []},
-        {"metrics": {"all": {"ua": "good"}}, "protocol": {"name": "speaker"}},
-        {"metrics": {"all": {"ua": 0.5}}},
+        {"metrics": {"all": {"uar": "good"}}, "protocol": {"name": "speaker"}},
+        {"metrics": {"all": {"uar": 0.5}}},
         {"metrics": {"all": 5}, "protocol": 5},
         {"corpora": [1, 2]},
         {"corpora": None},

@@ -9,7 +9,7 @@ import pytest
 
 import ser_edge
 from ser_edge import Classifier
-from ser_edge.cli import main
+from ser_edge.cli.command_line import main
 
 COMMAND = str(Path(sys.executable).with_name("ser-edge"))
 
@@ -38,7 +38,7 @@ def test_help_loads_nothing_heavy(fresh: Fresh, words: list[str]) -> None:
     code = (
         "import sys\n"
         "before = set(sys.modules)\n"
-        "from ser_edge.cli import main\n"
+        "from ser_edge.cli.command_line import main\n"
         "try: main(sys.argv[1:])\n"
         "except SystemExit: pass\n"
         "loaded = {name.partition('.')[0] for name in set(sys.modules) - before}\n"
@@ -98,7 +98,7 @@ def test_missing_extras_are_named(
     (folder / "__init__.py").touch()
     (folder / f"{missing.split('.')[1]}.py").write_text("import keras_that_is_missing.layers")
     code = (
-        "import sys; sys.path.insert(0, sys.argv.pop(1)); from ser_edge.cli import main\n"
+        "import sys; sys.path.insert(0, sys.argv.pop(1)); from ser_edge.cli.command_line import main\n"
         "sys.exit(main(sys.argv[1:]))"
     )
     done = fresh(code, tmp_path, *words, cwd=tmp_path)

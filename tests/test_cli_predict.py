@@ -17,7 +17,7 @@ from conftest import HERE, needs, parameter
 from numpy.typing import NDArray
 
 from ser_edge import Classifier
-from ser_edge.cli import main
+from ser_edge.cli.command_line import main
 
 RATE = 22050
 COMMAND = str(Path(sys.executable).with_name("ser-edge"))
@@ -195,7 +195,7 @@ def test_a_model_that_the_interpreter_refuses(edited_bundle: Edit, clips: list[s
 WITHOUT_INTERPRETERS = """
 import sys
 sys.modules.update(dict.fromkeys(["ai_edge_litert", "tflite_runtime", "onnxruntime"]))
-from ser_edge.cli import main
+from ser_edge.cli.command_line import main
 sys.exit(main(sys.argv[1:]))
 """
 
@@ -279,7 +279,7 @@ def test_one_thread_does_all(
 ) -> None:
     code = (
         "import os, sys\n"
-        "from ser_edge.cli import main\n"
+        "from ser_edge.cli.command_line import main\n"
         "main(sys.argv[1:])\n"
         "print(len(os.listdir('/proc/self/task')), file=sys.stderr)"
     )

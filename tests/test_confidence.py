@@ -12,11 +12,11 @@ pytestmark = pytest.mark.training
 
 def test_a_calibrated_network_has_no_error(rng: np.random.Generator) -> None:
     shares = rng.dirichlet(np.ones(5), size=40_000)
-    truth = np.array([rng.choice(5, p=row) for row in shares])
-    assert reliability(shares, truth).error < 0.01
+    y_true = np.array([rng.choice(5, p=row) for row in shares])
+    assert reliability(shares, y_true).error < 0.01
     certain = np.eye(5)[shares.argmax(axis=1)]
-    wrong = 1 - (shares.argmax(axis=1) == truth).mean()
-    assert reliability(certain, truth).error == pytest.approx(wrong)
+    wrong = 1 - (shares.argmax(axis=1) == y_true).mean()
+    assert reliability(certain, y_true).error == pytest.approx(wrong)
 
 
 def test_bins_are_told_by_their_means() -> None:

@@ -11,7 +11,7 @@ import pytest
 from conftest import Trained
 
 from ser_edge import SerEdgeError
-from ser_edge.cli import main
+from ser_edge.cli.command_line import main
 from ser_edge_train import crossval
 from ser_edge_train.crossval import cross_validate, find_runs
 from ser_edge_train.evaluate import summarise
@@ -70,13 +70,13 @@ def test_the_summary_is_of_all_runs(folder: Path) -> None:
     figures = json.loads((folder / "metrics.json").read_text("utf-8"))
     assert figures == json.loads(json.dumps(summary.to_dict()))
     assert (figures["folds"], figures["seeds"]) == (2, 2)
-    each = [run.settings.about["metrics"]["all"]["ua"] for run in find_runs(folder)]
-    assert figures["ua"] == pytest.approx(np.mean(each))
-    assert figures["ua_sd_seeds"] == pytest.approx(
+    each = [run.settings.about["metrics"]["all"]["uar"] for run in find_runs(folder)]
+    assert figures["uar"] == pytest.approx(np.mean(each))
+    assert figures["uar_sd_seeds"] == pytest.approx(
         np.std([(each[0] + each[2]) / 2, (each[1] + each[3]) / 2], ddof=1)
     )
     whole = figures["scores"]["all"]
-    assert whole["n_clips"] == sum(len(run.answers().truth) for run in find_runs(folder))
+    assert whole["n_clips"] == sum(len(run.answers().y_true) for run in find_runs(folder))
     assert figures["abstaining"][0]["risk"] == pytest.approx(1 - whole["wa"])
 
 

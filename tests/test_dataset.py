@@ -10,10 +10,10 @@ import pytest
 from scipy.io import wavfile
 
 from ser_edge import SerEdgeError
-from ser_edge_train import dataset
+from ser_edge_train import feature_store
 from ser_edge_train.corpora import Clip, Rejected
-from ser_edge_train.dataset import ClipFeatures, FeatureStore, Windows
-from ser_edge_train.material import read_material
+from ser_edge_train.dataset import load_dataset
+from ser_edge_train.feature_store import ClipFeatures, FeatureStore, Windows
 from ser_edge_train.recipes import RECIPES
 
 RATE = 22050
@@ -47,7 +47,7 @@ def test_second_time_comes_from_the_cache(
     assert [set(item.copies) for item in first] == [{0}, {0}, {1, 2}, {1, 2}]
     assert first[1].features.shape[0] > first[0].features.shape[0] == 1
 
-    monkeypatch.setattr(dataset, "_features", None)  # computing anything would fail now
+    monkeypatch.setattr(feature_store, "_features", None)  # computing anything would fail now
     again = [computed(item) for item in store.originals(clips) + store.copies(clips)]
     for one, other in zip(first, again, strict=True):
         np.testing.assert_array_equal(one.features, other.features)
@@ -78,7 +78,7 @@ def test_an_interrupted_run_keeps_what_it_had(
     store: FeatureStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clips = [record(tmp_path / f"{i}.wav", i) for i in range(5)]
-    compute = dataset._features
+    compute = feature_store._features
     done: list[object] = []
 
     def interrupted(*arguments: object) -> ClipFeatures:
@@ -87,13 +87,13 @@ def test_an_interrupted_run_keeps_what_it_had(
         done.append(arguments[1])
         return compute(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(dataset, "_features", interrupted)
+    monkeypatch.setattr(feature_store, "_features", interrupted)
     with pytest.raises(KeyboardInterrupt):
         store.originals(clips)
     assert len(list(store.folder.rglob("*.npz"))) == 3
     assert not list(store.folder.rglob("*.part"))
 
-    monkeypatch.setattr(dataset, "_features", compute)
+    monkeypatch.setattr(feature_store, "_features", compute)
     assert len(store.originals(clips)) == 5
     assert len(list(store.folder.rglob("*.npz"))) == 5
 
@@ -136,7 +136,7 @@ def test_bad_files_are_named_with_the_reason(
     for i in range(200):
         record(data / "angry" / "anna" / f"{i}.wav", i, seconds=0.2)
     reasons = bad_files(data / "angry" / "anna")
-    material = read_material([data], store)
+    material = load_dataset([data], store)
     assert len(material.clips) == 200
     assert {item.path.name: item.reason for item in material.rejected}.keys() == reasons.keys()
     for item in material.rejected:
@@ -151,14 +151,14 @@ def test_too_many_bad_files_fail_the_run(store: FeatureStore, tmp_path: Path) ->
         record(data / "sad" / f"{i}.wav", i, seconds=0.2)
     bad_files(data / "sad")
     with pytest.raises(SerEdgeError, match=r"6 of 26 files cannot be used.*--keep-going"):
-        read_material([data], store)
-    assert len(read_material([data], store, keep_going=True).clips) == 20
+        load_dataset([data], store)
+    assert len(load_dataset([data], store, keep_going=True).clips) == 20
 
 
 def test_the_same_recording_counts_once(store: FeatureStore, tmp_path: Path) -> None:
     for name in ("a", "b"):
         record(tmp_path / "data" / "happy" / f"{name}.wav", 1)
-    material = read_material([tmp_path / "data"], store)
+    material = load_dataset([tmp_path / "data"], store)
     assert len(material.clips) == 1
     assert material.notes == ("1 clip was left out: the same recording under another name.",)
 

@@ -15,7 +15,7 @@ import ser_edge
 from ser_edge import Bundle, Classifier
 from ser_edge.backends import INTERPRETERS
 from ser_edge.backends.selection import model_for
-from ser_edge.cli import main
+from ser_edge.cli.command_line import main
 from ser_edge.doctor import diagnose, missing_wheel
 from ser_edge.doctor.diagnosis import BackendReport, Diagnosis
 from ser_edge.doctor.machine import this_machine

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ser_edge.adaptation import Correction, SpeakerModel, centred_logs
-from ser_edge_train.answers import Answers
+from ser_edge.adaptation.speaker_model import Correction, SpeakerModel, centred_logs
 from ser_edge_train.enrolment import adapted
+from ser_edge_train.predictions import Predictions
 
 LABELS = ("angry", "calm", "neutral")
 EACH = 4
@@ -27,38 +27,40 @@ class Listener(SpeakerModel):
 
 
 @pytest.fixture
-def answers() -> Answers:
-    truth = np.tile(np.repeat(np.arange(len(LABELS)), EACH), 2)
-    said = 0.1 + 0.7 * np.eye(len(LABELS))[truth]
+def answers() -> Predictions:
+    y_true = np.tile(np.repeat(np.arange(len(LABELS)), EACH), 2)
+    said = 0.1 + 0.7 * np.eye(len(LABELS))[y_true]
     speakers = np.repeat(["anna", "ben"], len(LABELS) * EACH)
-    return Answers(said, truth, speakers, np.full(len(truth), ""), np.full(len(truth), 2.0))
+    return Predictions(said, y_true, speakers, np.full(len(y_true), ""), np.full(len(y_true), 2.0))
 
 
-def heard_before(answers: Answers, seconds: float, enrolment: str = "mixed") -> NDArray[np.int64]:
+def heard_before(
+    answers: Predictions, seconds: float, enrolment: str = "mixed"
+) -> NDArray[np.int64]:
     listener = Listener()
     after = adapted(answers, listener, LABELS, seconds=seconds, window_s=3.0, enrolment=enrolment)
-    np.testing.assert_array_equal(after.truth, answers.truth)
+    np.testing.assert_array_equal(after.y_true, answers.y_true)
     moved = centred_logs(answers.probabilities) - centred_logs(after.probabilities)
     np.testing.assert_allclose(moved, [[1.0, -0.5, -0.5]] * len(moved), atol=1e-9)
     return np.array(listener.heard)
 
 
-def test_no_label_is_missing_where_its_own_clip_is_tested(answers: Answers) -> None:
+def test_no_label_is_missing_where_its_own_clip_is_tested(answers: Predictions) -> None:
     np.testing.assert_array_equal(
-        heard_before(answers, 1000), [[EACH - 1] * len(LABELS)] * len(answers.truth)
+        heard_before(answers, 1000), [[EACH - 1] * len(LABELS)] * len(answers.y_true)
     )
 
 
-def test_neutral_is_neutral_and_calm(answers: Answers) -> None:
+def test_neutral_is_neutral_and_calm(answers: Predictions) -> None:
     heard = heard_before(answers, 1000, "neutral")
-    np.testing.assert_array_equal(heard, [[0, EACH - 1, EACH - 1]] * len(answers.truth))
+    np.testing.assert_array_equal(heard, [[0, EACH - 1, EACH - 1]] * len(answers.y_true))
 
 
-def test_no_more_is_heard_than_was_asked_for(answers: Answers) -> None:
+def test_no_more_is_heard_than_was_asked_for(answers: Predictions) -> None:
     assert (heard_before(answers, 7.9).sum(axis=1) == 3).all()
 
 
-def test_nothing_heard_changes_nothing(answers: Answers) -> None:
+def test_nothing_heard_changes_nothing(answers: Predictions) -> None:
     for seconds in (0, 1.9):
         after = adapted(answers, Listener(), LABELS, seconds=seconds, window_s=3.0)
         np.testing.assert_allclose(after.probabilities, answers.probabilities)

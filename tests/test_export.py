@@ -15,27 +15,27 @@ import pytest
 from conftest import Trained
 
 from ser_edge import Bundle, Classifier, ConfigError, SerEdgeError
-from ser_edge.cli import main
-from ser_edge.graph import Graph
-from ser_edge.graph_file import graph_bytes
+from ser_edge.backends.graph import Graph
+from ser_edge.backends.graph_file import graph_bytes
+from ser_edge.cli.command_line import main
 from ser_edge.manifest import PRECISIONS
 from ser_edge_export import export as export_module
 from ser_edge_export import fine_tune, keras_network
+from ser_edge_export.acceptance import AcceptanceCriteria
 from ser_edge_export.export import Export, export
-from ser_edge_export.forms import Form, chosen_forms
-from ser_edge_export.gate import Gate
-from ser_edge_export.mending import Quantisation
+from ser_edge_export.quantisation_search import QuantConfig
 from ser_edge_export.run_source import run_source
-from ser_edge_export.source import Source
-from ser_edge_train.forms import run_apart
+from ser_edge_export.trained_model import Source
+from ser_edge_export.variants import ModelVariant, chosen_variants
+from ser_edge_train.variant_comparison import run_apart
 
 pytestmark = pytest.mark.training
 
-FLOAT32 = chosen_forms()
-LOOSE = Gate(0.9, 0.05)
+FLOAT32 = chosen_variants()
+LOOSE = AcceptanceCriteria(0.9, 0.05)
 
 
-def export_run(trained: Trained, out: Path, *forms: Form, **options: Any) -> Export:
+def export_run(trained: Trained, out: Path, *forms: ModelVariant, **options: Any) -> Export:
     return export(run_source(trained.run.folder), out, forms, **{"gate": LOOSE, **options})
 
 
@@ -110,7 +110,7 @@ def test_a_model_file_alone_can_be_understood(trained: Trained) -> None:
     folder = trained.run.folder / "bundle"
     manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
     expected = {name: manifest[name] for name in ("name", "labels", "input", "temperature")}
-    expected |= {"takes": "features", "gives": "logits"}
+    expected |= {"input_kind": "features", "gives": "logits"}
     for precision in ("float32", "int8"):
         (entry,) = onnx.load(str(folder / f"model.{precision}.onnx")).metadata_props
         assert (entry.key, json.loads(entry.value)) == ("ser-edge", expected)
@@ -121,7 +121,7 @@ def test_a_model_file_alone_can_be_understood(trained: Trained) -> None:
 
 def test_the_same_run_is_exported_to_the_same_bytes(trained: Trained, tmp_path: Path) -> None:
     first, second = trained.run.folder / "bundle", tmp_path / "bundle"
-    export_run(trained, second, *chosen_forms(int8=True))
+    export_run(trained, second, *chosen_variants(int8=True))
     for path in first.iterdir():
         assert path.read_bytes() == (second / path.name).read_bytes(), path.name
 
@@ -152,7 +152,7 @@ def test_golden_clips_come_out_as_stored(trained: Trained) -> None:
 
 
 def test_float32_alone(trained: Trained, tmp_path: Path) -> None:
-    result = export_run(trained, tmp_path / "bundle", *FLOAT32, gate=Gate())
+    result = export_run(trained, tmp_path / "bundle", *FLOAT32, gate=AcceptanceCriteria())
     assert {form.precision for form in result.forms} == {"float32"}
     assert len(Bundle.open(result.folder).manifest.models) == 3
     assert "copy this folder to the device" in str(result)
@@ -160,7 +160,7 @@ def test_float32_alone(trained: Trained, tmp_path: Path) -> None:
 
 
 def test_every_form_of_features(trained: Trained, tmp_path: Path) -> None:
-    forms = chosen_forms(precisions=PRECISIONS, batch=True)
+    forms = chosen_variants(precisions=PRECISIONS, batch=True)
     result = export_run(trained, tmp_path / "bundle", *forms)
     files = {form.file: form for form in result.forms}
     assert set(files) == {form.file for form in forms}
@@ -181,7 +181,7 @@ def test_every_form_of_features(trained: Trained, tmp_path: Path) -> None:
 def test_int8_in_and_out(trained: Trained, tmp_path: Path) -> None:
     from ai_edge_litert.interpreter import Interpreter
 
-    folder = export_run(trained, tmp_path / "bundle", Form("tflite", "int8-io")).folder
+    folder = export_run(trained, tmp_path / "bundle", ModelVariant("tflite", "int8-io")).folder
     interpreter = Interpreter(str(folder / "model.int8-io.tflite"), num_threads=1)
     interpreter.allocate_tensors()
     (source,), (result,) = interpreter.get_input_details(), interpreter.get_output_details()
@@ -200,12 +200,12 @@ def test_a_form_that_disagrees_is_refused(
 ) -> None:
     caplog.set_level("INFO")
     with pytest.raises(SerEdgeError) as caught:
-        export(spoilt(trained), tmp_path / "bundle", chosen_forms(int8=True))
+        export(spoilt(trained), tmp_path / "bundle", chosen_variants(int8=True))
     message = str(caught.value)
     for file, backend in (("model.int8.tflite", "litert"), ("model.int8.onnx", "onnx")):
         assert re.search(
             rf"{file} in {backend}: the same label on \d+\.\d% of the clips "
-            r"\(expected at least 98\.0%\)( and UA \d+\.\d\d points lower \(expected at most 1)?",
+            r"\(expected at least 98\.0%\)( and UAR \d+\.\d\d points lower \(expected at most 1)?",
             message,
         )
     assert "float32" not in message
@@ -218,7 +218,7 @@ def test_a_degraded_bundle_says_so_and_what_was_tried(
     trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "bundle"
-    result = export(spoilt(trained), out, [Form("tflite", "int8")], allow_degraded=True)
+    result = export(spoilt(trained), out, [ModelVariant("tflite", "int8")], allow_degraded=True)
     about = Bundle.open(out).manifest.about
     assert result.complaints
     assert list(result.complaints) == about["gate"]["failed"]
@@ -248,9 +248,11 @@ def test_fine_tuning_comes_last_and_does_no_harm(
     trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fine_tune, "STEPS", 60)
-    forms, out = [Form("onnx", "int8")], tmp_path / "bundle"
+    forms, out = [ModelVariant("onnx", "int8")], tmp_path / "bundle"
     options: dict[str, Any] = {"fine_tune": True, "allow_degraded": True}
-    result = export(run_source(trained.run.folder), out, forms, gate=Gate(1, 0), **options)
+    result = export(
+        run_source(trained.run.folder), out, forms, gate=AcceptanceCriteria(1, 0), **options
+    )
     tried = result.mended["model.int8.onnx"].tried
     assert [way.fine_tuned for way, _ in tried] == [False] * 4 + [True]
     assert tried[4][1] > tried[0][1] - 0.02
@@ -262,15 +264,17 @@ def test_layers_in_float(trained: Trained, layers: tuple[str, ...]) -> None:
     from ai_edge_litert.interpreter import Interpreter
 
     source = run_source(trained.run.folder)
-    way = Quantisation(windows=50, float_layers=layers)
+    way = QuantConfig(windows=50, float_layers=layers)
     expected = ["first" in layers, *[False] * 6, "last" in layers]
 
-    graph = onnx.load_from_string(source.network.content(Form("onnx", "int8"), source, way)).graph
+    graph = onnx.load_from_string(
+        source.network.content(ModelVariant("onnx", "int8"), source, way)
+    ).graph
     floats = {i.name for i in graph.initializer if i.data_type == onnx.TensorProto.FLOAT}
     weighted = [node for node in graph.node if node.op_type in ("Conv", "Gemm")]
     assert [node.input[1] in floats for node in weighted] == expected
 
-    content = source.network.content(Form("tflite", "int8"), source, way)
+    content = source.network.content(ModelVariant("tflite", "int8"), source, way)
     interpreter = Interpreter(model_content=content, num_threads=1)
     types = {t["index"]: t["dtype"] for t in interpreter.get_tensor_details()}
     layer = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
@@ -284,11 +288,11 @@ def test_the_gate_is_set_by_the_command(
     out = tmp_path / "bundle"
     words = ["export", str(trained.run.folder), "--out", str(out), "--format", "onnx"]
     assert main(
-        [*words, "--precision", "dynamic", "--min-agreement", "100", "--max-ua-loss", "0"]
+        [*words, "--precision", "dynamic", "--min-agreement", "100", "--max-uar-loss", "0"]
     ) in (0, 1)
     capsys.readouterr()
     # One test clip is 2.4 %, and a tie is one.
-    words += ["--precision", "float32", "--min-agreement", "95", "--max-ua-loss", "5"]
+    words += ["--precision", "float32", "--min-agreement", "95", "--max-uar-loss", "5"]
     assert main([*words, "--precision", "float16", "--json", "--overwrite"]) == 0
     content = json.loads(capsys.readouterr().out)
     assert [form["file"] for form in content["forms"]] == [
@@ -309,13 +313,13 @@ def test_what_the_card_is_to_say(
     notes.write_text("## In our own office\n\nUA 12.3 % on 4 colleagues.\n", encoding="utf-8")
     assert main(words) == 0
     card = (out / "MODEL_CARD.md").read_text(encoding="utf-8")
-    assert "UA 12.3 % on 4 colleagues." in card
+    assert "UAR 12.3 % on 4 colleagues." in card
     assert "Licence: all rights reserved." in card
     assert "wrong of those" in card
     assert Bundle.open(out).manifest.about["licence"] == "all rights reserved"
 
 
-@pytest.mark.parametrize("option", ["--min-agreement=101", "--max-ua-loss=x", "--format=pb"])
+@pytest.mark.parametrize("option", ["--min-agreement=101", "--max-uar-loss=x", "--format=pb"])
 def test_wrong_usage(option: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(["export", "run", option])
@@ -338,9 +342,9 @@ def test_forms_that_there_are_not() -> None:
     with pytest.raises(
         ConfigError, match=r"there is no npz file of int8; there are model\.float32"
     ):
-        chosen_forms(formats=["npz"], precisions=["int8"])
+        chosen_variants(formats=["npz"], precisions=["int8"])
     with pytest.raises(ConfigError, match=r"min_agreement=98; expected a share from 0 to 1"):
-        Gate(98)
+        AcceptanceCriteria(98)
 
 
 def test_numpy_is_held_against_keras_too(

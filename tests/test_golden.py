@@ -16,8 +16,8 @@ from ser_edge.audio import as_signal
 from ser_edge.backends import open_model
 from ser_edge.manifest import ModelFile
 from ser_edge.window import cut_window
-from ser_edge_export import golden as golden_module
-from ser_edge_export.golden import golden_clips, save_golden
+from ser_edge_export import golden_clips as golden_module
+from ser_edge_export.golden_clips import golden_clips, save_golden
 
 KINDS = {"samples": "int16", "starts": "int64", "rows": "int64", "probabilities": "float64"}
 
@@ -105,7 +105,7 @@ def test_every_file_is_asked_once_for_what_it_takes(
     monkeypatch.setattr(golden_module, "run_apart", run_apart)
     monkeypatch.setattr(
         golden_module,
-        "runnable_forms",
+        "runnable_variants",
         lambda _: [(backend, m) for backend in ("first", "second") for m in by_takes.values()],
     )
     save(tmp_path / "golden.npz", bundle)

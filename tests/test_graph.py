@@ -11,15 +11,15 @@ import pytest
 from numpy.typing import NDArray
 
 from ser_edge import SerEdgeError
+from ser_edge.backends.graph import Graph
+from ser_edge.backends.graph_file import graph_bytes
 from ser_edge.backends.numeric import NumericModel, open_model
-from ser_edge.graph import Graph
-from ser_edge.graph_file import graph_bytes
 from ser_edge_export.calibration import calibrate
 from ser_edge_export.equalise import equalised
-from ser_edge_export.graph import graph_of
-from ser_edge_export.onnx import Int8, onnx_model
-from ser_edge_export.tflite import tflite_model
-from ser_edge_train.engine import keras
+from ser_edge_export.keras_graph import graph_of
+from ser_edge_export.onnx_writer import Int8, onnx_model
+from ser_edge_export.tflite_writer import tflite_model
+from ser_edge_train.keras_backend import keras
 from ser_edge_train.networks import build_network
 
 pytestmark = pytest.mark.training

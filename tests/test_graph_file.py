@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ser_edge.backends.graph import Graph, Op
+from ser_edge.backends.graph_file import graph_bytes, read_graph
 from ser_edge.errors import BackendError
-from ser_edge.graph import Graph, Op
-from ser_edge.graph_file import graph_bytes, read_graph
 
 Members = dict[str, bytes]
 

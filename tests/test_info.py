@@ -14,9 +14,9 @@ from conftest import needs
 from ser_edge import Bundle
 from ser_edge.backends import Interpreter
 from ser_edge.bundle import PRETRAINED
-from ser_edge.cli import main
+from ser_edge.cli.command_line import main
+from ser_edge.cli.info import describe, to_dict
 from ser_edge.errors import BundleError
-from ser_edge.info import describe, to_dict
 
 COMMAND = str(Path(sys.executable).with_name("ser-edge"))
 
@@ -94,7 +94,7 @@ def test_info(bundle_dir: Path) -> None:
     assert told["input"] == "3.0 s windows at 22050 Hz, (130, 22) numbers each"
     models = [value.split(",")[0] for name, value in rows if name == "model"]
     assert models == [model.file for model in Bundle.open(bundle_dir).manifest.models]
-    assert told["accuracy"].startswith("UA ")
+    assert told["accuracy"].startswith("UAR ")
     assert "protocol speaker" in told["accuracy"]
     assert "numeric yes" in told["interpreters"]
 
@@ -126,7 +126,7 @@ def test_interpreters_are_those_that_fit_this_numpy(
 
 
 @pytest.mark.parametrize(
-    "about", [{"corpora": 3}, {"metrics": {"all": {"ua": "high"}}}, {"metrics": [1]}]
+    "about", [{"corpora": 3}, {"metrics": {"all": {"uar": "high"}}}, {"metrics": [1]}]
 )
 def test_what_is_for_people_may_not_fit(edited_bundle: Edit, about: dict[str, Any]) -> None:
     folder = edited_bundle(lambda manifest: manifest.update(about=about))

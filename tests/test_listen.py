@@ -20,10 +20,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ser_edge import AudioError, Classifier, ConfigError, DecisionConfig, Segment, Stream
-from ser_edge.arguments import parse_arguments
-from ser_edge.cli import main
-from ser_edge.listening.arguments import PCM_FORMATS
+from ser_edge import AudioError, Classifier, ConfigError, Segment, Stream, StreamConfig
+from ser_edge.cli.command_line import main
+from ser_edge.cli.listen import PCM_FORMATS
+from ser_edge.cli.parser import parse_arguments
 from ser_edge.listening.capture import Capture
 from ser_edge.listening.events import Event, Events
 from ser_edge.listening.session import listen
@@ -52,7 +52,7 @@ class Given:
     """A source that yields what it was given, as fast as it can or with pauses."""
 
     name = "given"
-    rate = RATE
+    sample_rate = RATE
 
     def __init__(self, chunks: list[NDArray[Any]], pause_s: float = 0.0) -> None:
         self._chunks, self._pause_s = chunks, pause_s
@@ -115,7 +115,7 @@ def test_a_source_that_can_wait_loses_nothing() -> None:
 
 
 def test_events_are_where_emotions_begin_and_end() -> None:
-    states = ["heard", "heard", "uncertain", "heard", "heard", "silence", "heard"]
+    states = ["speech", "speech", "uncertain", "speech", "speech", "silence", "speech"]
     labels = ["sad", "sad", "sad", "sad", "angry", "angry", "angry"]
     events = Events()
     found: list[Event] = []
@@ -240,7 +240,7 @@ def sound_card(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 
 def test_a_microphone(sound_card: SimpleNamespace) -> None:
     microphone = Microphone("USB")
-    assert (microphone.name, microphone.rate) == ("USB mic", 44100)
+    assert (microphone.name, microphone.sample_rate) == ("USB mic", 44100)
     assert devices() == ["  1  USB mic, 44100 Hz"]
     chunks = microphone.chunks()
     sound_card.stream.callback(np.full((100, 1), 7, np.int16), 100, None, None)
@@ -264,7 +264,7 @@ def test_microphones_that_there_are_not(
     with pytest.raises(AudioError, match=r"microphone 'x' cannot be opened .*listen --devices"):
         Microphone("x")
     with pytest.raises(AudioError, match="Invalid sample rate"):
-        Microphone(rate=16000)
+        Microphone(sample_rate=16000)
     assert main(["listen", "--devices"]) == 0
     assert capfd.readouterr().out == "  1  USB mic, 44100 Hz\n"
     monkeypatch.setattr(sound_card, "query_devices", lambda *_: [])
@@ -294,7 +294,7 @@ def command(*words: object) -> list[str]:
 
 
 def test_a_pipe_in_and_json_out(bundle_dir: Path, talk: NDArray[np.int16]) -> None:
-    words = command("--stdin", "--rate", RATE, "--bundle", bundle_dir, "--json")
+    words = command("--stdin", "--sample-rate", RATE, "--bundle", bundle_dir, "--json")
     done = subprocess.run(words, input=talk.tobytes(), capture_output=True, check=False, timeout=60)
     assert (done.returncode, done.stderr) == (0, b"")
     told = [json.loads(line) for line in done.stdout.splitlines()]
@@ -306,7 +306,7 @@ def test_a_pipe_in_and_json_out(bundle_dir: Path, talk: NDArray[np.int16]) -> No
 def test_signals_end_it_with_what_it_has(
     bundle_dir: Path, talk: NDArray[np.int16], number: signal.Signals
 ) -> None:
-    words = command("--stdin", "--rate", RATE, "--bundle", bundle_dir, "--json")
+    words = command("--stdin", "--sample-rate", RATE, "--bundle", bundle_dir, "--json")
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin
         assert process.stdout
@@ -360,7 +360,7 @@ def test_systemd_is_told(
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
         notify.bind(address)
         notify.settimeout(20)
-        words = command("--stdin", "--rate", RATE, "--bundle", bundle_dir, "--json")
+        words = command("--stdin", "--sample-rate", RATE, "--bundle", bundle_dir, "--json")
         subprocess.run(words, input=talk.tobytes(), capture_output=True, check=True, timeout=60)
         assert [notify.recv(99) for _ in range(2)] == [b"READY=1", b"WATCHDOG=1"]
     # Nobody listens any more: it goes on all the same.
@@ -369,4 +369,4 @@ def test_systemd_is_told(
 
 def test_the_command_knows_formats_and_defaults_without_numpy() -> None:
     assert tuple(PCM) == PCM_FORMATS
-    assert parse_arguments(["listen"]).threshold == DecisionConfig().threshold
+    assert parse_arguments(["listen"]).threshold == StreamConfig().threshold

@@ -1,4 +1,4 @@
-"""Figures: UA, its interval over speakers, averaging by clip, temperature."""
+"""Figures: UAR, its interval over speakers, averaging by clip, temperature."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 from sklearn.metrics import recall_score
 
 from ser_edge.classifier import softmax
-from ser_edge_train.answers import average_by_clip
 from ser_edge_train.metrics import (
     fit_temperature,
     mcnemar,
     score,
     signal_to_noise_db,
 )
+from ser_edge_train.predictions import average_by_clip
 
 LABELS = ("angry", "happy", "sad")
 
@@ -24,14 +24,14 @@ def test_scores_agree_with_scikit_learn(rng: np.random.Generator) -> None:
     predicted = np.where(rng.random(300) < 0.6, truth, rng.integers(0, 3, 300))
     scores = score(truth, predicted, [f"s{i % 5}" for i in range(300)], LABELS)
     recalls = recall_score(truth, predicted, labels=[0, 1], average=None)
-    assert scores.ua == pytest.approx(recalls.mean())
+    assert scores.uar == pytest.approx(recalls.mean())
     assert scores.recall == pytest.approx({"angry": recalls[0], "happy": recalls[1]})
     assert scores.wa == pytest.approx((truth == predicted).mean())
     assert np.sum(scores.confusion) == scores.n_clips == 300
     assert scores.n_speakers == 5
-    assert scores.ua_low is not None
-    assert scores.ua_high is not None
-    assert scores.ua_low <= scores.ua <= scores.ua_high
+    assert scores.uar_low is not None
+    assert scores.uar_high is not None
+    assert scores.uar_low <= scores.uar <= scores.uar_high
 
 
 def test_the_interval_is_over_speakers() -> None:
@@ -40,13 +40,13 @@ def test_the_interval_is_over_speakers() -> None:
     speakers = np.repeat(["a", "b", "c", "d"], 300)
     predicted = np.where(np.isin(speakers, ["a", "b"]), truth, (truth + 1) % 3)
     scores = score(truth, predicted, speakers.tolist(), LABELS)
-    assert scores.ua == pytest.approx(0.5)
-    assert (scores.ua_low, scores.ua_high) == pytest.approx((0, 1))
+    assert scores.uar == pytest.approx(0.5)
+    assert (scores.uar_low, scores.uar_high) == pytest.approx((0, 1))
 
 
 def test_one_speaker_gives_no_interval() -> None:
     scores = score(np.array([0, 1]), np.array([0, 1]), ["me", "me"], LABELS)
-    assert (scores.ua, scores.ua_low, scores.interval) == (1.0, None, "one speaker")
+    assert (scores.uar, scores.uar_low, scores.interval) == (1.0, None, "one speaker")
 
 
 def test_windows_are_averaged_by_clip() -> None:

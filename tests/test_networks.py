@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from ser_edge.backends.numeric import NumericModel
-from ser_edge_export.graph import graph_of
-from ser_edge_train.engine import keras, tf
+from ser_edge_export.keras_graph import graph_of
+from ser_edge_train.keras_backend import keras, tf
 from ser_edge_train.networks import GlobalStdPooling1D, averaged, build_network
 from ser_edge_train.recipes import RECIPES
 

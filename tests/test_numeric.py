@@ -11,9 +11,9 @@ import pytest
 from numpy.typing import NDArray
 
 from ser_edge import Bundle
+from ser_edge.backends.graph import Graph, Op
 from ser_edge.backends.numeric import NumericModel, open_model
 from ser_edge.errors import BackendError, ConfigError
-from ser_edge.graph import Graph, Op
 
 Array = NDArray[np.float32]
 

@@ -13,20 +13,20 @@ import pytest
 from conftest import Trained
 
 from ser_edge import Bundle, Classifier
-from ser_edge.cli import main
+from ser_edge.cli.command_line import main
 from ser_edge.manifest import PRECISIONS
+from ser_edge_export.acceptance import AcceptanceCriteria
 from ser_edge_export.export import export
-from ser_edge_export.forms import Form, chosen_forms
-from ser_edge_export.gate import Gate
 from ser_edge_export.keras_network import KerasNetwork
-from ser_edge_export.mending import Quantisation
 from ser_edge_export.onnx_network import OnnxNetwork
 from ser_edge_export.own_model import OwnModel
-from ser_edge_train.engine import keras
+from ser_edge_export.quantisation_search import QuantConfig
+from ser_edge_export.variants import ModelVariant, chosen_variants
+from ser_edge_train.keras_backend import keras
 
 pytestmark = pytest.mark.training
 
-LOOSE = Gate(0.9, 0.05)
+LOOSE = AcceptanceCriteria(0.9, 0.05)
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def test_a_keras_network_in_every_format(trained: Trained, folder: Path, tmp_pat
     expected = trained.run.network().predict(inputs, verbose=0)
     np.testing.assert_allclose(source.network.logits(inputs), expected, atol=1e-4)
 
-    result = export(source, tmp_path / "bundle", chosen_forms(int8=True), gate=LOOSE)
+    result = export(source, tmp_path / "bundle", chosen_variants(int8=True), gate=LOOSE)
     bundle = Bundle.open(result.folder)
     assert bundle.manifest.name == "mine"
     assert {model.suffix for model in bundle.manifest.models} == {".tflite", ".onnx", ".npz"}
@@ -86,7 +86,7 @@ def test_a_keras_network_in_every_format(trained: Trained, folder: Path, tmp_pat
 
 def test_an_onnx_network_in_onnx_forms(trained: Trained, folder: Path, tmp_path: Path) -> None:
     source = own_model(trained, folder, "mine.onnx", scaler=folder / "scaler.npz").source()
-    forms = chosen_forms(formats=["onnx"], precisions=PRECISIONS, audio=True)
+    forms = chosen_variants(formats=["onnx"], precisions=PRECISIONS, audio=True)
     result = export(source, tmp_path / "bundle", forms, gate=LOOSE)
     found = {form.file: form for form in result.forms}
     assert len(found) == 6
@@ -102,8 +102,8 @@ def test_an_onnx_network_in_onnx_forms(trained: Trained, folder: Path, tmp_path:
 @pytest.mark.parametrize("layers", [(), ("first", "last")])
 def test_int8_of_an_onnx_network(trained: Trained, folder: Path, layers: tuple[str, ...]) -> None:
     source = own_model(trained, folder, "mine.onnx").source(unsigned=True)
-    way = Quantisation(windows=20, percentile=99.9, float_layers=layers)
-    content = source.network.content(Form("onnx", "int8"), source, way)
+    way = QuantConfig(windows=20, percentile=99.9, float_layers=layers)
+    content = source.network.content(ModelVariant("onnx", "int8"), source, way)
     graph = onnx.load_from_string(content).graph
     floats = {i.name for i in graph.initializer if i.data_type == onnx.TensorProto.FLOAT}
     weighted = [node for node in graph.node if node.op_type in ("Conv", "Gemm")]

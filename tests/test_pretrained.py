@@ -36,7 +36,7 @@ def heard(sample: dict[str, Any], backend: str) -> NDArray[Any]:
     return np.array([windows[sample["clip"] == clip].mean(axis=0) for clip in range(42)])
 
 
-def ua(probabilities: NDArray[Any], truth: NDArray[Any]) -> float:
+def uar(probabilities: NDArray[Any], truth: NDArray[Any]) -> float:
     right = probabilities.argmax(axis=1) == truth
     return float(np.mean([right[truth == label].mean() for label in np.unique(truth)]))
 
@@ -61,7 +61,7 @@ def test_it_is_as_good_as_its_card_says(sample: dict[str, Any], backend: str) ->
     stated = Bundle.open(PRETRAINED).manifest.about["metrics"]["all"]
     found = heard(sample, backend)
     # Six clips a label: up to a twelfth of each recall is rounded, and int8 may change a clip.
-    assert ua(found, sample["truth"]) == pytest.approx(stated["ua"], abs=0.05)
+    assert uar(found, sample["truth"]) == pytest.approx(stated["uar"], abs=0.05)
     for number, label in enumerate(Bundle.open(PRETRAINED).manifest.labels):
         right = found.argmax(axis=1)[sample["truth"] == number] == number
         assert right.mean() == pytest.approx(stated["recall"][label], abs=1 / 12 + 1 / 6)
@@ -78,4 +78,4 @@ def test_its_card_says_what_one_has_to_know() -> None:
     ):
         assert said in card, said
     stated = Bundle.open(PRETRAINED).manifest.about["metrics"]["all"]
-    assert re.search(rf"\| all +\| {stated['n_clips']} .*{stated['ua']:.1%}", card)
+    assert re.search(rf"\| all +\| {stated['n_clips']} .*{stated['uar']:.1%}", card)

@@ -37,8 +37,8 @@ print(json.dumps(sorted(loaded - sys.stdlib_module_names)))
     ("statement", "expected"),
     [
         ("import ser_edge", ["ser_edge"]),
-        ("import ser_edge.cli", ["ser_edge"]),
-        ("import ser_edge.doctor.trial", ["ser_edge"]),  # where NumPy itself is tried
+        ("import ser_edge.cli.command_line", ["ser_edge"]),
+        ("import ser_edge.isolated.process", ["ser_edge"]),  # where NumPy itself is tried
         ("from ser_edge import *", ["numpy", "ser_edge"]),
         ("import " + ", ".join(MODULES), ["numpy", "ser_edge"]),
     ],

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from ser_edge import AudioError, Classifier, ConfigError, DecisionConfig, Segment, Stream
+from ser_edge import AudioError, Classifier, ConfigError, Segment, Stream, StreamConfig
 from ser_edge.resampling import resample
 
 RATE = 16000
@@ -88,22 +88,22 @@ def test_segments_lie_end_to_end_without_drift(
 
 
 def test_silence_is_told_and_ends(classifier: Classifier, talk: NDArray[np.float32]) -> None:
-    segments = streamed(Stream(classifier, RATE, decisions=DecisionConfig(threshold=0)), talk, [])
+    segments = streamed(Stream(classifier, RATE, decisions=StreamConfig(threshold=0)), talk, [])
     silent = [(s.start_s, s.end_s) for s in segments if s.state == "silence"]
     assert 12.5 < silent[0][1] < 13.7
     assert 16.5 < silent[-1][1] < 17.6
     assert all(s.state == "silence" for s in segments if 14 < s.end_s < 16.9)
-    assert all(s.state == "heard" for s in segments if s.end_s < 12 or s.end_s > 18)
+    assert all(s.state == "speech" for s in segments if s.end_s < 12 or s.end_s > 18)
 
 
 def test_below_the_threshold_nothing_is_claimed(
     classifier: Classifier, talk: NDArray[np.float32]
 ) -> None:
     def states(threshold: float) -> set[str]:
-        decisions = DecisionConfig(threshold=threshold, silence_s=60)
+        decisions = StreamConfig(threshold=threshold, silence_s=60)
         return {s.state for s in streamed(Stream(classifier, RATE, decisions=decisions), talk, [])}
 
-    assert states(0.0) == {"heard"}
+    assert states(0.0) == {"speech"}
     assert states(1.0) == {"uncertain"}
 
 
@@ -176,7 +176,7 @@ def test_settings_that_cannot_be(
 )
 def test_decisions_that_cannot_be(name: str, value: Any) -> None:
     with pytest.raises(ConfigError, match=f"{name}={value!r}; expected 0 to"):
-        DecisionConfig(**{name: value})
+        StreamConfig(**{name: value})
 
 
 def test_samples_that_cannot_be(classifier: Classifier) -> None:

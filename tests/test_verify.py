@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 
 from ser_edge import Bundle, BundleError
 from ser_edge.backends import INTERPRETERS
-from ser_edge.cli import main
-from ser_edge.graph_file import graph_bytes, read_graph
+from ser_edge.backends.graph_file import graph_bytes, read_graph
+from ser_edge.cli.command_line import main
 from ser_edge.verify import Check, ModelCheck, Report, verify
-from ser_edge.verify.answers import Answer, answer
 from ser_edge.verify.comparison import TOLERANCES, compared
 from ser_edge.verify.golden import read_golden
+from ser_edge.verify.model_outputs import ModelOutput, answer
 
 COMMAND = str(Path(sys.executable).with_name("ser-edge"))
 NUMERIC = "model.float32.npz"
@@ -484,7 +484,7 @@ def test_a_file_that_takes_audio(edited_bundle: Edit, litert: Path, golden: Arra
 
     def change(manifest: dict[str, Any]) -> None:
         models = [m for m in manifest["models"] if m["file"] in ("model.float32.tflite", NUMERIC)]
-        models[0]["takes"] = "audio"
+        models[0]["input_kind"] = "audio"
         manifest["models"] = models
 
     answers = {}
@@ -508,7 +508,7 @@ def test_a_file_that_takes_audio(edited_bundle: Edit, litert: Path, golden: Arra
 
 def judged(bundle: Bundle, logits: NDArray[np.float64], file: str = NUMERIC) -> ModelCheck:
     (model,) = (model for model in bundle.manifest.models if model.file == file)
-    return compared(bundle, read_golden(bundle), "numeric", model, Answer("answers", logits))
+    return compared(bundle, read_golden(bundle), "numeric", model, ModelOutput("answers", logits))
 
 
 def test_answers_that_are_none(bundle_dir: Path, edited_bundle: Edit, golden: Arrays) -> None:

@@ -122,7 +122,7 @@ def test_broken_recordings_are_refused(tmp_path: Path, case: str) -> None:
 def test_a_file_that_becomes_shorter_is_refused() -> None:
     file = io.BytesIO(riff(GOOD_FMT, chunk(b"data", tone(100))))
     header = read_header(file)
-    assert header == WavHeader(np.dtype("<i2"), channels=1, rate=RATE, n_frames=100)
+    assert header == WavHeader(np.dtype("<i2"), channels=1, sample_rate=RATE, n_frames=100)
     file.truncate(file.tell() + 199)
     with pytest.raises(AudioError, match="ends while it is being read"):
         read_frames(file, header, first=10, count=90)

@@ -57,7 +57,7 @@ def test_it_holds_exactly_the_packages(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         assert set(archive.namelist()) == expected
         assert "ser_edge/backends/tflite.py" in expected
-        assert "ser-edge = ser_edge.cli:entry_point" in archive.read(
+        assert "ser-edge = ser_edge.cli.command_line:entry_point" in archive.read(
             f"{info}/entry_points.txt"
         ).decode("utf-8")
 
@@ -108,7 +108,7 @@ def bare(folder: Path, wheel: Path, *packages: str) -> Path:
 
 def run(site: Path, *words: object) -> subprocess.CompletedProcess[str]:
     """Run ``ser-edge`` with no other packages than those in a folder."""
-    command = [sys.executable, "-S", "-m", "ser_edge.cli", *map(str, words)]
+    command = [sys.executable, "-S", "-m", "ser_edge.cli.command_line", *map(str, words)]
     environment = {**os.environ, "PYTHONPATH": str(site)}
     return subprocess.run(
         command, capture_output=True, text=True, env=environment, cwd=site, check=False
@@ -149,7 +149,7 @@ def test_it_answers_at_once(tmp_path: Path, wheel: Path, clip: Path, backend: st
     (tmp_path / "site").mkdir()
     site = bare(tmp_path / "site", wheel, *INTERPRETERS[backend])
     environment = {k: v for k, v in os.environ.items() if k != "SER_EDGE_BUNDLE"}
-    command = [sys.executable, "-S", "-m", "ser_edge.cli", "predict", str(clip)]
+    command = [sys.executable, "-S", "-m", "ser_edge.cli.command_line", "predict", str(clip)]
     environment["PYTHONPATH"] = str(site)
     done = subprocess.run(
         command, capture_output=True, text=True, env=environment, cwd=site, check=False

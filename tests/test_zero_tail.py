@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ser_edge.errors import AudioError
 from ser_edge.features import FeatureConfig, FeatureExtractor, flatten
 from ser_edge.window import WindowConfig
-from ser_edge_train.options import TrainOptions
+from ser_edge_train.train_options import TrainOptions
 from ser_edge_train.zero_tail import ZeroTailed
 
 CONFIG = FeatureConfig()

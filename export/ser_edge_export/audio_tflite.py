@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ser_edge.frontend import InputConfig
-from ser_edge_export.tflite import converted
 from ser_edge_export.tflite_join import join
+from ser_edge_export.tflite_writer import converted
 from ser_edge_export.waveform import waveform_inputs
-from ser_edge_train.engine import tf
+from ser_edge_train.keras_backend import tf
 
 
 def with_audio(network: bytes, config: InputConfig, temperature: float, n_labels: int) -> bytes:

@@ -11,8 +11,8 @@ from collections import Counter
 import numpy as np
 from numpy.typing import NDArray
 
+from ser_edge.backends.graph import Graph
 from ser_edge.backends.numeric import NumericModel
-from ser_edge.graph import Graph
 
 Range = tuple[float, float]
 

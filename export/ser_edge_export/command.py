@@ -6,23 +6,23 @@ import argparse
 from pathlib import Path
 
 from ser_edge.errors import SerEdgeError
+from ser_edge_export.acceptance import AcceptanceCriteria
 from ser_edge_export.export import Export, export
-from ser_edge_export.forms import chosen_forms
-from ser_edge_export.gate import Gate
 from ser_edge_export.own_model import OwnModel
 from ser_edge_export.run_source import run_source
+from ser_edge_export.variants import chosen_variants
 from ser_edge_train.folders import check_free
 
 
 def export_command(arguments: argparse.Namespace) -> Export:
-    """Run `ser-edge export` with the options that `ser_edge.arguments` parsed.
+    """Run `ser-edge export` with the options that `ser_edge.cli.parser` parsed.
 
     Raises
     ------
     SerEdgeError
         If the source cannot be used or the bundle not be written; see `export`.
     """
-    forms = chosen_forms(
+    forms = chosen_variants(
         int8=arguments.int8,
         everything=arguments.all,
         formats=arguments.format or (["onnx"] if arguments.source.suffix == ".onnx" else []),
@@ -30,10 +30,10 @@ def export_command(arguments: argparse.Namespace) -> Export:
         batch=arguments.batch,
         audio=arguments.audio,
     )
-    gate = Gate(
+    gate = AcceptanceCriteria(
         arguments.min_agreement / 100,
-        arguments.max_ua_loss / 100,
-        arguments.max_float_ua_loss / 100,
+        arguments.max_uar_loss / 100,
+        arguments.max_float_uar_loss / 100,
     )
     of_file = arguments.source.suffix in (".keras", ".h5", ".onnx")
     if not of_file and arguments.source.is_file():

@@ -9,10 +9,10 @@ from pathlib import Path
 from rich.console import Console
 
 from ser_edge.classifier import Classifier
+from ser_edge_export.acceptance import AcceptanceCriteria
 from ser_edge_export.export import export
-from ser_edge_export.forms import chosen_forms
-from ser_edge_export.gate import Gate
 from ser_edge_export.run_source import run_source
+from ser_edge_export.variants import chosen_variants
 from ser_edge_train.demo_corpus import write_demo_corpus
 from ser_edge_train.metrics import Scores
 from ser_edge_train.progress import progress_bar
@@ -21,8 +21,8 @@ from ser_edge_train.tables import score_table
 from ser_edge_train.train import TrainOptions, train
 
 _OPTIONS = TrainOptions(epochs=40, copies=1, members=1, refit=False, licence="synthetic")
-# Of its 164 test clips one is 0.6 %, and 0.6 points of UA.
-_GATE = Gate(min_agreement=0.95, max_ua_loss=0.04)
+# Of its 164 test clips one is 0.6 %, and 0.6 points of UAR.
+_GATE = AcceptanceCriteria(min_agreement=0.95, max_uar_loss=0.04)
 _SHOWN = 6
 
 
@@ -53,7 +53,7 @@ def demo(folder: Path) -> None:
     run = train([corpus], run_folder, _OPTIONS, cache=folder / "cache", overwrite=True)
     say("[bold]3  export[/]   float32 and int8, TFLite, ONNX and NumPy")
     exported = export(
-        run_source(run_folder), run_folder / "bundle", chosen_forms(int8=True), gate=_GATE
+        run_source(run_folder), run_folder / "bundle", chosen_variants(int8=True), gate=_GATE
     )
     say("[bold]4  predict[/]  clips of a speaker who was not in training, by the int8 model")
     scores = {name: Scores(**values) for name, values in run.settings.about["metrics"].items()}
@@ -71,7 +71,7 @@ Done in {time.monotonic() - started:.0f} s."""
 
 
 def _predict(run: Run, bundle: Path) -> None:
-    from ser_edge_train.engine import quiet_stderr
+    from ser_edge_train.keras_backend import quiet_stderr
 
     with (run.folder / "split.csv").open(encoding="utf-8", newline="") as file:
         tested = [row for row in csv.DictReader(file) if row["part"] == "test"]

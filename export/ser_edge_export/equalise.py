@@ -22,9 +22,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ser_edge.backends.graph import Graph, Op
 from ser_edge.backends.numeric import NumericModel
-from ser_edge.graph import Graph, Op
-from ser_edge_export.graph import by_group
+from ser_edge_export.keras_graph import by_group
 
 Vector = NDArray[np.float64]
 

@@ -14,16 +14,21 @@ from typing import Any
 from ser_edge.bundle import GOLDEN, Bundle, describe_model
 from ser_edge.errors import SerEdgeError
 from ser_edge.manifest import Manifest
-from ser_edge_export.forms import Form
-from ser_edge_export.gate import Gate
-from ser_edge_export.golden import golden_clips, save_golden
-from ser_edge_export.mending import Mended, Quantisation, ladder, mend
+from ser_edge_export.acceptance import AcceptanceCriteria
+from ser_edge_export.export_report import write_proof
+from ser_edge_export.golden_clips import golden_clips, save_golden
 from ser_edge_export.model_card import model_card
-from ser_edge_export.proof import write_proof
-from ser_edge_export.source import Source
+from ser_edge_export.quantisation_search import QuantConfig, SearchResult, ladder, mend
+from ser_edge_export.trained_model import Source
+from ser_edge_export.variants import ModelVariant
 from ser_edge_train.folders import check_free, written_beside
-from ser_edge_train.forms import FormResult, Reference, compare_forms, runnable_forms
-from ser_edge_train.tables import form_table
+from ser_edge_train.tables import variant_table
+from ser_edge_train.variant_comparison import (
+    Reference,
+    VariantResult,
+    compare_variants,
+    runnable_variants,
+)
 from ser_edge_train.versions import versions
 
 logger = logging.getLogger(__name__)
@@ -39,17 +44,17 @@ class Export:
     ----------
     folder : Path
         The bundle.
-    forms : tuple of FormResult
+    forms : tuple of VariantResult
         How each form compares with the source on the test clips.
-    mended : dict of str to Mended
+    mended : dict of str to SearchResult
         How the int8 networks were made, by the file that takes features.
     complaints : tuple of str
         Forms that fall short of the gate, with their figures; empty unless that was allowed.
     """
 
     folder: Path
-    forms: tuple[FormResult, ...]
-    mended: dict[str, Mended]
+    forms: tuple[VariantResult, ...]
+    mended: dict[str, SearchResult]
     complaints: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
@@ -65,7 +70,7 @@ class Export:
         ways = "".join(f"{file}: {mended.way}\n" for file, mended in self.mended.items())
         return (
             "Exported forms against their source, on its test clips:\n\n"
-            f"{form_table(self.forms, latency=True)}\n\n{ways}\n"
+            f"{variant_table(self.forms, latency=True)}\n\n{ways}\n"
             f"{self.folder}: copy this folder to the device; "
             f"next: ser-edge predict CLIP --bundle {self.folder}"
         )
@@ -74,9 +79,9 @@ class Export:
 def export(
     source: Source,
     out: str | os.PathLike[str],
-    forms: Sequence[Form],
+    forms: Sequence[ModelVariant],
     *,
-    gate: Gate | None = None,
+    gate: AcceptanceCriteria | None = None,
     notes: str = "",
     fine_tune: bool = False,
     allow_degraded: bool = False,
@@ -90,9 +95,9 @@ def export(
         The network, and clips to prove it on.
     out : path
         The bundle to write; it appears whole or not at all.
-    forms : sequence of Form
+    forms : sequence of ModelVariant
         What is written.
-    gate : Gate, optional
+    gate : AcceptanceCriteria, optional
         What each has to keep, in every interpreter that is here.
     notes : str
         Markdown for the model card, between its figures and its data.
@@ -112,12 +117,12 @@ def export(
     SerEdgeError
         If the network cannot be written in a form, `out` exists, or a form falls short.
     """
-    gate = gate or Gate()
+    gate = gate or AcceptanceCriteria()
     out = Path(out)
     check_free(out, overwrite=overwrite)
     for form in forms:
         source.network.check(form, fine_tune=fine_tune)
-    samples = source.samples() if any(form.takes == "audio" for form in forms) else None
+    samples = source.samples() if any(form.input_kind == "audio" for form in forms) else None
     ways = _Ways(source, gate, fine_tune)
     with written_beside(out, overwrite=overwrite) as folder:
         models = []
@@ -125,7 +130,7 @@ def export(
             way = ways.of(form)
             logger.info("writing %s", form.file)
             (folder / form.file).write_bytes(source.network.content(form, source, way))
-            models.append(describe_model(folder / form.file, form.precision, form.takes))
+            models.append(describe_model(folder / form.file, form.precision, form.input_kind))
         manifest = Manifest(
             source.name,
             source.labels,
@@ -135,11 +140,11 @@ def export(
             source.speakers,
         )
         bundle = Bundle(folder, manifest)
-        logger.info("trying each form on %d test clips", len(source.test.truth))
-        results = tuple(compare_forms(bundle, source.reference(source.test, samples)))
+        logger.info("trying each form on %d test clips", len(source.test.y_true))
+        results = tuple(compare_variants(bundle, source.reference(source.test, samples)))
         complaints = tuple(filter(None, map(gate.complaint, results)))
         if complaints and not allow_degraded:
-            logger.info("%s", form_table(results, latency=True))
+            logger.info("%s", variant_table(results, latency=True))
             raise SerEdgeError(
                 f"{'; '.join(complaints)}: so no bundle was written; loosen the gate, "
                 f"{'' if fine_tune else 'allow --qat, '}or take it as it is with --allow-degraded"
@@ -161,22 +166,22 @@ def export(
 class _Ways:
     """Finds for each int8 form the way to make it, by what comes out on the validation clips."""
 
-    def __init__(self, source: Source, gate: Gate, fine_tune: bool) -> None:
+    def __init__(self, source: Source, gate: AcceptanceCriteria, fine_tune: bool) -> None:
         self._source, self._gate, self._fine_tune = source, gate, fine_tune
-        self.mended: dict[str, Mended] = {}
+        self.mended: dict[str, SearchResult] = {}
 
-    def of(self, form: Form) -> Quantisation:
+    def of(self, form: ModelVariant) -> QuantConfig:
         """Return the way to make a form; what is beside the network in a file has no part in it."""
         if not form.can_be_mended:
-            return Quantisation()
-        plain = replace(form, takes="features")
+            return QuantConfig()
+        plain = replace(form, input_kind="features")
         if plain.file not in self.mended:
             ways = ladder(form.precision, fine_tune=self._fine_tune)
             trial = partial(self._trial, plain)
             self.mended[plain.file] = mend(plain.file, ways, trial, self._gate)
         return self.mended[plain.file].way
 
-    def _trial(self, form: Form, way: Quantisation) -> list[FormResult]:
+    def _trial(self, form: ModelVariant, way: QuantConfig) -> list[VariantResult]:
         logger.info("%s: %s", form.file, way)
         with TemporaryDirectory() as scratch:
             path = Path(scratch, form.file)
@@ -184,7 +189,7 @@ class _Ways:
             model = describe_model(path, form.precision)
             return [
                 self._validation.compare(path.parent, model, backend)
-                for backend, _ in runnable_forms([model])
+                for backend, _ in runnable_variants([model])
             ]
 
     @cached_property
@@ -194,9 +199,9 @@ class _Ways:
 
 def _about(
     source: Source,
-    results: Sequence[FormResult],
-    mended: Mapping[str, Mended],
-    gate: Gate,
+    results: Sequence[VariantResult],
+    mended: Mapping[str, SearchResult],
+    gate: AcceptanceCriteria,
     complaints: Sequence[str],
 ) -> dict[str, Any]:
     # Not the latency: it is another each time, and the same run is exported to the same bytes.

@@ -1,4 +1,4 @@
-"""Quantisation-aware fine-tuning: a short training that teaches a graph to live with int8.
+"""QuantConfig-aware fine-tuning: a short training that teaches a graph to live with int8.
 
 The graph computes with its weights and activations rounded as int8 will round them, gradients pass
 the rounding as if it were not there (Jacob et al. 2018, "Quantization and training of neural
@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ser_edge.graph import Graph
+from ser_edge.backends.graph import Graph
 from ser_edge_export.calibration import Range
-from ser_edge_export.tflite import computed
-from ser_edge_train.engine import keras, set_seed, tf
+from ser_edge_export.tflite_writer import computed
+from ser_edge_train.keras_backend import keras, set_seed, tf
 from ser_edge_train.progress import progress_bar
 
 STEPS = 400

@@ -11,24 +11,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ser_edge.backends.graph import Graph
+from ser_edge.backends.graph_file import graph_bytes
 from ser_edge.errors import SerEdgeError
-from ser_edge.graph import Graph
-from ser_edge.graph_file import graph_bytes
 from ser_edge_export import audio_onnx, audio_tflite
 from ser_edge_export.calibration import Range, calibrate
 from ser_edge_export.equalise import equalised
 from ser_edge_export.fine_tune import fine_tuned
-from ser_edge_export.forms import Form
-from ser_edge_export.graph import graph_of
-from ser_edge_export.mending import Quantisation
+from ser_edge_export.keras_graph import graph_of
 from ser_edge_export.metadata import describe_onnx, describe_tflite, description
-from ser_edge_export.onnx import Int8, onnx_model
 from ser_edge_export.onnx_precision import dynamic, float16, int8_weights
+from ser_edge_export.onnx_writer import Int8, onnx_model
 from ser_edge_export.own_model import check_fits
-from ser_edge_export.source import Source
-from ser_edge_export.tflite import tflite_model
+from ser_edge_export.quantisation_search import QuantConfig
+from ser_edge_export.tflite_writer import tflite_model
+from ser_edge_export.trained_model import Source
+from ser_edge_export.variants import ModelVariant
 from ser_edge_train import fit
-from ser_edge_train.engine import keras
+from ser_edge_train.keras_backend import keras
 from ser_edge_train.networks import load_network
 
 logger = logging.getLogger(__name__)
@@ -41,14 +41,14 @@ class KerasNetwork:
     ----------
     model : keras.Model
     unsigned, reduce_range : bool
-        How static int8 ONNX files hold numbers; see `ser_edge_export.onnx.Int8`.
+        How static int8 ONNX files hold numbers; see `ser_edge_export.onnx_writer.Int8`.
     """
 
     def __init__(self, model: Any, *, unsigned: bool = False, reduce_range: bool = False) -> None:
         self._model = model
         self._onnx_options = {"unsigned": unsigned, "reduce_range": reduce_range}
         self.n_parameters = int(model.count_params())
-        self._quantised: dict[Quantisation, tuple[Graph, Mapping[str, Range]]] = {}
+        self._quantised: dict[QuantConfig, tuple[Graph, Mapping[str, Range]]] = {}
 
     @classmethod
     def open(
@@ -90,29 +90,29 @@ class KerasNetwork:
         return graph_of(self._model)
 
     def logits(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Run the Keras model; see `ser_edge_export.source.Network`."""
+        """Run the Keras model; see `ser_edge_export.trained_model.Network`."""
         return fit.logits(self._model, inputs)
 
-    def check(self, form: Form, *, fine_tune: bool) -> None:
-        """Refuse nothing; see `ser_edge_export.source.Network`."""
+    def check(self, form: ModelVariant, *, fine_tune: bool) -> None:
+        """Refuse nothing; see `ser_edge_export.trained_model.Network`."""
 
-    def content(self, form: Form, source: Source, way: Quantisation) -> bytes:
-        """Write it in a form; see `ser_edge_export.source.Network`."""
+    def content(self, form: ModelVariant, source: Source, way: QuantConfig) -> bytes:
+        """Write it in a form; see `ser_edge_export.trained_model.Network`."""
         graph, ranges = self._prepared(form, source, way)
         if form.format == "npz":
             return graph_bytes(graph)
-        text = description(source, form.takes)
+        text = description(source, form.input_kind)
         if form.format == "tflite":
             content = tflite_model(graph, form.precision, ranges)
-            if form.takes == "audio":
+            if form.input_kind == "audio":
                 n_labels = len(source.labels)
                 content = audio_tflite.with_audio(
                     content, source.input, source.temperature, n_labels
                 )
             return describe_tflite(content, text)
         int8 = Int8(ranges, **self._onnx_options) if ranges else None
-        model = onnx_model(graph, source.name, int8=int8, batch=form.takes == "batch")
-        if form.takes == "audio":
+        model = onnx_model(graph, source.name, int8=int8, batch=form.input_kind == "batch")
+        if form.input_kind == "audio":
             model = audio_onnx.with_audio(model, source.input, source.temperature)
         if form.precision == "float16":
             model = float16(model)
@@ -121,7 +121,7 @@ class KerasNetwork:
         return bytes(describe_onnx(model, text).SerializeToString(deterministic=True))
 
     def _prepared(
-        self, form: Form, source: Source, way: Quantisation
+        self, form: ModelVariant, source: Source, way: QuantConfig
     ) -> tuple[Graph, Mapping[str, Range]]:
         if form.precision in ("float32", "float16"):
             return self.graph, {}
@@ -131,7 +131,7 @@ class KerasNetwork:
             self._quantised[way] = self._quantise(source, way)
         return self._quantised[way]
 
-    def _quantise(self, source: Source, way: Quantisation) -> tuple[Graph, Mapping[str, Range]]:
+    def _quantise(self, source: Source, way: QuantConfig) -> tuple[Graph, Mapping[str, Range]]:
         windows = source.calibration[: way.windows]
         graph = equalised(self.graph, windows)
         ranges = calibrate(graph, windows, percentile=way.percentile)

@@ -12,7 +12,7 @@ from dataclasses import asdict
 
 import onnx
 
-from ser_edge_export.source import Source
+from ser_edge_export.trained_model import Source
 
 KEY = "ser-edge"
 """The entry of an ONNX file's ``metadata_props``; a TFLite file has ``ser-edge.json``."""
@@ -26,7 +26,7 @@ def description(source: Source, takes: str) -> str:
     content = {
         "name": source.name,
         "labels": source.labels,
-        "takes": takes,
+        "input_kind": takes,
         "gives": "probabilities" if takes == "audio" else "logits",
         "input": asdict(source.input),
         "temperature": source.temperature,

@@ -5,20 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ser_edge.manifest import Manifest
-from ser_edge_train.forms import FormResult
 from ser_edge_train.metrics import Scores
 from ser_edge_train.report import protocol_name
-from ser_edge_train.tables import abstaining_table, form_table, markdown_table, score_table
+from ser_edge_train.tables import (
+    markdown_table,
+    score_table,
+    selective_prediction_table,
+    variant_table,
+)
+from ser_edge_train.variant_comparison import VariantResult
 
 
-def model_card(manifest: Manifest, forms: Sequence[FormResult], notes: str = "") -> str:
+def model_card(manifest: Manifest, forms: Sequence[VariantResult], notes: str = "") -> str:
     """Write a bundle's model card.
 
     Parameters
     ----------
     manifest : Manifest
         With ``about`` filled.
-    forms : sequence of FormResult
+    forms : sequence of VariantResult
         How the exported forms did on the run's test clips.
     notes : str
         Markdown of whoever exports, put ahead of the data.
@@ -71,7 +76,7 @@ Protocol **{protocol_name(about)}**; float32 Keras model; 95 % intervals by boot
 
 The exported forms against their source, on the same clips (`report.md` tells how they were made):
 
-{degraded}{form_table(forms)}
+{degraded}{variant_table(forms)}
 
 {_confidence(manifest)}{notes.strip()}
 
@@ -111,6 +116,6 @@ The expected calibration error on the test clips is {error["before"]:.1%} as tra
 which the runtime applies. It is larger in other rooms and languages. An application that would
 rather say nothing than be wrong gives no answer below a probability:
 
-{abstaining_table(about["abstaining"])}
+{selective_prediction_table(about["abstaining"])}
 
 """

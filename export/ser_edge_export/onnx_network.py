@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from ser_edge.backends.onnx import import_onnxruntime
 from ser_edge.errors import SerEdgeError
 from ser_edge_export import audio_onnx
-from ser_edge_export.forms import Form
-from ser_edge_export.mending import Quantisation
 from ser_edge_export.metadata import describe_onnx, description
-from ser_edge_export.onnx import IR_VERSION, OPSET
 from ser_edge_export.onnx_precision import dynamic, float16, int8_weights, quantising
+from ser_edge_export.onnx_writer import IR_VERSION, OPSET
 from ser_edge_export.own_model import check_fits
-from ser_edge_export.source import Source
+from ser_edge_export.quantisation_search import QuantConfig
+from ser_edge_export.trained_model import Source
+from ser_edge_export.variants import ModelVariant
 
 _WEIGHTED = ("Conv", "Gemm", "MatMul")
 
@@ -36,7 +36,7 @@ class OnnxNetwork:
     model : onnx.ModelProto
         From ``features`` to ``logits``.
     unsigned, reduce_range : bool
-        See `ser_edge_export.onnx.Int8`.
+        See `ser_edge_export.onnx_writer.Int8`.
     """
 
     def __init__(
@@ -100,15 +100,15 @@ class OnnxNetwork:
         return cls(path, model, **onnx_options)
 
     def logits(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Run the file in ONNX Runtime; see `ser_edge_export.source.Network`."""
+        """Run the file in ONNX Runtime; see `ser_edge_export.trained_model.Network`."""
         session = import_onnxruntime().InferenceSession(
             self._model.SerializeToString(), providers=["CPUExecutionProvider"]
         )
         return np.concatenate([session.run(["logits"], {"features": x[None]})[0] for x in inputs])
 
-    def check(self, form: Form, *, fine_tune: bool) -> None:
-        """Refuse what takes the Keras model; see `ser_edge_export.source.Network`."""
-        if form.format != "onnx" or form.takes == "batch":
+    def check(self, form: ModelVariant, *, fine_tune: bool) -> None:
+        """Refuse what takes the Keras model; see `ser_edge_export.trained_model.Network`."""
+        if form.format != "onnx" or form.input_kind == "batch":
             raise SerEdgeError(
                 f"{self._path}: cannot become {form.file}; an ONNX model is exported to ONNX files "
                 "for one window, give the Keras model for others"
@@ -116,8 +116,8 @@ class OnnxNetwork:
         if fine_tune:
             raise SerEdgeError(f"{self._path}: cannot be trained; give the Keras model for --qat")
 
-    def content(self, form: Form, source: Source, way: Quantisation) -> bytes:
-        """Write it in a form; see `ser_edge_export.source.Network`."""
+    def content(self, form: ModelVariant, source: Source, way: QuantConfig) -> bytes:
+        """Write it in a form; see `ser_edge_export.trained_model.Network`."""
         model = onnx.ModelProto.FromString(self._model.SerializeToString())
         if form.precision == "float16":
             model = float16(model)
@@ -125,13 +125,13 @@ class OnnxNetwork:
             model = int8_weights(model) if way.weights_alone else dynamic(model)
         elif form.precision == "int8":
             model = self._int8(model, source, way)
-        if form.takes == "audio":
+        if form.input_kind == "audio":
             model = audio_onnx.with_audio(model, source.input, source.temperature)
         onnx.checker.check_model(model, full_check=True)
-        text = description(source, form.takes)
+        text = description(source, form.input_kind)
         return bytes(describe_onnx(model, text).SerializeToString(deterministic=True))
 
-    def _int8(self, model: onnx.ModelProto, source: Source, way: Quantisation) -> onnx.ModelProto:
+    def _int8(self, model: onnx.ModelProto, source: Source, way: QuantConfig) -> onnx.ModelProto:
         """Quantise by ONNX Runtime's static quantisation: QDQ, weights per channel."""
         import_onnxruntime()
         from onnxruntime import quantization as q

@@ -15,10 +15,10 @@ from sklearn.model_selection import GroupShuffleSplit
 
 from ser_edge.errors import ConfigError, SerEdgeError
 from ser_edge.frontend import InputConfig
-from ser_edge_export.recordings import window_samples
-from ser_edge_export.source import Network, Source
-from ser_edge_train.dataset import FeatureStore
-from ser_edge_train.material import held_out, read_material
+from ser_edge_export.trained_model import Network, Source
+from ser_edge_export.window_audio import window_samples
+from ser_edge_train.dataset import held_out, load_dataset
+from ser_edge_train.feature_store import FeatureStore
 from ser_edge_train.recipes import RECIPES, Recipe
 
 
@@ -57,7 +57,7 @@ class OwnModel:
         Parameters
         ----------
         **onnx_options : bool
-            ``unsigned`` and ``reduce_range``; see `ser_edge_export.onnx.Int8`.
+            ``unsigned`` and ``reduce_range``; see `ser_edge_export.onnx_writer.Int8`.
 
         Returns
         -------
@@ -81,7 +81,7 @@ class OwnModel:
         store = FeatureStore(recipe)
         if self.cache is not None:
             store = FeatureStore(recipe, self.cache)
-        material = read_material(self.clips, store)
+        material = load_dataset(self.clips, store)
         pairs = [
             pair
             for pair in zip(material.clips, material.originals, strict=True)

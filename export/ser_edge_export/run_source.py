@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ser_edge_export.recordings import window_samples
-from ser_edge_export.source import Source
+from ser_edge_export.trained_model import Source
+from ser_edge_export.window_audio import window_samples
 from ser_edge_train.run import Run
 from ser_edge_train.summary import Summary
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ser_edge.audio.wav import WavHeader, read_frames, read_header
 from ser_edge.errors import AudioError
-from ser_edge.resampling import check_rate
+from ser_edge.resampling import check_sample_rate
 
 # Numbers decoded at once. soundfile's headers may promise any length, a WAV file may be long.
 _PIECE = 1 << 17
@@ -50,7 +50,7 @@ class Part:
                 least = "more than 0" if name == "max_s" else "0 or more"
                 raise AudioError(f"{name}={value!r}; expected a number of seconds, {least}")
 
-    def span(self, n: int, rate: int) -> tuple[int, int]:
+    def span(self, n: int, sample_rate: int) -> tuple[int, int]:
         """Find the part in a recording of ``n`` frames.
 
         Returns
@@ -71,18 +71,20 @@ class Part:
         """
         if not n:
             raise AudioError("holds no samples; expected at least one, record it again")
-        first = int(self.offset_s * rate)
+        first = int(self.offset_s * sample_rate)
         count = (
-            n - first if self.duration_s is None else min(int(self.duration_s * rate), n - first)
+            n - first
+            if self.duration_s is None
+            else min(int(self.duration_s * sample_rate), n - first)
         )
         if count < 1:
             raise AudioError(
-                f"holds {n / rate:.3f} s, of which offset_s={self.offset_s} and "
+                f"holds {n / sample_rate:.3f} s, of which offset_s={self.offset_s} and "
                 f"duration_s={self.duration_s} leave no sample; choose others"
             )
-        if self.max_s is not None and count > self.max_s * rate:
+        if self.max_s is not None and count > self.max_s * sample_rate:
             raise AudioError(
-                f"holds {count / rate:.3f} s; expected at most max_s={self.max_s}, "
+                f"holds {count / sample_rate:.3f} s; expected at most max_s={self.max_s}, "
                 "give a shorter recording"
             )
         return first, count
@@ -127,17 +129,17 @@ def decoded(file: BinaryIO, part: Part) -> Iterator[tuple[int, Iterator[NDArray[
     begin = file.tell()
     header = read_header(file)
     if isinstance(header, WavHeader):
-        first, count = part.span(header.n_frames, header.rate)
-        yield header.rate, _finite(_wav_pieces(file, header, first, count))
+        first, count = part.span(header.n_frames, header.sample_rate)
+        yield header.sample_rate, _finite(_wav_pieces(file, header, first, count))
         return
     file.seek(begin)
     with _open_sound(io.BytesIO(file.read()) if begin else file, header) as sound:
-        rate = int(sound.samplerate)
-        check_rate(rate)
+        sample_rate = int(sound.samplerate)
+        check_sample_rate(sample_rate)
         if sound.frames == _UNKNOWN and part.duration_s is None:
             raise AudioError("does not say how long it is; convert it to WAV")
-        first, count = part.span(sound.frames, rate)
-        yield rate, _finite(_sound_pieces(sound, first, count))
+        first, count = part.span(sound.frames, sample_rate)
+        yield sample_rate, _finite(_sound_pieces(sound, first, count))
 
 
 def _wav_pieces(

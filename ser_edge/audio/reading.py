@@ -18,7 +18,7 @@ from ser_edge.audio.decode import Part, check_finite, decoded
 from ser_edge.audio.source import Source, open_source, source_name
 from ser_edge.audio.wav import full_scale
 from ser_edge.errors import AudioError
-from ser_edge.resampling import Resampler, check_rate, resample
+from ser_edge.resampling import Resampler, check_sample_rate, resample
 
 
 def read(
@@ -186,7 +186,7 @@ def blocks(
     """
     if not (isinstance(block_s, int | float | np.number) and 0.01 <= block_s <= 3600):
         raise AudioError(f"block_s={block_s!r}; expected 0.01 to 3600 seconds")
-    check_rate(sample_rate)
+    check_sample_rate(sample_rate)
     part = Part(offset_s, duration_s, max_s)
     with _named(source), open_source(source, max_bytes) as file:
         with decoded(file, part) as (rate, pieces):

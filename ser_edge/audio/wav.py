@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ser_edge.errors import AudioError
-from ser_edge.resampling import check_rate
+from ser_edge.resampling import check_sample_rate
 
 _PCM, _FLOAT, _EXTENSIBLE = 0x0001, 0x0003, 0xFFFE
 # The last 14 bytes of a WAVE_FORMAT_EXTENSIBLE sub-format that is an ordinary format tag.
@@ -35,7 +35,7 @@ class WavHeader:
 
     dtype: np.dtype[Any]
     channels: int
-    rate: int
+    sample_rate: int
     n_frames: int
 
 
@@ -66,7 +66,7 @@ def read_header(file: BinaryIO) -> WavHeader | str:
     ...     wav.setparams((2, 2, 16000, 0, "NONE", ""))
     ...     wav.writeframes(bytes(400))
     >>> read_header(io.BytesIO(file.getvalue()))
-    WavHeader(dtype=dtype('int16'), channels=2, rate=16000, n_frames=100)
+    WavHeader(dtype=dtype('int16'), channels=2, sample_rate=16000, n_frames=100)
     >>> read_header(io.BytesIO(b"fLaC and so on"))
     "begins with b'fLaC and so '"
     """
@@ -86,11 +86,11 @@ def read_header(file: BinaryIO) -> WavHeader | str:
             break
         name, length = struct.unpack("<4sI", chunk)
         if name == b"data":
-            dtype, channels, rate = _parse_format(fmt)
+            dtype, channels, sample_rate = _parse_format(fmt)
             if dtype is None:
                 return f"is a WAV file with codec 0x{_tag(fmt):04x}"
             n_bytes = _data_bytes(length, left=size - (file.tell() - begin))
-            return WavHeader(dtype, channels, rate, n_bytes // (dtype.itemsize * channels))
+            return WavHeader(dtype, channels, sample_rate, n_bytes // (dtype.itemsize * channels))
         position = file.tell()
         if name == b"fmt ":
             fmt = file.read(min(length, 40))
@@ -186,13 +186,13 @@ def _parse_format(fmt: bytes) -> tuple[np.dtype[Any] | None, int, int]:
         raise AudioError(
             f"has a WAV header of {len(fmt)} format bytes; expected 16 or more, record it again"
         )
-    channels, rate, _, align, bits = struct.unpack("<HIIHH", fmt[2:16])
+    channels, sample_rate, _, align, bits = struct.unpack("<HIIHH", fmt[2:16])
     tag = _tag(fmt)
     if not channels:
         raise AudioError("has 0 channels; expected 1 or more, record it again")
-    check_rate(rate)
+    check_sample_rate(sample_rate)
     if tag not in (_PCM, _FLOAT):
-        return None, channels, rate
+        return None, channels, sample_rate
     if (tag, bits) not in _DTYPES:
         kind = "PCM" if tag == _PCM else "float"
         raise AudioError(
@@ -205,7 +205,7 @@ def _parse_format(fmt: bytes) -> tuple[np.dtype[Any] | None, int, int]:
             f"has a block align of {align}; expected {dtype.itemsize * channels} for {channels} "
             f"channels of {bits} bit, record it again"
         )
-    return dtype, channels, rate
+    return dtype, channels, sample_rate
 
 
 def _data_bytes(length: int, *, left: int) -> int:

@@ -1,6 +1,6 @@
 """``.npz`` files, run by NumPy alone: for where no interpreter has a wheel.
 
-`ser_edge.graph_file` tells what is in such a file. A window goes through the network by itself:
+`ser_edge.backends.graph_file` tells what is in such a file. A window goes through the network by itself:
 many at a time were no faster, since what one needs stays in the processor's cache, and so no window
 changes the last digit of another's logits.
 """
@@ -16,8 +16,8 @@ from numpy.lib.stride_tricks import as_strided, sliding_window_view
 from numpy.typing import NDArray
 
 from ser_edge.backends import check_inputs
-from ser_edge.graph import Graph, Op
-from ser_edge.graph_file import read_graph
+from ser_edge.backends.graph import Graph, Op
+from ser_edge.backends.graph_file import read_graph
 
 Array = NDArray[np.float32]
 

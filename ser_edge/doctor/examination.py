@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from ser_edge import __version__
 from ser_edge.doctor.diagnosis import BackendReport, Diagnosis
 from ser_edge.doctor.machine import Machine, this_machine
-from ser_edge.doctor.trial import Trial, attempt
 from ser_edge.errors import BundleError
+from ser_edge.isolated.process import Trial, attempt
 
 if TYPE_CHECKING:
     from ser_edge.bundle import Bundle
@@ -115,7 +115,7 @@ def _examine(name: str, machine: Machine, bundle: Bundle | None, timeout_s: floa
 
 
 def run_on_zeros(folder: str, backend: str) -> Iterator[dict[str, Any]]:
-    """Load a bundle and run its network once; a job for `ser_edge.doctor.trial.attempt`."""
+    """Load a bundle and run its network once; a job for `ser_edge.isolated.process.attempt`."""
     import numpy as np
 
     from ser_edge.classifier import Classifier

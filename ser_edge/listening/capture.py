@@ -38,7 +38,7 @@ class Capture:
 
     def __init__(self, source: Source, *, waits: bool, most_s: float = 10.0) -> None:
         self._source, self._waits = source, waits
-        self._most = round(most_s * source.rate)
+        self._most = round(most_s * source.sample_rate)
         self._held: deque[NDArray[Any]] = deque()
         self._n_held = 0
         self._arrived_at = time.monotonic()
@@ -107,5 +107,5 @@ class Capture:
             while self._n_held > self._most and len(self._held) > 1 and not self._waits:
                 n_dropped = len(self._held.popleft())
                 self._n_held -= n_dropped
-                self.dropped_s += n_dropped / self._source.rate
+                self.dropped_s += n_dropped / self._source.sample_rate
             self._changed.notify_all()

@@ -10,7 +10,6 @@ from contextlib import ExitStack
 from typing import Any
 
 from ser_edge.classifier import Classifier
-from ser_edge.decision import DecisionConfig
 from ser_edge.errors import SerEdgeError
 from ser_edge.files import check_writable
 from ser_edge.listening.events import Event
@@ -18,13 +17,14 @@ from ser_edge.listening.session import Status, listen
 from ser_edge.listening.sources import FileSource, Microphone, PcmSource, Source, devices
 from ser_edge.listening.view import View
 from ser_edge.listening.watchdog import Watchdog
-from ser_edge.stream import Stream
+from ser_edge.streaming.smoothing import StreamConfig
+from ser_edge.streaming.stream import Stream
 
 
 def listen_command(
     arguments: argparse.Namespace, load: Callable[[argparse.Namespace], Classifier]
 ) -> int:
-    """Run `ser-edge listen` with the options that `ser_edge.arguments` parsed.
+    """Run `ser-edge listen` with the options that `ser_edge.cli.parser` parsed.
 
     Parameters
     ----------
@@ -54,9 +54,9 @@ def listen_command(
     source = _source(arguments, classifier)
     stream = Stream(
         classifier,
-        source.rate,
+        source.sample_rate,
         hop_s=arguments.hop,
-        decisions=DecisionConfig(threshold=arguments.threshold),
+        decisions=StreamConfig(threshold=arguments.threshold),
         adapt=arguments.adapt,
     )
     live = isinstance(source, Microphone) or arguments.realtime
@@ -77,15 +77,17 @@ def _source(arguments: argparse.Namespace, classifier: Classifier) -> Source:
     if arguments.recording and arguments.stdin:
         raise SerEdgeError("a file and --stdin: expected one source of sound")
     if arguments.recording:
-        rate = classifier.bundle.manifest.input.features.sample_rate
-        return FileSource(arguments.recording, rate, realtime=arguments.realtime)
+        sample_rate = classifier.bundle.manifest.input.features.sample_rate
+        return FileSource(arguments.recording, sample_rate, realtime=arguments.realtime)
     if arguments.stdin:
-        if not arguments.rate:
-            raise SerEdgeError("--stdin needs --rate, the samples a second of what comes in")
+        if not arguments.sample_rate:
+            raise SerEdgeError("--stdin needs --sample-rate, the samples a second of what comes in")
         channels = arguments.channels
-        return PcmSource(sys.stdin.buffer, arguments.rate, arguments.format, channels)
+        return PcmSource(sys.stdin.buffer, arguments.sample_rate, arguments.format, channels)
     device = arguments.device
-    return Microphone(int(device) if device and device.isdecimal() else device, arguments.rate)
+    return Microphone(
+        int(device) if device and device.isdecimal() else device, arguments.sample_rate
+    )
 
 
 class _Told:
@@ -103,7 +105,7 @@ class _Told:
         self._watchdog.ready()
         self._view: View | None = None
         if not self._json and sys.stdout.isatty():
-            title = f"{source.name}, {source.rate} Hz; {classifier.bundle.manifest.name}"
+            title = f"{source.name}, {source.sample_rate} Hz; {classifier.bundle.manifest.name}"
             self._view = stack.enter_context(View(title, classifier.labels))
 
     def event(self, event: Event) -> None:

@@ -36,7 +36,7 @@ class Event:
 
 
 class Events:
-    """Tell events from segments; `ser_edge.decision` has seen to it that they do not flicker."""
+    """Tell events from segments; `ser_edge.streaming.smoothing` has seen to it that they do not flicker."""
 
     def __init__(self) -> None:
         self._last: Segment | None = None
@@ -44,11 +44,11 @@ class Events:
     def __call__(self, segment: Segment) -> Iterator[Event]:
         """Yield what a segment begins and ends."""
         last = self._last
-        if last and segment.state == "heard" and segment.label == last.label:
+        if last and segment.state == "speech" and segment.label == last.label:
             self._last = segment
             return
         yield from self.end()
-        if segment.state == "heard":
+        if segment.state == "speech":
             self._last = segment
             yield Event("onset", segment.label, segment.start_s, segment.probability)
 

@@ -14,7 +14,7 @@ from ser_edge.listening.capture import Capture
 from ser_edge.listening.events import Event, Events
 from ser_edge.listening.sources import Source
 from ser_edge.prediction import Segment
-from ser_edge.stream import Stream
+from ser_edge.streaming.stream import Stream
 
 _WAIT_S = 0.1
 
@@ -30,7 +30,7 @@ class Status:
     latency_s : float
         From a segment's last sample to its decision [s].
     level_db, floor_db : float
-        See `ser_edge.stream.Stream`.
+        See `ser_edge.streaming.stream.Stream`.
     skipped : int
         Windows that were not heard, to keep pace.
     dropped_s : float
@@ -104,7 +104,7 @@ def listen(
                 base_s = fed_s + lost_s
             segments = stream.feed(samples, latest=keep_pace)
             n_fed += len(samples)
-            fed_s = n_fed / source.rate
+            fed_s = n_fed / source.sample_rate
             for segment in segments:
                 moved = replace(
                     segment, start_s=base_s + segment.start_s, end_s=base_s + segment.end_s

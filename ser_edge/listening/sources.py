@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ser_edge.audio import Source as Recording
 from ser_edge.audio import blocks
 from ser_edge.errors import AudioError, ConfigError
-from ser_edge.resampling import check_rate
+from ser_edge.resampling import check_sample_rate
 
 PCM = {"u8": "u1", "s16": "<i2", "s32": "<i4", "f32": "<f4"}
 """Formats of raw samples, by the names that ALSA and ffmpeg share."""
@@ -26,7 +26,7 @@ class Source(Protocol):
     """Something that yields mono samples, and can be told to stop from another thread."""
 
     name: str
-    rate: int
+    sample_rate: int
 
     def chunks(self) -> Iterator[NDArray[Any]]:
         """Yield samples [shape=(n,)] as they come."""
@@ -44,7 +44,7 @@ class PcmSource:
     ----------
     stream : binary file object
         Standard input.
-    rate : int in [8000, 192000]
+    sample_rate : int in [8000, 192000]
         Samples a second [Hz].
     format : {"u8", "s16", "s32", "f32"}
         Of a sample; several bytes are little-endian.
@@ -52,18 +52,18 @@ class PcmSource:
         Whose mean is heard.
     """
 
-    def __init__(self, stream: BinaryIO, rate: int, format: str, channels: int = 1) -> None:
-        check_rate(rate)
+    def __init__(self, stream: BinaryIO, sample_rate: int, format: str, channels: int = 1) -> None:
+        check_sample_rate(sample_rate)
         if format not in PCM:
             raise ConfigError(f"format={format!r}; expected one of {', '.join(PCM)}")
-        self.name, self.rate = "standard input", rate
+        self.name, self.sample_rate = "standard input", sample_rate
         self._stream, self._dtype, self._channels = stream, np.dtype(PCM[format]), channels
         self._closed = False
 
     def chunks(self) -> Iterator[NDArray[Any]]:
         """Yield samples until the pipe ends."""
         frame = self._dtype.itemsize * self._channels
-        most = max(1, round(_CHUNK_S * self.rate)) * frame
+        most = max(1, round(_CHUNK_S * self.sample_rate)) * frame
         # Unbuffered: it returns what there is, and a thread that waits in it can be left behind.
         read = getattr(self._stream, "raw", self._stream).read
         rest = b""
@@ -95,15 +95,15 @@ class FileSource:
     ----------
     recording : path, bytes-like or binary file object
         A WAV file; others with ``soundfile``.
-    rate : int
+    sample_rate : int
         Samples a second that are wanted [Hz].
     realtime : bool
         Whether each chunk comes when it would have been spoken.
     """
 
-    def __init__(self, recording: Recording, rate: int, *, realtime: bool) -> None:
-        self.name, self.rate, self._realtime = str(recording), rate, realtime
-        self._blocks = blocks(recording, rate, block_s=_CHUNK_S if realtime else 1.0)
+    def __init__(self, recording: Recording, sample_rate: int, *, realtime: bool) -> None:
+        self.name, self.sample_rate, self._realtime = str(recording), sample_rate, realtime
+        self._blocks = blocks(recording, sample_rate, block_s=_CHUNK_S if realtime else 1.0)
         self._closed = False
 
     def chunks(self) -> Iterator[NDArray[Any]]:
@@ -112,7 +112,7 @@ class FileSource:
         for block in self._blocks:
             n_samples += len(block)
             if self._realtime:
-                time.sleep(max(0.0, began + n_samples / self.rate - time.monotonic()))
+                time.sleep(max(0.0, began + n_samples / self.sample_rate - time.monotonic()))
             if self._closed:
                 return
             yield block
@@ -129,7 +129,7 @@ class Microphone:
     ----------
     device : int or str, optional
         Number or part of the name; by default the system's.
-    rate : int, optional
+    sample_rate : int, optional
         Samples a second [Hz]; by default the device's own.
 
     Raises
@@ -140,19 +140,19 @@ class Microphone:
         If there is no such device, or it cannot be opened.
     """
 
-    def __init__(self, device: int | str | None = None, rate: int | None = None) -> None:
+    def __init__(self, device: int | str | None = None, sample_rate: int | None = None) -> None:
         sounddevice = _sounddevice()
         try:
             found = sounddevice.query_devices(device, "input")
-            self.rate = int(rate or found["default_samplerate"])
-            check_rate(self.rate)
+            self.sample_rate = int(sample_rate or found["default_samplerate"])
+            check_sample_rate(self.sample_rate)
             self._arrived: queue.SimpleQueue[NDArray[Any] | None] = queue.SimpleQueue()
             self._stream = sounddevice.InputStream(
-                samplerate=self.rate,
+                samplerate=self.sample_rate,
                 device=device,
                 channels=1,
                 dtype="int16",
-                blocksize=round(_CHUNK_S * self.rate),
+                blocksize=round(_CHUNK_S * self.sample_rate),
                 callback=lambda data, *_: self._arrived.put(data[:, 0].copy()),
                 finished_callback=lambda: self._arrived.put(None),
             )

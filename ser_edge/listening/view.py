@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ser_edge.listening.events import Event
 from ser_edge.listening.session import Status
-from ser_edge.stretches import said
+from ser_edge.streaming.segments import displayed_label
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -70,7 +70,7 @@ class View:
         bars = Table.grid(padding=(0, 1))
         for label in self._labels:
             share = segment.probabilities[label] if segment else 0.0
-            heard = segment is not None and said(segment) == label
+            heard = segment is not None and displayed_label(segment) == label
             bars.add_row(
                 Text(label, style="bold" if heard else ""),
                 Text(_bar(share), style="cyan" if heard else "dim"),
@@ -78,7 +78,9 @@ class View:
             )
         level = (status.level_db - _QUIET_DB) / -_QUIET_DB
         bars.add_row("level", Text(_bar(level), style="green"), f"{status.level_db:.0f} dB")
-        now = f"{said(segment)}, {segment.probability:.0%}" if segment else "listening ..."
+        now = (
+            f"{displayed_label(segment)}, {segment.probability:.0%}" if segment else "listening ..."
+        )
         pace = f"{status.heard_s:7.1f} s   latency {1e3 * status.latency_s:.0f} ms"
         if status.skipped or status.dropped_s:
             pace += f"   skipped {status.skipped}, lost {status.dropped_s:.1f} s"

@@ -1,5 +1,5 @@
 """Change of sample rate with NumPy alone, close to librosa's default (soxr HQ)."""
 
-from ser_edge.resampling.resampler import MAX_RATE, MIN_RATE, Resampler, check_rate, resample
+from ser_edge.resampling.resampler import MAX_RATE, MIN_RATE, Resampler, check_sample_rate, resample
 
-__all__ = ["MAX_RATE", "MIN_RATE", "Resampler", "check_rate", "resample"]
+__all__ = ["MAX_RATE", "MIN_RATE", "Resampler", "check_sample_rate", "resample"]

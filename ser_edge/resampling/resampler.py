@@ -35,35 +35,35 @@ _PIECE = 1 << 16
 _NOTHING = np.empty(0, np.float32)
 
 
-def check_rate(rate: int) -> None:
+def check_sample_rate(sample_rate: int) -> None:
     """Refuse a sample rate that no recording of speech has.
 
     Parameters
     ----------
-    rate : int
+    sample_rate : int
         Samples a second [Hz].
 
     Raises
     ------
     AudioError
-        If ``rate`` is not a whole number from 8000 to 192000.
+        If ``sample_rate`` is not a whole number from 8000 to 192000.
 
     Examples
     --------
-    >>> from ser_edge.resampling import check_rate
-    >>> check_rate(100)
+    >>> from ser_edge.resampling import check_sample_rate
+    >>> check_sample_rate(100)
     Traceback (most recent call last):
     ser_edge.errors.AudioError: the sample rate is 100 Hz; expected a whole number from 8000 to ...
     """
-    if not MIN_RATE <= rate <= MAX_RATE or rate != int(rate):
+    if not MIN_RATE <= sample_rate <= MAX_RATE or sample_rate != int(sample_rate):
         raise AudioError(
-            f"the sample rate is {rate} Hz; expected a whole number from {MIN_RATE} to {MAX_RATE}, "
+            f"the sample rate is {sample_rate} Hz; expected a whole number from {MIN_RATE} to {MAX_RATE}, "
             "convert it"
         )
 
 
 def resample(
-    samples: NDArray[np.float32], rate: int, target_rate: int, *, engine: str = "numpy"
+    samples: NDArray[np.float32], sample_rate: int, target_rate: int, *, engine: str = "numpy"
 ) -> NDArray[np.float32]:
     """Resample a mono signal.
 
@@ -71,7 +71,7 @@ def resample(
     ----------
     samples : np.ndarray [shape=(n,), dtype=float32]
         The signal; silence is assumed before and after it.
-    rate : int
+    sample_rate : int
         Its sample rate in Hz, 8000 to 192000.
     target_rate : int
         The sample rate wanted, in the same range.
@@ -105,15 +105,15 @@ def resample(
     """
     if engine not in ENGINES:
         raise ConfigError(f"engine={engine!r}; expected one of {', '.join(ENGINES)}")
-    check_rate(rate)
-    check_rate(target_rate)
-    if rate == target_rate:
+    check_sample_rate(sample_rate)
+    check_sample_rate(target_rate)
+    if sample_rate == target_rate:
         return samples
-    out = np.zeros(_n_out(samples.size, rate, target_rate), np.float32)
+    out = np.zeros(_n_out(samples.size, sample_rate, target_rate), np.float32)
     if engine == "soxr":
-        pieces = iter([_by_soxr(samples, rate, target_rate)])
+        pieces = iter([_by_soxr(samples, sample_rate, target_rate)])
     else:
-        resampler = Resampler(rate, target_rate)
+        resampler = Resampler(sample_rate, target_rate)
         pieces = itertools.chain(resampler._run(samples), resampler._finish())
     end = 0
     for piece in pieces:
@@ -130,7 +130,7 @@ class Resampler:
 
     Parameters
     ----------
-    rate : int
+    sample_rate : int
         The signal's sample rate in Hz, 8000 to 192000.
     target_rate : int
         The sample rate wanted, in the same range.
@@ -152,10 +152,10 @@ class Resampler:
     True
     """
 
-    def __init__(self, rate: int, target_rate: int) -> None:
-        check_rate(rate)
-        check_rate(target_rate)
-        self.rate, self.target_rate = int(rate), int(target_rate)
+    def __init__(self, sample_rate: int, target_rate: int) -> None:
+        check_sample_rate(sample_rate)
+        check_sample_rate(target_rate)
+        self.sample_rate, self.target_rate = int(sample_rate), int(target_rate)
         self._start()
 
     def feed(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -187,11 +187,11 @@ class Resampler:
         self._n_in = self._n_out = 0
         self._filter: OverlapSave | None = None
         self._interpolate: Interpolation | None = None
-        if self.rate == self.target_rate:
+        if self.sample_rate == self.target_rate:
             return
-        block_filter = _block_filter(self.rate, self.target_rate)
+        block_filter = _block_filter(self.sample_rate, self.target_rate)
         self._hop = block_filter.hop
-        step, parts = self.rate * block_filter.up, self.target_rate * block_filter.down
+        step, parts = self.sample_rate * block_filter.up, self.target_rate * block_filter.down
         if step == parts:
             self._filter = OverlapSave(block_filter)
         else:
@@ -214,9 +214,9 @@ class Resampler:
             yield from self._push(samples[first : first + _PIECE])
 
     def _finish(self) -> Iterator[NDArray[np.float32]]:
-        n_out = _n_out(self._n_in, self.rate, self.target_rate)
+        n_out = _n_out(self._n_in, self.sample_rate, self.target_rate)
         # librosa rounds the length up and soxr rounds it: a last sample that soxr lacks is zero.
-        n_sounding = math.floor(self._n_in * (self.target_rate / self.rate) + 0.5)
+        n_sounding = math.floor(self._n_in * (self.target_rate / self.sample_rate) + 0.5)
         while self._n_out < n_out:
             for piece in self._push(np.zeros(self._hop, np.float32)):
                 begin = self._n_out - piece.size
@@ -225,37 +225,39 @@ class Resampler:
         self._start()
 
 
-def _n_out(n: int, rate: int, target_rate: int) -> int:
+def _n_out(n: int, sample_rate: int, target_rate: int) -> int:
     """Length of ``n`` samples at another rate, as librosa computes it."""
     # The quotient comes first: the product may fall on either side of a whole number.
-    return math.ceil(n * (target_rate / rate))
+    return math.ceil(n * (target_rate / sample_rate))
 
 
 @lru_cache(maxsize=8)
-def _block_filter(rate: int, target_rate: int) -> BlockFilter:
+def _block_filter(sample_rate: int, target_rate: int) -> BlockFilter:
     """Filter that changes the rate to the target, or to one from which to interpolate."""
-    divisor, lower = math.gcd(rate, target_rate), min(rate, target_rate)
-    ratio = up, down = target_rate // divisor, rate // divisor
+    divisor, lower = math.gcd(sample_rate, target_rate), min(sample_rate, target_rate)
+    ratio = up, down = target_rate // divisor, sample_rate // divisor
     exact = max(ratio) <= _MAX_PERIOD and pow(_QUICK_FACTORS, 11, up * down) == 0
     if not exact:
-        octaves = math.ceil(math.log2(2 * lower / rate))
+        octaves = math.ceil(math.log2(2 * lower / sample_rate))
         up, down = 2 ** max(0, octaves), 2 ** max(0, -octaves)
 
-    at_least = max(_MIN_PERIODS, -(-_MIN_BLOCK * rate // (lower * down)))
+    at_least = max(_MIN_PERIODS, -(-_MIN_BLOCK * sample_rate // (lower * down)))
     periods = 1 << (at_least - 1).bit_length()
-    guard = -(-REACH * rate // (lower * down))
+    guard = -(-REACH * sample_rate // (lower * down))
     # In units of the lower rate's Nyquist frequency, where the gain ends.
-    per_bin = 2 * rate / (periods * down * lower)
+    per_bin = 2 * sample_rate / (periods * down * lower)
     frequencies = np.arange(int(1 / per_bin) + 1) * per_bin
     passed = response(frequencies, *ratio)
     if not exact:
-        passed /= kernel_gain(frequencies * (lower * down / (2 * rate * up)))
+        passed /= kernel_gain(frequencies * (lower * down / (2 * sample_rate * up)))
     gain = np.zeros(periods * min(up, down) // 2 + 1)
     gain[: passed.size] = passed
     return BlockFilter(up, down, periods, guard, gain)
 
 
-def _by_soxr(samples: NDArray[np.float32], rate: int, target_rate: int) -> NDArray[np.float32]:
+def _by_soxr(
+    samples: NDArray[np.float32], sample_rate: int, target_rate: int
+) -> NDArray[np.float32]:
     try:
         import soxr
     except ModuleNotFoundError as error:
@@ -264,4 +266,4 @@ def _by_soxr(samples: NDArray[np.float32], rate: int, target_rate: int) -> NDArr
         raise AudioError(
             "engine='soxr' needs soxr; pip install soxr, or leave the engine out"
         ) from None
-    return np.asarray(soxr.resample(samples, rate, target_rate, quality="HQ"))
+    return np.asarray(soxr.resample(samples, sample_rate, target_rate, quality="HQ"))

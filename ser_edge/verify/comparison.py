@@ -11,9 +11,9 @@ from ser_edge.backends import INTERPRETERS
 from ser_edge.bundle import GOLDEN, Bundle
 from ser_edge.classifier import softmax
 from ser_edge.manifest import ModelFile
-from ser_edge.verify.answers import Answer
+from ser_edge.verify.checks import ModelCheck
 from ser_edge.verify.golden import GoldenClip
-from ser_edge.verify.report import ModelCheck
+from ser_edge.verify.model_outputs import ModelOutput
 
 TOLERANCES = {"float32": 1e-3, "float16": 1e-2, "dynamic": 0.1, "int8": 0.1, "int8-io": 0.1}
 """How far a probability may be from the stored one, by precision.
@@ -25,7 +25,7 @@ windows of real speech). Some processors multiply float16 in float16.
 
 
 def compared(
-    bundle: Bundle, clips: Sequence[GoldenClip], backend: str, model: ModelFile, answer: Answer
+    bundle: Bundle, clips: Sequence[GoldenClip], backend: str, model: ModelFile, answer: ModelOutput
 ) -> ModelCheck:
     """Judge an answer.
 
@@ -39,7 +39,7 @@ def compared(
         Who answered.
     model : ModelFile
         With which file.
-    answer : Answer
+    answer : ModelOutput
         All clips' windows in a row.
 
     Returns
@@ -62,7 +62,7 @@ def compared(
         detail = f"{GOLDEN} has no answer of it to compare with"
         return told("fails", None, detail=f"{detail}; export again where {backend} is installed")
     stored = np.concatenate([clip.answers[model.file] for clip in clips]).astype(np.float64)
-    if model.takes != "audio":
+    if model.input_kind != "audio":
         values = softmax(values / bundle.manifest.temperature)
         stored = softmax(stored / bundle.manifest.temperature)
     deviation = float(np.abs(values - stored).max())

@@ -54,7 +54,7 @@ class GoldenClip:
 
     def given(self, model: ModelFile, window_samples: int) -> NDArray[np.float32]:
         """Return what a model file takes of this clip: features, or the windows' samples."""
-        if model.takes != "audio":
+        if model.input_kind != "audio":
             return self.inputs
         signal = as_signal(self.samples)
         return np.stack([cut_window(signal, start, window_samples) for start in self.starts])

@@ -17,10 +17,10 @@ from ser_edge.doctor.machine import this_machine
 from ser_edge.errors import BundleError, SerEdgeError
 from ser_edge.frontend import Frontend
 from ser_edge.manifest import ModelFile
-from ser_edge.verify.answers import ask
+from ser_edge.verify.checks import Check, ModelCheck, Report, within
 from ser_edge.verify.comparison import compared
 from ser_edge.verify.golden import GoldenClip, read_golden
-from ser_edge.verify.report import Check, ModelCheck, Report, within
+from ser_edge.verify.model_outputs import ask
 
 _AGAIN = "copy the whole bundle again"
 

@@ -12,11 +12,11 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+from ser_edge_export.acceptance import AcceptanceCriteria
 from ser_edge_export.demo import demo
 from ser_edge_export.export import export
-from ser_edge_export.forms import chosen_forms
-from ser_edge_export.gate import Gate
 from ser_edge_export.run_source import run_source
+from ser_edge_export.variants import chosen_variants
 
 BUNDLE = Path(__file__).parent / "bundle"
 
@@ -24,4 +24,10 @@ if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
         demo(Path(folder))
         source = run_source(Path(folder, "run"), reduce_range=True)
-        export(source, BUNDLE, chosen_forms(int8=True), gate=Gate(0.95), overwrite=True)
+        export(
+            source,
+            BUNDLE,
+            chosen_variants(int8=True),
+            gate=AcceptanceCriteria(0.95),
+            overwrite=True,
+        )

@@ -41,7 +41,7 @@ def main() -> None:
         for backend, interpreter in INTERPRETERS.items():
             for model in bundle.manifest.models:
                 if model.suffix == interpreter.suffix and interpreter.usable:
-                    if model.takes == "audio":
+                    if model.input_kind == "audio":
                         continue
                     classifier = Classifier.load(folder, backend=backend, precision=model.precision)
                     logits = [classifier.backend.run(window[None]) for window in inputs]

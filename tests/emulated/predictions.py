@@ -24,7 +24,7 @@ def main() -> None:
     clip = read_golden(classifier.bundle)[1]  # one window
     samples, rate = as_signal(clip.samples), classifier.bundle.manifest.input.features.sample_rate
     for _ in range(count):
-        classifier.predict(samples, rate=rate)
+        classifier.predict(samples, sample_rate=rate)
     print(f"peak {_peak_kib() / 1024:.1f} MiB")
 
 

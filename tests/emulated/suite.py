@@ -20,8 +20,8 @@ EMULATOR_ANSWERS = (
     "test_classifier.py::test_threads_share_a_classifier",
     "test_cli_predict.py::test_one_thread_does_all",
     "test_stream.py::test_threads_may_share_it",
-    "test_trial.py::test_imports_that_do_not_work",
-    "test_trial.py::test_what_a_job_told_is_kept",
-    "test_trial.py::test_where_no_process_can_be_started",
+    "test_isolated.py::test_imports_that_do_not_work",
+    "test_isolated.py::test_what_a_job_told_is_kept",
+    "test_isolated.py::test_where_no_process_can_be_started",
     "test_verify.py::test_an_interpreter_that_does_not_work",
 )

@@ -21,7 +21,7 @@ from ser_edge.features import FeatureConfig
 from ser_edge.features.mel import dct_matrix
 from ser_edge_train.codecs import CODECS
 from ser_edge_train.recipes import BatchAugmentation, WaveAugmentation
-from ser_edge_train.rooms import Room
+from ser_edge_train.room_simulation import RoomSimulation
 
 Samples = NDArray[np.float32]
 
@@ -127,7 +127,7 @@ def _elsewhere(
 ) -> Samples:
     """Odd copies in a room of the speaker's; of the others, every second in white noise."""
     if copy % 2:
-        return Room.draw(session)(samples, rate, rng)
+        return RoomSimulation.draw(session)(samples, rate, rng)
     if copy % 4:
         level = math.sqrt(np.mean(np.square(samples, dtype=np.float64)))
         noise_level = level * 10 ** (-rng.uniform(10, 35) / 20)

@@ -14,7 +14,7 @@ from ser_edge.errors import SerEdgeError
 
 
 def train_command(arguments: argparse.Namespace) -> None:
-    """Run `ser-edge train` with the options that `ser_edge.arguments` parsed.
+    """Run `ser-edge train` with the options that `ser_edge.cli.parser` parsed.
 
     Raises
     ------
@@ -64,7 +64,7 @@ def train_command(arguments: argparse.Namespace) -> None:
 
 
 def evaluate_command(arguments: argparse.Namespace) -> None:
-    """Run `ser-edge evaluate` with the options that `ser_edge.arguments` parsed.
+    """Run `ser-edge evaluate` with the options that `ser_edge.cli.parser` parsed.
 
     Raises
     ------

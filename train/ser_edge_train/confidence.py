@@ -33,14 +33,14 @@ class Reliability:
 
 
 def reliability(
-    probabilities: NDArray[np.float64], truth: NDArray[np.int64], n_bins: int = N_BINS
+    probabilities: NDArray[np.float64], y_true: NDArray[np.int64], n_bins: int = N_BINS
 ) -> Reliability:
     """Sort clips by the probability of their predicted label into bins of equal width.
 
     Parameters
     ----------
     probabilities : np.ndarray [shape=(n_clips, n_labels), dtype=float64]
-    truth : np.ndarray [shape=(n_clips,), dtype=int64]
+    y_true : np.ndarray [shape=(n_clips,), dtype=int64]
     n_bins : int > 0
         15 as in Guo et al. 2017.
 
@@ -57,7 +57,7 @@ def reliability(
     0.4
     """
     confidence = probabilities.max(axis=1)
-    right = probabilities.argmax(axis=1) == truth
+    right = probabilities.argmax(axis=1) == y_true
     place = np.minimum((confidence * n_bins).astype(np.int64), n_bins - 1)
     count = np.bincount(place, minlength=n_bins)
     full = count > 0
@@ -65,7 +65,7 @@ def reliability(
         np.bincount(place, values, minlength=n_bins)[full] / count[full]
         for values in (confidence, right)
     )
-    return Reliability(mean_confidence, accuracy, count[full] / len(truth))
+    return Reliability(mean_confidence, accuracy, count[full] / len(y_true))
 
 
 @dataclass(frozen=True)
@@ -95,13 +95,13 @@ class RiskCoverage:
         return float(self.threshold[place]), float(self.risk[place])
 
 
-def risk_coverage(probabilities: NDArray[np.float64], truth: NDArray[np.int64]) -> RiskCoverage:
-    """Answer the surest clip alone, then the two surest, and so on.
+def risk_coverage(probabilities: NDArray[np.float64], y_true: NDArray[np.int64]) -> RiskCoverage:
+    """ModelOutput the surest clip alone, then the two surest, and so on.
 
     Parameters
     ----------
     probabilities : np.ndarray [shape=(n_clips, n_labels), dtype=float64]
-    truth : np.ndarray [shape=(n_clips,), dtype=int64]
+    y_true : np.ndarray [shape=(n_clips,), dtype=int64]
 
     Returns
     -------
@@ -115,6 +115,6 @@ def risk_coverage(probabilities: NDArray[np.float64], truth: NDArray[np.int64]) 
     """
     confidence = probabilities.max(axis=1)
     order = np.argsort(-confidence, kind="stable")
-    wrong = (probabilities.argmax(axis=1) != truth)[order]
-    answered = np.arange(1, len(truth) + 1)
-    return RiskCoverage(confidence[order], answered / len(truth), np.cumsum(wrong) / answered)
+    wrong = (probabilities.argmax(axis=1) != y_true)[order]
+    answered = np.arange(1, len(y_true) + 1)
+    return RiskCoverage(confidence[order], answered / len(y_true), np.cumsum(wrong) / answered)

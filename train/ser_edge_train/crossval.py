@@ -9,10 +9,10 @@ from pathlib import Path
 
 from joblib import Parallel, delayed
 
-from ser_edge_train.dataset import Windows
+from ser_edge_train.dataset import Dataset, all_windows
+from ser_edge_train.feature_store import Windows
 from ser_edge_train.folders import check_free, move_into_place
 from ser_edge_train.folds import n_folds
-from ser_edge_train.material import Material, all_windows
 from ser_edge_train.progress import tracked
 from ser_edge_train.report import write_report
 from ser_edge_train.run import Run
@@ -23,7 +23,7 @@ from ser_edge_train.train import (
     copied_clips,
     gather,
     resumed_folder,
-    split_material,
+    split_dataset,
     train_on,
 )
 
@@ -84,7 +84,7 @@ def cross_validate(
         for fold in folds
         for seed in range(seeds)
     ]
-    splits = [split_material(material, case) for case in cases]  # all of them can be made
+    splits = [split_dataset(material, case) for case in cases]  # all of them can be made
     copied = sorted({number for split in splits for number in copied_clips(split, options)})
     windows = all_windows(material, store, copied)
     clips = [item.digest for item in material.originals]
@@ -98,12 +98,12 @@ def cross_validate(
     return [Run.open(out / name) for name in names]
 
 
-def _train_one(material: Material, windows: Windows, folder: Path, options: TrainOptions) -> str:
+def _train_one(material: Dataset, windows: Windows, folder: Path, options: TrainOptions) -> str:
     name = f"fold{options.fold}-seed{options.seed}"
     if not (folder / name).is_dir():
         # Ahead of TensorFlow's import: processes side by side, and not threads.
         os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
-        split = split_material(material, options)
+        split = split_dataset(material, options)
         train_on(material, split, windows, folder / name, options)
     return name
 

@@ -1,187 +1,158 @@
-"""Features of labelled clips: computed in parallel, cached by content and settings.
-
-The cache holds one ``.npz`` for a clip, written beside and renamed, so that an interrupted run
-loses what was in flight and no more.
-"""
+"""What there is to train on: clips that could be read, with their features and altered copies."""
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import json
+import logging
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from zipfile import BadZipFile
+from dataclasses import dataclass
 
 import numpy as np
-import platformdirs
-from joblib import Parallel, delayed
-from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
-from ser_edge import audio
-from ser_edge.errors import AudioError
-from ser_edge.frontend import Frontend
-from ser_edge_train.augment import wave_copy
-from ser_edge_train.corpora import Clip, Rejected
-from ser_edge_train.progress import tracked
-from ser_edge_train.recipes import Recipe
-from ser_edge_train.zero_tail import ZeroTailed
+from ser_edge.errors import SerEdgeError
+from ser_edge_train.corpora import Clip, Rejected, find_clips
+from ser_edge_train.feature_store import ClipFeatures, FeatureStore, Windows
+from ser_edge_train.run import HeldOut
 
-_CACHE_VERSION = 4  # to be raised when the same settings give other features
+logger = logging.getLogger(__name__)
+
+_MOST_REJECTED = 0.05
 
 
 @dataclass(frozen=True)
-class ClipFeatures:
-    """The features of one clip's windows.
+class Dataset:
+    """The usable clips, the features of each one's original, and what was not used.
 
     Parameters
     ----------
-    features : np.ndarray [shape=(n_windows, n_frames, n_columns), dtype=float32]
-        Not yet standardised.
-    copies : np.ndarray [shape=(n_windows,), dtype=int64]
-        Which copy each window is of; 0 is the original.
-    digest : str
-        sha256 of the file.
-    seconds : float
-        Length of the original [s].
+    clips : tuple of Clip
+    originals : tuple of ClipFeatures
+        In the order of the clips.
+    rejected : tuple of Rejected
+        Files that could not be used.
+    notes : tuple of str
+        What a reader of the figures has to know of the data.
     """
 
-    features: NDArray[np.float32]
-    copies: NDArray[np.int64]
-    digest: str
-    seconds: float
+    clips: tuple[Clip, ...]
+    originals: tuple[ClipFeatures, ...]
+    rejected: tuple[Rejected, ...]
+    notes: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class FeatureStore:
-    """Compute and cache the features that a recipe asks for.
+def load_dataset(
+    sources: Sequence[str | os.PathLike[str]],
+    store: FeatureStore,
+    *,
+    keep_going: bool = False,
+    calm_apart: bool = False,
+) -> Dataset:
+    """Find labelled clips and compute their features.
 
     Parameters
     ----------
-    recipe : Recipe
-        Features, windows and augmentation.
-    folder : Path, optional
-        Where the cache lies; by default in the user's cache folder.
-    seed : int
-        Decides how augmented copies differ.
-    jobs : int
-        Processes; -1 is one a core.
+    sources : sequence of path
+        Folders or CSV files; see `ser_edge_train.corpora.find_clips`.
+    store : FeatureStore
+        Computes and caches.
+    keep_going : bool
+        Go on where more than 5 % of the files cannot be used.
+    calm_apart : bool
+        Whether calm does not count as neutral.
+
+    Returns
+    -------
+    material : Dataset
+
+    Raises
+    ------
+    SerEdgeError
+        If nothing is found, or too many files cannot be used.
     """
-
-    recipe: Recipe
-    folder: Path = Path(platformdirs.user_cache_dir("ser-edge")) / "features"
-    seed: int = 0
-    jobs: int = -1
-
-    def originals(self, clips: Sequence[Clip]) -> list[ClipFeatures | Rejected]:
-        """Compute the clips as they are; an unusable one gives the reason instead."""
-        return self._compute(clips, range(1), "features")
-
-    def copies(self, clips: Sequence[Clip]) -> list[ClipFeatures | Rejected]:
-        """Compute the augmented copies of the clips."""
-        return self._compute(clips, range(1, 1 + self.recipe.wave.copies), "augmentation")
-
-    def _compute(
-        self, clips: Sequence[Clip], copies: range, description: str
-    ) -> list[ClipFeatures | Rejected]:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        tasks = (delayed(_load_or_compute)(self, clip, copies) for clip in clips)
-        results = Parallel(n_jobs=self.jobs, return_as="generator")(tasks)
-        return list(tracked(results, description, len(clips)))
-
-    def path(self, digest: str, speaker: str, copies: range) -> Path:
-        """Where the features of a file's copies are cached."""
-        settings = {
-            "version": _CACHE_VERSION,
-            "features": asdict(self.recipe.features),
-            "window": asdict(self.recipe.window),
-            **({"zero_tail": True} if self.recipe.zero_tail else {}),
-            "copies": [copies.start, copies.stop],
-        }
-        if copies.start > 0:
-            settings |= {"wave": asdict(self.recipe.wave), "seed": self.seed, "speaker": speaker}
-        key = hashlib.sha256((digest + json.dumps(settings)).encode()).hexdigest()
-        return self.folder / key[:2] / f"{key}.npz"
-
-
-def _load_or_compute(store: FeatureStore, clip: Clip, copies: range) -> ClipFeatures | Rejected:
-    path = clip.path
-    try:
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        return Rejected(path, f"cannot be read ({error.strerror})")
-    cached = store.path(digest, clip.speaker, copies)
-    with contextlib.suppress(OSError, ValueError, KeyError, BadZipFile):  # damaged, or not there
-        with np.load(cached) as arrays:
-            return ClipFeatures(
-                arrays["features"], arrays["copies"], digest, float(arrays["seconds"])
-            )
-    try:
-        computed = _features(store, clip, copies, digest)
-    except AudioError as error:
-        return Rejected(path, str(error).removeprefix(f"{path.name}: "))
-    cached.parent.mkdir(exist_ok=True)
-    partial = cached.with_suffix(f".{os.getpid()}.part")
-    with partial.open("wb") as file:
-        np.savez(
-            file,
-            features=computed.features,
-            copies=computed.copies,
-            seconds=computed.seconds,
+    found = find_clips(sources, calm_apart=calm_apart)
+    computed = store.originals(found.clips)
+    rejected = [*found.rejected, *(item for item in computed if isinstance(item, Rejected))]
+    for unusable in rejected:
+        logger.warning("skipped %s: %s", unusable.path, unusable.reason)
+    n_files = len(found.rejected) + len(found.clips)
+    if len(rejected) > _MOST_REJECTED * n_files and not keep_going:
+        raise SerEdgeError(
+            f"{len(rejected)} of {n_files} files cannot be used, more than {_MOST_REJECTED:.0%}; "
+            "mend or remove the files named above, or allow --keep-going"
         )
-    partial.replace(cached)
-    return computed
+    kept: dict[str, tuple[Clip, ClipFeatures]] = {}
+    for clip, item in zip(found.clips, computed, strict=True):
+        if isinstance(item, ClipFeatures):
+            kept.setdefault(item.digest, (clip, item))
+    left_out = dict(found.left_out)
+    copies = sum(isinstance(item, ClipFeatures) for item in computed) - len(kept)
+    if copies:
+        left_out["the same recording under another name"] = copies
+    notes = [
+        f"{count} clip{'s were' if count > 1 else ' was'} left out: {reason}."
+        for reason, count in left_out.items()
+    ]
+    if rejected:
+        notes.append(f"Files that could not be used: {len(rejected)}; rejected.csv names them.")
+    return Dataset(
+        tuple(clip for clip, _ in kept.values()),
+        tuple(item for _, item in kept.values()),
+        tuple(rejected),
+        tuple(notes),
+    )
 
 
-def _features(store: FeatureStore, clip: Clip, copies: range, digest: str) -> ClipFeatures:
-    recipe = store.recipe
-    rate = recipe.features.sample_rate
-    front_end = (ZeroTailed if recipe.zero_tail else Frontend)(recipe.features, recipe.window)
-    samples = audio.load(clip.path, rate)
-    rng = np.random.default_rng([store.seed, int(digest[:16], 16)])
-    speaker = int(hashlib.sha256((clip.speaker or digest).encode()).hexdigest()[:16], 16)
-    features = []
-    # How many threads the BLAS has decides the last digits, and that many a process has.
-    with threadpool_limits(1, user_api="blas"):
-        for copy in copies:
-            session = np.random.default_rng([store.seed, copy, speaker])
-            altered = wave_copy(samples, rate, recipe.wave, copy, rng, session)
-            features.append(front_end(altered)[0])
-    numbers = np.repeat(np.array(copies), [len(windows) for windows in features])
-    return ClipFeatures(np.concatenate(features), numbers, digest, len(samples) / rate)
-
-
-@dataclass(frozen=True)
-class Windows:
-    """The windows of many clips, in one array.
+def held_out(pairs: Sequence[tuple[Clip, ClipFeatures]], labels: Sequence[str]) -> HeldOut:
+    """Gather clips that a network is to be judged on.
 
     Parameters
     ----------
-    features : np.ndarray [shape=(n, n_frames, n_columns), dtype=float32]
-        Not yet standardised.
-    clip, copy : np.ndarray [shape=(n,), dtype=int64]
-        Which clip and which of its copies each window belongs to.
+    pairs : sequence of (Clip, ClipFeatures)
+        The clips, each with the features of its original.
+    labels : sequence of str
+        What the network can say, the clips' labels among it.
+
+    Returns
+    -------
+    held_out : HeldOut
     """
+    windows = Windows.of([(number, item) for number, (_, item) in enumerate(pairs)])
+    return HeldOut(
+        features=windows.features,
+        clip=windows.clip,
+        y_true=np.array([labels.index(clip.label) for clip, _ in pairs]),
+        speakers=np.array([clip.speaker or "unknown" for clip, _ in pairs]),
+        corpora=np.array([clip.corpus for clip, _ in pairs]),
+        seconds=np.array([item.seconds for _, item in pairs]),
+    )
 
-    features: NDArray[np.float32]
-    clip: NDArray[np.int64]
-    copy: NDArray[np.int64]
 
-    @classmethod
-    def of(cls, numbered: Sequence[tuple[int, ClipFeatures]]) -> Windows:
-        """Join the features of clips, each with its number."""
-        return cls(
-            np.concatenate([item.features for _, item in numbered]),
-            np.concatenate([np.full(len(item.copies), number) for number, item in numbered]),
-            np.concatenate([item.copies for _, item in numbered]),
-        )
+def all_windows(material: Dataset, store: FeatureStore, altered: Sequence[int]) -> Windows:
+    """Join the windows of all originals, and of the altered copies of some.
 
-    def select(self, rows: NDArray[np.int64]) -> Windows:
-        """Return the windows of (clip, copy) pairs [shape=(n_rows, 2)]."""
-        wanted = {(int(clip), int(copy)) for clip, copy in rows}
-        pairs = zip(self.clip.tolist(), self.copy.tolist(), strict=True)
-        kept = np.array([pair in wanted for pair in pairs], dtype=bool)
-        return Windows(self.features[kept], self.clip[kept], self.copy[kept])
+    Parameters
+    ----------
+    material : Dataset
+        The clips.
+    store : FeatureStore
+        Computes and caches.
+    altered : sequence of int
+        Numbers of the clips whose copies are wanted.
+
+    Returns
+    -------
+    windows : Windows
+
+    Raises
+    ------
+    SerEdgeError
+        If a clip cannot be read any more.
+    """
+    numbered = list(enumerate(material.originals))
+    if store.recipe.wave.copies:
+        copies = store.copies([material.clips[number] for number in altered])
+        for number, item in zip(altered, copies, strict=True):
+            if isinstance(item, Rejected):
+                raise SerEdgeError(f"{item.path}: {item.reason}; it was readable a moment ago")
+            numbered.append((number, item))
+    return Windows.of(numbered)

@@ -1,6 +1,6 @@
 """Adaptation to a speaker: what it rests on, fitted, and what it gains, measured.
 
-`ser_edge.adaptation` has the method.
+`ser_edge.adaptation.speaker_model` has the method.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ser_edge.adaptation import SpeakerModel, centred_logs
-from ser_edge_train.answers import Answers
+from ser_edge.adaptation.speaker_model import SpeakerModel, centred_logs
+from ser_edge_train.predictions import Predictions
 
 SPREAD = 0.1
 ENROLMENTS = ("mixed", "neutral")
 
 
-def fit_speakers(validation: Answers, training: Answers) -> SpeakerModel:
+def fit_speakers(validation: Predictions, training: Predictions) -> SpeakerModel:
     """Measure how a network hears each emotion, and how much one speaker's recordings differ.
 
     Validation speakers are few, so that their own offsets would be taken for everybody's; what the
@@ -27,7 +27,7 @@ def fit_speakers(validation: Answers, training: Answers) -> SpeakerModel:
 
     Parameters
     ----------
-    validation, training : Answers
+    validation, training : Predictions
         Calibrated, of the same network; every label occurs in `training`.
 
     Returns
@@ -40,7 +40,7 @@ def fit_speakers(validation: Answers, training: Answers) -> SpeakerModel:
     found = np.isfinite(means).all(axis=1)
     scale = float((trained[found] * means[found]).sum() / (trained[found] ** 2).sum())
     blended = np.where(found[:, None], 0.5 * scale * trained + 0.5 * means, scale * trained)
-    rest = logs - np.where(found[:, None], means, 0.0)[validation.truth]
+    rest = logs - np.where(found[:, None], means, 0.0)[validation.y_true]
     for speaker in np.unique(validation.speakers):
         mine = validation.speakers == speaker
         rest[mine] -= rest[mine].mean(axis=0)
@@ -50,17 +50,17 @@ def fit_speakers(validation: Answers, training: Answers) -> SpeakerModel:
     )
 
 
-def _means(answers: Answers, logs: NDArray[np.float64]) -> NDArray[np.float64]:
+def _means(answers: Predictions, logs: NDArray[np.float64]) -> NDArray[np.float64]:
     """Average by label [shape=(n_labels, n_labels)]; NaN where there is none."""
     n_labels = logs.shape[1]
     sums = np.zeros((n_labels, n_labels))
-    np.add.at(sums, answers.truth, logs)
-    counts = np.bincount(answers.truth, minlength=n_labels)[:, None]
+    np.add.at(sums, answers.y_true, logs)
+    counts = np.bincount(answers.y_true, minlength=n_labels)[:, None]
     return np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0)
 
 
 def adapted(
-    answers: Answers,
+    answers: Predictions,
     speakers: SpeakerModel,
     labels: Sequence[str],
     *,
@@ -68,7 +68,7 @@ def adapted(
     window_s: float,
     enrolment: str = "mixed",
     seed: int = 0,
-) -> Answers:
+) -> Predictions:
     """Hear each clip as if other clips of its speaker had been heard before, without labels.
 
     Whatever its label, one clip of each label is left out of those that are drawn from: else its
@@ -76,7 +76,7 @@ def adapted(
 
     Parameters
     ----------
-    answers : Answers
+    answers : Predictions
         Of a network that is not adapted.
     speakers : SpeakerModel
         The network's.
@@ -93,19 +93,19 @@ def adapted(
 
     Returns
     -------
-    adapted : Answers
+    adapted : Predictions
         The clips of a speaker without another clip to learn from stay as they are.
     """
     logs = centred_logs(answers.probabilities)
-    quiet = np.isin(np.asarray(labels)[answers.truth], ("neutral", "calm"))
+    quiet = np.isin(np.asarray(labels)[answers.y_true], ("neutral", "calm"))
     result = answers.probabilities.copy()
     rng = np.random.default_rng(seed)
     for clip, speaker in enumerate(answers.speakers):
         others = answers.speakers == speaker
         others[clip] = False
         drawn = rng.permutation(np.flatnonzero(others))
-        of_label, first = np.unique(answers.truth[drawn], return_index=True)
-        drawn = np.delete(drawn, first[of_label != answers.truth[clip]])
+        of_label, first = np.unique(answers.y_true[drawn], return_index=True)
+        drawn = np.delete(drawn, first[of_label != answers.y_true[clip]])
         if enrolment == "neutral":
             drawn = drawn[quiet[drawn]]
         drawn = drawn[np.cumsum(answers.seconds[drawn]) <= seconds]

@@ -12,15 +12,15 @@ from ser_edge.bundle import Bundle
 from ser_edge.errors import SerEdgeError
 from ser_edge_train.corpora import CALM
 from ser_edge_train.crossval import find_runs
-from ser_edge_train.dataset import FeatureStore
+from ser_edge_train.dataset import held_out, load_dataset
+from ser_edge_train.feature_store import FeatureStore
 from ser_edge_train.folders import written_beside
-from ser_edge_train.forms import FormResult, Reference, compare_forms
-from ser_edge_train.material import held_out, read_material
 from ser_edge_train.metrics import Scores
 from ser_edge_train.report import protocol_name, write_report
 from ser_edge_train.run import HeldOut, Run
 from ser_edge_train.summary import Summary
-from ser_edge_train.tables import form_table, score_table
+from ser_edge_train.tables import score_table, variant_table
+from ser_edge_train.variant_comparison import Reference, VariantResult, compare_variants
 
 
 @dataclass(frozen=True)
@@ -33,13 +33,13 @@ class Evaluation:
         Protocol or data, for people.
     keras : dict of str to Scores
         The float32 Keras model, over all clips and by corpus.
-    forms : tuple of FormResult
+    forms : tuple of VariantResult
         Each exported form in each interpreter.
     """
 
     tested_on: str
     keras: dict[str, Scores]
-    forms: tuple[FormResult, ...]
+    forms: tuple[VariantResult, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON types."""
@@ -49,7 +49,9 @@ class Evaluation:
         text = f"{self.tested_on}\n\nKeras, float32:\n\n{score_table(self.keras)}\n"
         if not self.forms:
             return text
-        return f"{text}\nExported forms, against Keras:\n\n{form_table(self.forms, latency=True)}\n"
+        return (
+            f"{text}\nExported forms, against Keras:\n\n{variant_table(self.forms, latency=True)}\n"
+        )
 
 
 def evaluate(
@@ -106,7 +108,7 @@ def evaluate(
     inputs = settings.input.network_inputs(test.features)
     said = logits(run.network(), inputs)
     reference = Reference(test, {"features": inputs}, said, settings.labels, settings.temperature)
-    forms = () if exported is None else tuple(compare_forms(exported, reference))
+    forms = () if exported is None else tuple(compare_variants(exported, reference))
     scores = test.answers(said, settings.temperature).scores(settings.labels)
     return Evaluation(tested_on, scores, forms)
 
@@ -156,7 +158,7 @@ def _other_data(run: Run, sources: Sequence[str | os.PathLike[str]], cache: Path
     if cache is not None:
         store = FeatureStore(run.settings.recipe, cache)
     labels = run.settings.labels
-    material = read_material(sources, store, calm_apart=CALM in labels)
+    material = load_dataset(sources, store, calm_apart=CALM in labels)
     heard = set(run.settings.about["training_speakers"])
     kept = [
         (clip, item)

@@ -16,13 +16,13 @@ from sklearn.preprocessing import StandardScaler
 from ser_edge.features import flatten
 from ser_edge.frontend import InputConfig
 from ser_edge_train import augment
-from ser_edge_train.dataset import Windows
-from ser_edge_train.engine import keep_memory, keras
+from ser_edge_train.feature_store import Windows
 from ser_edge_train.folders import move_into_place, partial_folder
-from ser_edge_train.levelling import Levelling
+from ser_edge_train.keras_backend import keep_memory, keras
 from ser_edge_train.progress import progress_bar
 from ser_edge_train.recipes import Recipe
-from ser_edge_train.warping import other_voices
+from ser_edge_train.speaker_normalisation import SpeakerNormalisation
+from ser_edge_train.vtlp import other_voices
 
 History = dict[str, list[float]]
 
@@ -92,7 +92,7 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         ]
         if recipe.batch.levelled:
             mean, scale = (np.asarray(v, np.float32) for v in (config.mean, config.scale))
-            self._levelled = Levelling(examples.windows, examples.speakers, mean, scale)
+            self._levelled = SpeakerNormalisation(examples.windows, examples.speakers, mean, scale)
         n_drawn = len(examples.targets) if recipe.every_row else len(self._of_clip)
         self._n_batches = max(1, n_drawn // recipe.batch_size)
         self.start_epoch(0)

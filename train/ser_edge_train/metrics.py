@@ -1,6 +1,6 @@
-"""How good a set of predictions is: UA first, with an interval over speakers.
+"""How good a set of predictions is: UAR first, with an interval over speakers.
 
-UA, the unweighted average recall (UAR), is the mean of the recalls of the classes; WA is plain
+UAR, the unweighted average recall (UAR), is the mean of the recalls of the classes; WA is plain
 accuracy. The interval is the bootstrap's, over speakers and not clips, because a speaker's clips
 stand or fall together.
 """
@@ -29,9 +29,9 @@ class Scores:
     ----------
     n_clips, n_speakers : int
         What they were measured on.
-    ua : float
+    uar : float
         Unweighted average recall.
-    ua_low, ua_high : float or None
+    uar_low, uar_high : float or None
         Its 95 % interval (bootstrap over speakers); one speaker alone gives none.
     wa, f1 : float
         Accuracy, and the mean of the classes' F1.
@@ -43,9 +43,9 @@ class Scores:
 
     n_clips: int
     n_speakers: int
-    ua: float
-    ua_low: float | None
-    ua_high: float | None
+    uar: float
+    uar_low: float | None
+    uar_high: float | None
     wa: float
     f1: float
     recall: dict[str, float]
@@ -54,22 +54,22 @@ class Scores:
     @property
     def interval(self) -> str:
         """The interval, for people."""
-        if self.ua_low is None or self.ua_high is None:
+        if self.uar_low is None or self.uar_high is None:
             return "one speaker"
-        return f"{self.ua_low:.1%} to {self.ua_high:.1%}"
+        return f"{self.uar_low:.1%} to {self.uar_high:.1%}"
 
 
 def score(
-    truth: NDArray[np.int64],
+    y_true: NDArray[np.int64],
     predicted: NDArray[np.int64],
     speakers: Sequence[str],
     labels: Sequence[str],
 ) -> Scores:
-    """Compare predictions with the truth.
+    """Compare predictions with the y_true.
 
     Parameters
     ----------
-    truth, predicted : np.ndarray [shape=(n,), dtype=int64]
+    y_true, predicted : np.ndarray [shape=(n,), dtype=int64]
         Indices into `labels`.
     speakers : sequence of str [n]
         Who speaks in each clip.
@@ -84,7 +84,7 @@ def score(
     classes = np.arange(len(labels))
     by_speaker = np.stack(
         [
-            confusion_matrix(truth[mine], predicted[mine], labels=classes)
+            confusion_matrix(y_true[mine], predicted[mine], labels=classes)
             for mine in (np.array(speakers) == one for one in everyone)
         ]
     )
@@ -92,13 +92,13 @@ def score(
     low, high = _interval(by_speaker)
     occurring = np.flatnonzero(confusion.sum(axis=1))
     return Scores(
-        n_clips=len(truth),
+        n_clips=len(y_true),
         n_speakers=len(everyone),
-        ua=float(_mean_recall(confusion)),
-        ua_low=low,
-        ua_high=high,
+        uar=float(_mean_recall(confusion)),
+        uar_low=low,
+        uar_high=high,
         wa=float(np.trace(confusion) / confusion.sum()),
-        f1=float(f1_score(truth, predicted, labels=occurring, average="macro", zero_division=0)),
+        f1=float(f1_score(y_true, predicted, labels=occurring, average="macro", zero_division=0)),
         recall={labels[i]: float(confusion[i, i] / confusion[i].sum()) for i in occurring},
         confusion=confusion.tolist(),
     )
@@ -168,14 +168,14 @@ def signal_to_noise_db(signal: NDArray[np.float32], changed: NDArray[np.float32]
     return 10 * math.log10(power / noise) if noise else None
 
 
-def fit_temperature(logits: NDArray[np.float32], truth: NDArray[np.int64]) -> float:
+def fit_temperature(logits: NDArray[np.float32], y_true: NDArray[np.int64]) -> float:
     """Find what to divide logits by so that their softmax is calibrated (Guo et al. 2017).
 
     Parameters
     ----------
     logits : np.ndarray [shape=(n, n_labels)]
         Of validation windows.
-    truth : np.ndarray [shape=(n,)]
+    y_true : np.ndarray [shape=(n,)]
         Their labels.
 
     Returns
@@ -187,7 +187,7 @@ def fit_temperature(logits: NDArray[np.float32], truth: NDArray[np.int64]) -> fl
 
     def loss(log_temperature: float) -> float:
         scaled = values / np.exp(log_temperature)
-        return float(np.mean(logsumexp(scaled, axis=1) - scaled[np.arange(len(truth)), truth]))
+        return float(np.mean(logsumexp(scaled, axis=1) - scaled[np.arange(len(y_true)), y_true]))
 
     found = minimize_scalar(loss, bounds=(np.log(0.1), np.log(10)), method="bounded")
     return float(np.exp(found.x))

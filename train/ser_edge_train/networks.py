@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ser_edge_train.engine import keras
+from ser_edge_train.keras_backend import keras
 
 layers = keras.layers
 

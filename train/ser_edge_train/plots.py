@@ -85,32 +85,32 @@ def plot_risk_coverage(path: Path, curves: Mapping[str, RiskCoverage]) -> None:
     _save(figure, path)
 
 
-def plot_speakers(path: Path, ua_of_speakers: Mapping[str, float]) -> None:
-    """Draw the UA of each test speaker, sorted."""
-    ordered = sorted(ua_of_speakers.items(), key=lambda item: item[1])
+def plot_speakers(path: Path, uar_of_speakers: Mapping[str, float]) -> None:
+    """Draw the UAR of each test speaker, sorted."""
+    ordered = sorted(uar_of_speakers.items(), key=lambda item: item[1])
     figure = Figure(figsize=(max(5.2, 0.28 * len(ordered)), 3.8), layout="constrained")
     axes = figure.subplots()
     places = range(len(ordered))
-    axes.bar(places, [ua for _, ua in ordered], color="C0")
-    axes.axhline(float(np.mean(list(ua_of_speakers.values()))), color="C1", label="mean")
+    axes.bar(places, [uar for _, uar in ordered], color="C0")
+    axes.axhline(float(np.mean(list(uar_of_speakers.values()))), color="C1", label="mean")
     axes.set_xticks(places, [name for name, _ in ordered], rotation=90)
-    axes.set(ylabel="UA", ylim=(0, 1))
+    axes.set(ylabel="UAR", ylim=(0, 1))
     axes.grid(axis="y", alpha=0.3)
     axes.legend(loc="upper left")
     _save(figure, path)
 
 
 def plot_comparison(path: Path, scores: Mapping[str, Scores]) -> None:
-    """Draw the UA of several networks or protocols with their intervals."""
+    """Draw the UAR of several networks or protocols with their intervals."""
     figure = Figure(figsize=(7.2, 1.2 + 0.5 * len(scores)), layout="constrained")
     axes = figure.subplots()
     for place, (name, one) in enumerate(scores.items()):
-        low, high = (one.ua if end is None else end for end in (one.ua_low, one.ua_high))
-        axes.barh(place, one.ua, color="C3" if "leaky" in name else "C0", alpha=0.8)
+        low, high = (one.uar if end is None else end for end in (one.uar_low, one.uar_high))
+        axes.barh(place, one.uar, color="C3" if "leaky" in name else "C0", alpha=0.8)
         axes.plot([low, high], [place, place], color="black")
-        axes.text(0.01, place, f"{one.ua:.1%}", va="center", color="white", weight="bold")
+        axes.text(0.01, place, f"{one.uar:.1%}", va="center", color="white", weight="bold")
     axes.set_yticks(range(len(scores)), list(scores))
     axes.invert_yaxis()
-    axes.set(xlabel="UA, with the 95 % interval over speakers", xlim=(0, 1))
+    axes.set(xlabel="UAR, with the 95 % interval over speakers", xlim=(0, 1))
     axes.grid(axis="x", alpha=0.3)
     _save(figure, path)

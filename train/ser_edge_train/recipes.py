@@ -47,9 +47,9 @@ class BatchAugmentation:
     Parameters
     ----------
     levelled : float in [0, 1]
-        Share of the windows that `ser_edge_train.levelling` moves.
+        Share of the windows that `ser_edge_train.speaker_normalisation` moves.
     formants, pitch : float
-        Largest change of the voice, either way; see `ser_edge_train.warping` [semitones].
+        Largest change of the voice, either way; see `ser_edge_train.vtlp` [semitones].
     equaliser_db : float
         Standard deviation of the response of other microphones, through which half of the windows
         are heard [dB].

@@ -11,15 +11,15 @@ import numpy as np
 from sklearn.metrics import classification_report
 
 from ser_edge_train import plots
-from ser_edge_train.answers import Answers
 from ser_edge_train.confidence import reliability, risk_coverage
 from ser_edge_train.metrics import Scores
 from ser_edge_train.page import html_page
+from ser_edge_train.predictions import Predictions
 from ser_edge_train.summary import Summary
-from ser_edge_train.tables import abstaining_table, markdown_table, score_table
+from ser_edge_train.tables import markdown_table, score_table, selective_prediction_table
 
 _EXPLANATION = (
-    "UA is the unweighted average recall, WA the accuracy; the interval is a bootstrap over the "
+    "UAR is the unweighted average recall, WA the accuracy; the interval is a bootstrap over the "
     "test speakers. Float32 Keras models; `ser-edge evaluate` gives exported forms."
 )
 
@@ -62,7 +62,7 @@ def _comparison(folder: Path, summaries: Sequence[Summary]) -> str:
         folder / "comparison.png", {one.name: one.scores["all"] for one in summaries}
     )
     curves = {
-        one.name: risk_coverage(one.pooled.probabilities, one.pooled.truth) for one in summaries
+        one.name: risk_coverage(one.pooled.probabilities, one.pooled.y_true) for one in summaries
     }
     plots.plot_risk_coverage(folder / "comparison-abstaining.png", curves)
     table = comparison_table(summaries)
@@ -80,7 +80,15 @@ def _comparison(folder: Path, summaries: Sequence[Summary]) -> str:
 
 def comparison_table(summaries: Sequence[Summary]) -> str:
     """Return a Markdown table with a row for each recipe and protocol."""
-    header = ["recipe and protocol", "classes", "folds x seeds", "UA", "95 % interval", "WA", "ECE"]
+    header = [
+        "recipe and protocol",
+        "classes",
+        "folds x seeds",
+        "UAR",
+        "95 % interval",
+        "WA",
+        "ECE",
+    ]
     rows = []
     for one in summaries:
         figures, scores = one.to_dict(), one.scores["all"]
@@ -89,7 +97,7 @@ def comparison_table(summaries: Sequence[Summary]) -> str:
                 one.name,
                 len(one.labels),
                 f"{figures['folds']} x {figures['seeds']}",
-                f"{one.ua:.1%}",
+                f"{one.uar:.1%}",
                 scores.interval,
                 f"{scores.wa:.1%}",
                 f"{figures['calibration_error']['after']:.1%}",
@@ -102,14 +110,14 @@ def _section(folder: Path, prefix: str, summary: Summary) -> str:
     names = ("confusion_matrix", "calibration", "abstaining", "speakers")
     confusion, calibration, abstaining, speakers = (f"{prefix}{name}.png" for name in names)
     figures = summary.to_dict()
-    pooled, raw = summary.pooled, Answers.join(summary.uncalibrated)
-    before, after = (reliability(a.probabilities, a.truth) for a in (raw, pooled))
-    curve = risk_coverage(pooled.probabilities, pooled.truth)
+    pooled, raw = summary.pooled, Predictions.join(summary.uncalibrated)
+    before, after = (reliability(a.probabilities, a.y_true) for a in (raw, pooled))
+    curve = risk_coverage(pooled.probabilities, pooled.y_true)
     scores = summary.scores
     plots.plot_confusion(folder / confusion, scores["all"], summary.labels, summary.name)
     plots.plot_reliability(folder / calibration, before, after)
     plots.plot_risk_coverage(folder / abstaining, {summary.name: curve})
-    plots.plot_speakers(folder / speakers, summary.ua_of_speakers)
+    plots.plot_speakers(folder / speakers, summary.uar_of_speakers)
     return f"""# {summary.name}
 
 {_headline(summary)}
@@ -129,7 +137,7 @@ def _section(folder: Path, prefix: str, summary: Summary) -> str:
 
 ## Speakers
 
-![UA of each test speaker]({speakers})
+![UAR of each test speaker]({speakers})
 
 ## Can the probabilities be believed?
 
@@ -140,7 +148,7 @@ temperature that validation speakers gave ({_temperatures(summary)}).
 
 ## Abstaining
 
-{abstaining_table(figures["abstaining"])}
+{selective_prediction_table(figures["abstaining"])}
 
 ![abstaining]({abstaining})
 
@@ -156,9 +164,9 @@ def _headline(summary: Summary) -> str:
     about = summary.runs[0].settings.about
     figures = summary.to_dict()
     spreads = [
-        f"{figures[f'ua_sd_{over}']:.1%} over {over}"
+        f"{figures[f'uar_sd_{over}']:.1%} over {over}"
         for over in ("folds", "seeds")
-        if figures[f"ua_sd_{over}"] is not None
+        if figures[f"uar_sd_{over}"] is not None
     ]
     spread = f" (standard deviation {' and '.join(spreads)})" if spreads else ""
     folds, seeds = figures["folds"], figures["seeds"]
@@ -170,7 +178,7 @@ def _headline(summary: Summary) -> str:
     return (
         f"Recipe `{summary.runs[0].settings.recipe.name}`, protocol **{size}**, "
         f"{about['parameters']:,} parameters, {_counted(about['epochs'], 'epoch')}.\n\n"
-        f"**UA {summary.ua:.1%}**{spread}."
+        f"**UAR {summary.uar:.1%}**{spread}."
     )
 
 
@@ -220,11 +228,11 @@ def protocol_name(about: Mapping[str, Any]) -> str:
 def classification_table(scores: Scores, labels: Sequence[str]) -> str:
     """Return scikit-learn's classification report of a confusion matrix."""
     counts = np.array(scores.confusion)
-    truth, predicted = (
+    y_true, predicted = (
         np.repeat(index, counts.ravel()) for index in np.indices(counts.shape).reshape(2, -1)
     )
     return str(
         classification_report(
-            truth, predicted, labels=range(len(labels)), target_names=labels, zero_division=0
+            y_true, predicted, labels=range(len(labels)), target_names=labels, zero_division=0
         )
     )

@@ -26,11 +26,11 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from ser_edge.adaptation import SpeakerModel
+from ser_edge.adaptation.speaker_model import SpeakerModel
 from ser_edge.classifier import softmax
 from ser_edge.errors import ConfigError, SerEdgeError
 from ser_edge.frontend import InputConfig
-from ser_edge_train.answers import Answers, average_by_clip
+from ser_edge_train.predictions import Predictions, average_by_clip
 from ser_edge_train.recipes import Recipe
 
 FORMAT = "ser-edge-run"
@@ -65,7 +65,7 @@ class HeldOut:
         Not yet standardised.
     clip : np.ndarray [shape=(n,), dtype=int64]
         Number of the clip that each window belongs to.
-    truth : np.ndarray [shape=(n_clips,), dtype=int64]
+    y_true : np.ndarray [shape=(n_clips,), dtype=int64]
         Label of each clip.
     speakers, corpora : np.ndarray [shape=(n_clips,), dtype=str]
         Speaker and corpus of each clip.
@@ -75,12 +75,12 @@ class HeldOut:
 
     features: NDArray[np.float32]
     clip: NDArray[np.int64]
-    truth: NDArray[np.int64]
+    y_true: NDArray[np.int64]
     speakers: NDArray[np.str_]
     corpora: NDArray[np.str_]
     seconds: NDArray[np.float64]
 
-    def answers(self, logits: NDArray[np.float32], temperature: float) -> Answers:
+    def answers(self, logits: NDArray[np.float32], temperature: float) -> Predictions:
         """Gather what a network says of the clips.
 
         Parameters
@@ -92,10 +92,10 @@ class HeldOut:
 
         Returns
         -------
-        answers : Answers
+        answers : Predictions
         """
         probabilities = average_by_clip(softmax(logits / temperature), self.clip)
-        return Answers(probabilities, self.truth, self.speakers, self.corpora, self.seconds)
+        return Predictions(probabilities, self.y_true, self.speakers, self.corpora, self.seconds)
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,7 @@ class Run:
         return self.settings.input.network_inputs(self._windows()["calibration"])
 
     def held_out(self, part: str) -> HeldOut:
-        """Return the features and the truth of the ``"validation"`` or the ``"test"`` part."""
+        """Return the features and the y_true of the ``"validation"`` or the ``"test"`` part."""
         arrays = self._windows()
         return HeldOut(**{name: arrays[f"{part}_{name}"] for name in HeldOut.__annotations__})
 
@@ -173,7 +173,7 @@ class Run:
         """Return what the float32 network says of the windows of `held_out`."""
         return self._windows()[f"{part}_logits"]
 
-    def answers(self, part: str = "test") -> Answers:
+    def answers(self, part: str = "test") -> Predictions:
         """Return what the float32 network says of the clips of `held_out`, calibrated."""
         return self.held_out(part).answers(self.logits(part), self.settings.temperature)
 

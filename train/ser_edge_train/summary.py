@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from ser_edge.errors import SerEdgeError
-from ser_edge_train.answers import Answers
 from ser_edge_train.confidence import reliability, risk_coverage
 from ser_edge_train.metrics import Scores
+from ser_edge_train.predictions import Predictions
 from ser_edge_train.run import Run
 
 COVERAGES = (1.0, 0.9, 0.8, 0.7, 0.5)
@@ -27,15 +27,15 @@ class Summary:
         How a comparison calls it.
     labels : tuple of str
     runs : tuple of Run
-    answers, uncalibrated : tuple of Answers
+    answers, uncalibrated : tuple of Predictions
         Of each run, with and without its temperature.
     """
 
     name: str
     labels: tuple[str, ...]
     runs: tuple[Run, ...]
-    answers: tuple[Answers, ...]
-    uncalibrated: tuple[Answers, ...]
+    answers: tuple[Predictions, ...]
+    uncalibrated: tuple[Predictions, ...]
 
     @classmethod
     def of(cls, runs: Sequence[Run], name: str | None = None) -> Summary:
@@ -75,9 +75,9 @@ class Summary:
         )
 
     @property
-    def pooled(self) -> Answers:
+    def pooled(self) -> Predictions:
         """The answers of all runs; a clip counts once for each seed."""
-        return Answers.join(self.answers)
+        return Predictions.join(self.answers)
 
     @property
     def scores(self) -> dict[str, Scores]:
@@ -86,56 +86,56 @@ class Summary:
         return {**pooled.scores(self.labels), **pooled.scores_by_sex(self.labels)}
 
     @property
-    def ua_of_runs(self) -> dict[tuple[int, int], float]:
-        """UA of each run, by its fold and seed."""
+    def uar_of_runs(self) -> dict[tuple[int, int], float]:
+        """UAR of each run, by its fold and seed."""
         return {
-            fold_and_seed(run): answers.score(self.labels).ua
+            fold_and_seed(run): answers.score(self.labels).uar
             for run, answers in zip(self.runs, self.answers, strict=True)
         }
 
     @property
-    def ua(self) -> float:
-        """Mean UA over folds and seeds."""
-        return float(np.mean(list(self.ua_of_runs.values())))
+    def uar(self) -> float:
+        """Mean UAR over folds and seeds."""
+        return float(np.mean(list(self.uar_of_runs.values())))
 
-    def ua_spread(self, over: str) -> float | None:
-        """Return the standard deviation of UA over ``"folds"`` or ``"seeds"``, means of the other.
+    def uar_spread(self, over: str) -> float | None:
+        """Return the standard deviation of UAR over ``"folds"`` or ``"seeds"``, means of the other.
 
         None where there is one alone.
         """
         place = ("folds", "seeds").index(over)
         groups: dict[int, list[float]] = {}
-        for key, value in self.ua_of_runs.items():
+        for key, value in self.uar_of_runs.items():
             groups.setdefault(key[place], []).append(value)
         means = [np.mean(values) for values in groups.values()]
         return float(np.std(means, ddof=1)) if len(means) > 1 else None
 
     @property
-    def ua_of_speakers(self) -> dict[str, float]:
-        """UA of each test speaker."""
+    def uar_of_speakers(self) -> dict[str, float]:
+        """UAR of each test speaker."""
         pooled = self.pooled
         return {
-            str(speaker): pooled.select(pooled.speakers == speaker).score(self.labels).ua
+            str(speaker): pooled.select(pooled.speakers == speaker).score(self.labels).uar
             for speaker in np.unique(pooled.speakers)
         }
 
     def to_dict(self) -> dict[str, Any]:
         """Return the figures as JSON types."""
-        pooled, raw = self.pooled, Answers.join(self.uncalibrated)
-        curve = risk_coverage(pooled.probabilities, pooled.truth)
+        pooled, raw = self.pooled, Predictions.join(self.uncalibrated)
+        curve = risk_coverage(pooled.probabilities, pooled.y_true)
         return {
             "name": self.name,
             "labels": list(self.labels),
-            "folds": len({fold for fold, _ in self.ua_of_runs}),
-            "seeds": len({seed for _, seed in self.ua_of_runs}),
-            "ua": self.ua,
-            "ua_sd_folds": self.ua_spread("folds"),
-            "ua_sd_seeds": self.ua_spread("seeds"),
+            "folds": len({fold for fold, _ in self.uar_of_runs}),
+            "seeds": len({seed for _, seed in self.uar_of_runs}),
+            "uar": self.uar,
+            "uar_sd_folds": self.uar_spread("folds"),
+            "uar_sd_seeds": self.uar_spread("seeds"),
             "parameters": self.runs[0].settings.about["parameters"],
             "temperatures": [run.settings.temperature for run in self.runs],
             "calibration_error": {
-                "before": reliability(raw.probabilities, raw.truth).error,
-                "after": reliability(pooled.probabilities, pooled.truth).error,
+                "before": reliability(raw.probabilities, raw.y_true).error,
+                "after": reliability(pooled.probabilities, pooled.y_true).error,
             },
             "risk_coverage_area": curve.area,
             "abstaining": [
@@ -143,10 +143,10 @@ class Summary:
                 for share in COVERAGES
             ],
             "scores": {name: asdict(scores) for name, scores in self.scores.items()},
-            "ua_of_speakers": self.ua_of_speakers,
-            "ua_of_runs": [
-                {"fold": fold, "seed": seed, "ua": ua}
-                for (fold, seed), ua in self.ua_of_runs.items()
+            "uar_of_speakers": self.uar_of_speakers,
+            "uar_of_runs": [
+                {"fold": fold, "seed": seed, "uar": uar}
+                for (fold, seed), uar in self.uar_of_runs.items()
             ],
         }
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from ser_edge_train.forms import FormResult
 from ser_edge_train.metrics import Scores
+from ser_edge_train.variant_comparison import VariantResult
 
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -24,13 +24,13 @@ def markdown_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> s
 def score_table(scores: Mapping[str, Scores]) -> str:
     """Return a Markdown table with a row for each set of clips."""
     return markdown_table(
-        ["clips of", "clips", "speakers", "UA", "95 % interval", "WA", "F1"],
+        ["clips of", "clips", "speakers", "UAR", "95 % interval", "WA", "F1"],
         [
             (
                 name,
                 s.n_clips,
                 s.n_speakers,
-                f"{s.ua:.1%}",
+                f"{s.uar:.1%}",
                 s.interval,
                 f"{s.wa:.1%}",
                 f"{s.f1:.1%}",
@@ -40,12 +40,12 @@ def score_table(scores: Mapping[str, Scores]) -> str:
     )
 
 
-def form_table(forms: Iterable[FormResult], *, latency: bool = False) -> str:
+def variant_table(forms: Iterable[VariantResult], *, latency: bool = False) -> str:
     """Return a Markdown table with a row for each exported form in each interpreter.
 
     With ``latency`` it has the time of a window [ms], which is another on each machine and day.
     """
-    header = "file,interpreter,KiB,UA,change,McNemar p,same label,largest change,SNR".split(",")
+    header = "file,interpreter,KiB,UAR,change,McNemar p,same label,largest change,SNR".split(",")
     return markdown_table(
         [*header[:3], *["ms"] * latency, *header[3:]],
         [
@@ -54,8 +54,8 @@ def form_table(forms: Iterable[FormResult], *, latency: bool = False) -> str:
                 form.backend,
                 f"{form.size_bytes / 1024:.0f}",
                 *[f"{form.latency_ms:.3f}"] * latency,
-                f"{form.scores['all'].ua:.1%}",
-                f"{100 * form.ua_change:+.1f} points",
+                f"{form.scores['all'].uar:.1%}",
+                f"{100 * form.uar_change:+.1f} points",
                 f"{form.mcnemar_p:.2f}",
                 f"{form.agreement:.1%}",
                 f"{form.largest_change:.2g}",
@@ -66,7 +66,7 @@ def form_table(forms: Iterable[FormResult], *, latency: bool = False) -> str:
     )
 
 
-def abstaining_table(rows: Sequence[Mapping[str, float]]) -> str:
+def selective_prediction_table(rows: Sequence[Mapping[str, float]]) -> str:
     """Show what is gained by answering fewer clips, the ``abstaining`` of `Summary.to_dict`."""
     return markdown_table(
         ["clips answered", "those with a probability of at least", "wrong of those"],

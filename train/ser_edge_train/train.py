@@ -15,24 +15,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ser_edge.adaptation import SpeakerModel
+from ser_edge.adaptation.speaker_model import SpeakerModel
 from ser_edge.frontend import InputConfig
 from ser_edge_train import splits
-from ser_edge_train.answers import Answers
 from ser_edge_train.corpora import CALM, CORPORA, LABELS
-from ser_edge_train.dataset import FeatureStore, Windows
+from ser_edge_train.dataset import Dataset, all_windows, load_dataset
 from ser_edge_train.enrolment import fit_speakers
+from ser_edge_train.feature_store import FeatureStore, Windows
 from ser_edge_train.folders import check_free, move_into_place, partial_folder
-from ser_edge_train.material import Material, all_windows, read_material
 from ser_edge_train.metrics import fit_temperature
-from ser_edge_train.options import TrainOptions
+from ser_edge_train.predictions import Predictions
 from ser_edge_train.report import classification_table, write_report
 from ser_edge_train.run import HeldOut, Run, RunSettings, save_windows
 from ser_edge_train.summary import Summary
+from ser_edge_train.train_options import TrainOptions
 from ser_edge_train.versions import versions
 
 if TYPE_CHECKING:
-    from ser_edge_train.engine import keras
+    from ser_edge_train.keras_backend import keras
 
 __all__ = [
     "RESUME",
@@ -40,7 +40,7 @@ __all__ = [
     "copied_clips",
     "gather",
     "resumed_folder",
-    "split_material",
+    "split_dataset",
     "train",
     "train_on",
 ]
@@ -94,7 +94,7 @@ def train(
     out = Path(out)
     check_free(out, overwrite=overwrite)
     store, material = gather(sources, options, cache, jobs)
-    split = split_material(material, options)
+    split = split_dataset(material, options)
     windows = all_windows(material, store, copied_clips(split, options))
     return train_on(material, split, windows, out, options)
 
@@ -104,18 +104,18 @@ def gather(
     options: TrainOptions,
     cache: Path | None,
     jobs: int,
-) -> tuple[FeatureStore, Material]:
+) -> tuple[FeatureStore, Dataset]:
     """Find the clips and compute the features of each one's original, as the options say."""
     store = FeatureStore(options.chosen_recipe(), seed=options.seed, jobs=jobs)
     if cache is not None:
         store = replace(store, folder=Path(cache))
-    material = read_material(
+    material = load_dataset(
         sources, store, keep_going=options.keep_going, calm_apart=options.calm_apart
     )
     return store, material
 
 
-def split_material(material: Material, options: TrainOptions) -> splits.Split:
+def split_dataset(material: Dataset, options: TrainOptions) -> splits.Split:
     """Divide clips as the options say."""
     return splits.split_clips(
         material.clips,
@@ -135,7 +135,7 @@ def copied_clips(split: splits.Split, options: TrainOptions) -> list[int]:
 
 
 def train_on(
-    material: Material, split: splits.Split, windows: Windows, out: Path, options: TrainOptions
+    material: Dataset, split: splits.Split, windows: Windows, out: Path, options: TrainOptions
 ) -> Run:
     """Train a network on windows whose features are there, and write a run folder.
 
@@ -179,13 +179,13 @@ def _write_run(
     folder: Path,
     name: str,
     options: TrainOptions,
-    material: Material,
+    material: Dataset,
     split: splits.Split,
     windows: Windows,
 ) -> None:
     # Keras and TensorFlow take seconds to import: not before the data is known to be good.
+    from ser_edge_train.ensemble import train_members
     from ser_edge_train.fit import Examples, logits
-    from ser_edge_train.members import train_members
 
     recipe = options.chosen_recipe()
     training, validation, test = (
@@ -278,17 +278,17 @@ def _chosen(
     said, said_in_training = (
         logits(network, config.network_inputs(part.features)) for part in (validated, heard)
     )
-    temperature = fit_temperature(said, validated.truth[validated.clip])
+    temperature = fit_temperature(said, validated.y_true[validated.clip])
     return temperature, fit_speakers(
         validated.answers(said, temperature), heard.answers(said_in_training, temperature)
     )
 
 
-def _what_leaks(split: splits.Split, answers: Answers) -> str:
+def _what_leaks(split: splits.Split, answers: Predictions) -> str:
     """Compare the test rows that have another copy of their clip in training with the others."""
     clips = split.rows(splits.TEST)[:, 0]  # in the order in which `_held_out` numbers them
     known = (split.parts[clips] == splits.TRAIN).any(axis=1)
-    right = answers.predicted == answers.truth
+    right = answers.predicted == answers.y_true
     parts = [(known, "another copy of their clip"), (~known, "none")]
     told = [
         f"of the {there.sum()} with {what} in training {right[there].mean():.1%} are heard rightly"
@@ -314,14 +314,14 @@ def _write_history(
     return mean
 
 
-def _held_out(part: Windows, material: Material, numbers: NDArray[np.int64]) -> HeldOut:
+def _held_out(part: Windows, material: Dataset, numbers: NDArray[np.int64]) -> HeldOut:
     """Gather a part's clips; in the leaky protocol every copy counts as one."""
     pairs, item = np.unique(np.stack([part.clip, part.copy]), axis=1, return_inverse=True)
     clips = [material.clips[i] for i in pairs[0]]
     return HeldOut(
         features=part.features,
         clip=item.reshape(-1),
-        truth=numbers[pairs[0]],
+        y_true=numbers[pairs[0]],
         speakers=np.array([clip.speaker or "unknown" for clip in clips]),
         corpora=np.array([clip.corpus for clip in clips]),
         seconds=np.array([material.originals[i].seconds for i in pairs[0]]),
@@ -329,7 +329,7 @@ def _held_out(part: Windows, material: Material, numbers: NDArray[np.int64]) -> 
 
 
 def _corpora(
-    material: Material, split: splits.Split, licence: str | None
+    material: Dataset, split: splits.Split, licence: str | None
 ) -> dict[str, dict[str, Any]]:
     about = {}
     for name in sorted({clip.corpus for clip in material.clips}):
@@ -346,7 +346,7 @@ def _corpora(
     return about
 
 
-def _write_split(folder: Path, material: Material, split: splits.Split) -> None:
+def _write_split(folder: Path, material: Dataset, split: splits.Split) -> None:
     with (folder / "split.csv").open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
         n_copies = split.parts.shape[1] - 1

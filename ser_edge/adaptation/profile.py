@@ -1,0 +1,167 @@
+"""What was learned of a speaker, and its file; `ser_edge.adaptation.speaker_model` has what it does."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ser_edge.adaptation.speaker_model import Correction
+from ser_edge.errors import SerEdgeError
+from ser_edge.files import written_whole
+
+FORMAT = "ser-edge-profile"
+FORMAT_VERSION = 2
+
+_LARGEST = 1e6
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What was learned of one speaker or microphone.
+
+    Parameters
+    ----------
+    weights : dict of str to dict of str to float
+        By label, that of each label's centred log-probability.
+    offset : dict of str to float
+        What is subtracted then from each label's.
+    seconds : float
+        How much speech it was learned from [s].
+    network : str
+        The bundle's `ser_edge.manifest.Manifest.network_id`: of another network it says nothing.
+
+    Examples
+    --------
+    >>> nothing = Correction(np.eye(2), np.zeros(2))
+    >>> Profile.of(nothing, ("happy", "sad"), 12.5, "8f14e45f").offset["sad"]
+    0.0
+    """
+
+    weights: dict[str, dict[str, float]]
+    offset: dict[str, float]
+    seconds: float
+    network: str
+
+    @classmethod
+    def of(
+        cls, correction: Correction, labels: Sequence[str], seconds: float, network: str
+    ) -> Profile:
+        """Name a correction's numbers by labels.
+
+        Parameters
+        ----------
+        correction : Correction
+            What was learned, `ser_edge.adaptation.speaker_model.SpeakerModel.correction`.
+        labels : sequence of str
+            Of the network, in its order.
+        seconds, network
+            As above.
+
+        Returns
+        -------
+        profile : Profile
+        """
+        weights = [dict(zip(labels, row, strict=True)) for row in correction.weights.tolist()]
+        return cls(
+            dict(zip(labels, weights, strict=True)),
+            dict(zip(labels, correction.offset.tolist(), strict=True)),
+            seconds,
+            network,
+        )
+
+    @property
+    def correction(self) -> Correction:
+        """Its numbers, in the order of the labels."""
+        rows = [list(row.values()) for row in self.weights.values()]
+        return Correction(np.array(rows), np.array(list(self.offset.values())))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what `save` writes.
+
+        Returns
+        -------
+        content : dict
+            Of JSON types.
+        """
+        return {"format": FORMAT, "format_version": FORMAT_VERSION, **asdict(self)}
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write it as JSON, beside and then renamed.
+
+        Parameters
+        ----------
+        path : path
+            The file; what stands there is replaced.
+
+        Raises
+        ------
+        SerEdgeError
+            If the file cannot be written.
+        """
+        content = self.to_dict()
+        with written_whole(Path(path)) as partial:
+            partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Profile:
+        """Read what `save` wrote.
+
+        Parameters
+        ----------
+        path : path
+            The file.
+
+        Returns
+        -------
+        profile : Profile
+
+        Raises
+        ------
+        SerEdgeError
+            If the file cannot be read or is no profile.
+        """
+        try:
+            content = json.loads(Path(path).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise SerEdgeError(f"{path}: cannot be read ({error.strerror})") from None
+        except (ValueError, RecursionError) as error:
+            raise SerEdgeError(
+                f"{path}: is not JSON ({error}); expected what `ser-edge adapt` wrote"
+            ) from None
+        known = {"format": FORMAT, "format_version": FORMAT_VERSION}
+        if not isinstance(content, dict) or any(content.get(k) != v for k, v in known.items()):
+            raise SerEdgeError(
+                f"{path}: is no profile of format version {FORMAT_VERSION}; expected what "
+                "`ser-edge adapt` wrote"
+            )
+        weights: Any = content.get("weights")
+        offset: Any = content.get("offset")
+        seconds: Any = content.get("seconds")
+        network: Any = content.get("network")
+        if not (
+            isinstance(network, str)
+            and isinstance(offset, dict)
+            and isinstance(weights, dict)
+            and list(weights) == list(offset)
+            and all(isinstance(r, dict) and list(r) == list(offset) for r in weights.values())
+            and all(
+                _is_number(value, -_LARGEST)
+                for row in (offset, *weights.values())
+                for value in row.values()
+            )
+            and _is_number(seconds, 0, 1e9)
+        ):
+            raise SerEdgeError(f"{path}: is a damaged profile; save it again")
+        return cls(weights, offset, seconds, network)
+
+
+def _is_number(value: object, least: float, most: float = _LARGEST) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return least <= value <= most

@@ -1,0 +1,1 @@
+"""The command `ser-edge`; nothing heavy is imported before a subcommand runs."""

@@ -1,0 +1,93 @@
+"""What a network said of clips, with what was meant, by whom and where: what every figure is of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ser_edge_train.metrics import Scores, score
+from ser_edge_train.speakers import sex
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """A network's answers to clips that it was not trained on.
+
+    Parameters
+    ----------
+    probabilities : np.ndarray [shape=(n_clips, n_labels), dtype=float64]
+        Each row sums to 1.
+    y_true : np.ndarray [shape=(n_clips,), dtype=int64]
+        Label of each clip.
+    speakers, corpora : np.ndarray [shape=(n_clips,), dtype=str]
+        Speaker and corpus of each clip.
+    seconds : np.ndarray [shape=(n_clips,), dtype=float64]
+        Length of each clip [s].
+    """
+
+    probabilities: NDArray[np.float64]
+    y_true: NDArray[np.int64]
+    speakers: NDArray[np.str_]
+    corpora: NDArray[np.str_]
+    seconds: NDArray[np.float64]
+
+    @property
+    def predicted(self) -> NDArray[np.int64]:
+        """The most probable label of each clip."""
+        return np.asarray(self.probabilities.argmax(axis=1))
+
+    def select(self, rows: NDArray[np.bool_]) -> Predictions:
+        """Return those of some clips [shape=(n_clips,), dtype=bool]."""
+        return Predictions(*(values[rows] for values in vars(self).values()))
+
+    @classmethod
+    def join(cls, several: Sequence[Predictions]) -> Predictions:
+        """Put the answers of several networks, with the same labels, behind one another."""
+        return cls(*map(np.concatenate, zip(*(vars(one).values() for one in several), strict=True)))
+
+    def score(self, labels: Sequence[str]) -> Scores:
+        """Judge all of them."""
+        return score(self.y_true, self.predicted, self.speakers.tolist(), labels)
+
+    def scores(self, labels: Sequence[str]) -> dict[str, Scores]:
+        """Judge them, over all clips (``"all"``, the first) and, if several, by corpus."""
+        names = np.unique(self.corpora)
+        by_corpus = {
+            str(name): self.select(self.corpora == name).score(labels)
+            for name in names
+            if len(names) > 1
+        }
+        return {"all": self.score(labels), **by_corpus}
+
+    def scores_by_sex(self, labels: Sequence[str]) -> dict[str, Scores]:
+        """Judge them by the sex of the speaker, where that is known of any."""
+        sexes = np.array([sex(speaker) for speaker in self.speakers])
+        return {
+            str(name): self.select(sexes == name).score(labels)
+            for name in np.unique(sexes)
+            if name != "unknown"
+        }
+
+
+def average_by_clip(
+    probabilities: NDArray[np.float64], clip: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Average the windows of each clip, as the runtime does.
+
+    Parameters
+    ----------
+    probabilities : np.ndarray [shape=(n_windows, n_labels)]
+    clip : np.ndarray [shape=(n_windows,)]
+        Number of the clip that each window belongs to, from 0 on without gaps.
+
+    Returns
+    -------
+    averaged : np.ndarray [shape=(n_clips, n_labels)]
+    """
+    counts = np.bincount(clip)
+    sums = np.zeros((len(counts), probabilities.shape[1]))
+    np.add.at(sums, clip, probabilities)
+    return np.asarray(sums / counts[:, None])
