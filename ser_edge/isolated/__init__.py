@@ -1,1 +1,5 @@
-"""Run a job in a process of its own, which may die or hang without doing harm."""
+"""Run a job in a process of its own, which may crash or hang without doing harm."""
+
+from ser_edge.isolated.process import Outcome, run_isolated
+
+__all__ = ["Outcome", "run_isolated"]

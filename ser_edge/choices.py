@@ -1,0 +1,35 @@
+"""Legal values that the command line and the code share; nothing is imported here."""
+
+from __future__ import annotations
+
+BACKENDS = ("litert", "tflite", "onnx", "numeric")
+"""In the order in which they are tried; see `ser_edge.backends`."""
+
+PRECISIONS = ("float32", "float16", "dynamic", "int8", "int8-io")
+"""float32 or float16 weights; int8 weights alone (``"dynamic"``); int8 weights and arithmetic
+(``"int8"``), with int8 input and output as well (``"int8-io"``)."""
+
+INPUT_KINDS = ("features", "batch", "audio")
+"""What a model file takes: the standardised features of one window, those of any number of windows,
+or the samples of one window. With samples its output is probabilities, otherwise logits."""
+
+MODEL_FORMATS = ("tflite", "onnx", "npz")
+"""Suffixes of model files."""
+
+SEGMENT_FORMATS = ("table", "json", "csv", "vtt", "audacity")
+"""Formats of ``ser-edge predict --segments``."""
+
+PCM_FORMATS = ("u8", "s16", "s32", "f32")
+"""Raw samples, by the names of ALSA and ffmpeg; several bytes are little-endian."""
+
+RECIPES = ("edge", "edge-max", "edge-robust", "seed", "seed-kaggle")
+"""Named recipes of ``ser-edge train``."""
+
+PROTOCOLS = ("speaker", "corpus", "clip", "leaky")
+"""How ``ser-edge train`` splits clips; see docs/evaluation.md."""
+
+THRESHOLD = 0.65
+"""Smoothed probability below which a stream's segment is ``"uncertain"``; see docs/streaming.md."""
+
+HOP_S = 0.5
+"""Time from one window of a stream to the next [s]."""
