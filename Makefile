@@ -1,12 +1,14 @@
-# `make demo` and `make test` need Python 3.10 to 3.13 and nothing else; the environment is made once.
+# `make demo` and `make test` need Python 3.10 to 3.13 and nothing else. The environment is made once;
+# the demo installs what training and export need, the tests add the developers' tools.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt
 export TF_CPP_MIN_LOG_LEVEL = 3
 
 .PHONY: demo test test-pythons test-arm64 test-armhf lint types bench pretrained api clean
 
-demo: $(VENV)/installed
+demo: $(VENV)/demo
 	$(BIN)/ser-edge demo
 
 # A file's tests stay in one process; each process that has to trains its own network, once.
@@ -66,8 +68,17 @@ api: $(VENV)/installed
 clean:
 	rm -rf $(VENV) .nox build dist
 
-$(VENV)/installed: pyproject.toml constraints.txt
-	$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14) and "ser-edge needs Python 3.10 to 3.13, this is " + sys.version.split()[0] + ": make PYTHON=python3.11")'
+# pip reads [dependency-groups] from 25.1 on.
+$(VENV)/made: constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14) and "training needs Python 3.10 to 3.13, this is " + sys.version.split()[0] + ": make PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(PIP) 'pip>=25.1'
+	touch $@
+
+$(VENV)/demo: $(VENV)/made pyproject.toml
+	$(PIP) --editable '.[export]'
+	touch $@
+
+$(VENV)/installed: $(VENV)/made pyproject.toml
+	$(PIP) --editable '.[export,tflite]' --group dev
 	touch $@

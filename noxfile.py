@@ -53,8 +53,10 @@ def runtime(session: nox.Session, numpy: str, interpreters: str) -> None:
     locked = (ROOT / "constraints.txt").read_text("utf-8").splitlines(keepends=True)
     constraints = folder / "constraints.txt"
     constraints.write_text("".join(line for line in locked if not line.startswith(free)))
+    group = nox.project.dependency_groups(nox.project.load_toml(ROOT / "pyproject.toml"), "test")
     session.install(
-        *("--constraint", str(constraints)), f"numpy=={numpy}.*", f"{wheel}[test,{interpreters}]"
+        *("--constraint", str(constraints), f"numpy=={numpy}.*", *group),
+        f"{wheel}[{interpreters}]",
     )
     # From elsewhere, so that nothing is imported from the checkout.
     session.chdir(folder)
