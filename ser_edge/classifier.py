@@ -161,7 +161,7 @@ class Classifier:
         name, model, opened = open_bundle(
             bundle, backend=backend, precision=precision, threads=threads
         )
-        logger.debug("%s: %s opened by the %s backend", bundle.folder, model.file, name)
+        logger.debug("%s: the %s backend has opened %s", bundle.folder, name, model.file)
         return cls(bundle, model, name, opened, threads, profile)
 
     def predict(

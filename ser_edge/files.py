@@ -21,9 +21,7 @@ def check_writable(path: Path, option: str, *, overwrite: bool = False) -> None:
         raise SerEdgeError("exists already", f"choose another {option}, or use --overwrite", path)
     if not path.parent.is_dir():
         raise SerEdgeError(
-            f"the folder {path.parent} does not exist",
-            f"create it, or choose another {option}",
-            path,
+            "there is no such folder", f"create it, or choose another {option}", path
         )
     try:
         _temporary(path).touch()

@@ -40,13 +40,10 @@ def read_array(archive: zipfile.ZipFile, name: str, dtype: str) -> NDArray[Any]:
         or header["type"].decode() != stored.str
         or int.from_bytes(header["length"], "little") != header.end() - 10
     ):
-        raise ConfigError(f"{name} is not an array of {dtype} in NumPy's format 1.0")
+        raise ConfigError(f"{name} is not {dtype} in NumPy's format 1.0")
     shape = tuple(int(size) for size in re.findall(rb"[0-9]+", header["shape"]))
-    n_bytes = stored.itemsize * math.prod(shape)
-    if n_bytes != len(content) - header.end():
-        raise ConfigError(
-            f"{name} has {len(content) - header.end()} bytes of data, expected {n_bytes} for shape "
-            f"{shape}"
-        )
+    n_bytes = header.end() + stored.itemsize * math.prod(shape)
+    if n_bytes != len(content):
+        raise ConfigError(f"{name} has {len(content)} bytes, expected {n_bytes} for shape {shape}")
     values = np.frombuffer(content, stored, offset=header.end())
     return values.astype(dtype, copy=False).reshape(shape)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from raising import raises
 
 from ser_edge import ConfigError, FeatureConfig, FeatureExtractor, audio
 
@@ -68,7 +69,7 @@ def test_the_last_digit_decides_no_octave(rng: np.random.Generator) -> None:
 
 def test_frames_have_to_hold_two_periods() -> None:
     FeatureConfig(n_fft=368, descriptors=BOTH)
-    with pytest.raises(ConfigError, match=r"n_fft=367 at 22050 Hz .* at least 368, or no log_f0"):
+    with raises(ConfigError, "n_fft=367", 368, "22050 Hz"):
         FeatureConfig(n_fft=367, descriptors=("zcr", "voicing"))
     FeatureConfig(n_fft=367, descriptors=("zcr",))
 

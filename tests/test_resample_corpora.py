@@ -45,14 +45,6 @@ def test_samples_and_mfcc_are_librosas(corpora_dir: Path, corpus: str) -> None:
 
 
 @pytest.mark.parametrize("corpus", CORPORA)
-def test_soxr_on_request_is_librosas(corpora_dir: Path, corpus: str) -> None:
-    for clip in some_clips(corpora_dir / corpus)[::4]:
-        expected, _ = librosa.load(clip, sr=RATE, offset=0.6, duration=2.5)
-        y = audio.load(clip, RATE, offset_s=0.6, duration_s=2.5, engine="soxr")
-        np.testing.assert_allclose(y, expected, rtol=0, atol=1e-6)
-
-
-@pytest.mark.parametrize("corpus", CORPORA)
 def test_labels_are_those_of_librosas_samples(
     corpora_dir: Path, bundle_dir: Path, corpus: str
 ) -> None:

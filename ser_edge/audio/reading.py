@@ -120,6 +120,7 @@ def load(
     >>> load(file.getvalue(), 22050, duration_s=0.5).shape
     (11025,)
     """
+    sample_rate = check_sample_rate(sample_rate)
     samples, file_rate = read(
         source, offset_s=offset_s, duration_s=duration_s, max_bytes=max_bytes, max_s=max_s
     )
