@@ -21,7 +21,7 @@ from ser_edge.checks import check_number
 from ser_edge.errors import BackendError, BundleError, ConfigError, SerEdgeError, error_source
 from ser_edge.frontend import Frontend
 from ser_edge.manifest import ModelFile
-from ser_edge.prediction import Prediction, softmax
+from ser_edge.prediction import Prediction, Window, softmax
 from ser_edge.recording import Recording, check_limits, read_recording, recording_name
 from ser_edge.resampling import resample
 
@@ -244,8 +244,26 @@ class Classifier:
             "features": 1e3 * features_s,
             "network": 1e3 * (finished - decoded - features_s),
         }
-        spans_s = np.stack([starts, ends], axis=1) / network_rate
-        return Prediction.of_windows(self.labels, np.stack(rows), spans_s, timings_ms)
+        windows = tuple(
+            Window(start_s, end_s, *self._by_label(row))
+            for start_s, end_s, row in zip(
+                (starts / network_rate).tolist(), (ends / network_rate).tolist(), rows, strict=True
+            )
+        )
+        return Prediction(
+            *self._by_label(np.stack(rows).mean(axis=0)),
+            start_s=windows[0].start_s,
+            end_s=windows[-1].end_s,
+            n_windows=len(windows),
+            windows=windows,
+            timings_ms=timings_ms,
+        )
+
+    def _by_label(self, row: NDArray[np.float64]) -> tuple[str, float, dict[str, float]]:
+        """Return the best label, its probability, and all probabilities by label."""
+        best = int(row.argmax())
+        by_label = dict(zip(self.labels, row.tolist(), strict=True))
+        return self.labels[best], float(row[best]), by_label
 
     def adapt(
         self, recordings: Iterable[Recording], sample_rate: int | None = None, **limits: Any
@@ -348,17 +366,7 @@ class Classifier:
         )
 
     def speaker_model(self) -> SpeakerModel:
-        """Return the bundle's speaker statistics, which adaptation needs.
-
-        Returns
-        -------
-        speakers : SpeakerModel
-
-        Raises
-        ------
-        BundleError
-            If the bundle does not support adaptation.
-        """
+        """Return the speaker statistics for adaptation; `BundleError` if the bundle has none."""
         speakers = self.bundle.manifest.speakers
         if speakers is None:
             raise BundleError(

@@ -55,17 +55,7 @@ class ConfigError(SerEdgeError, ValueError):
 
 @contextmanager
 def error_source(source: str | os.PathLike[str]) -> Iterator[None]:
-    """Set the source of errors from the block that have none.
-
-    Parameters
-    ----------
-    source : path or str
-        The file, folder or array.
-
-    Yields
-    ------
-    None
-    """
+    """Set the source of errors from the block that have none."""
     try:
         yield
     except SerEdgeError as error:

@@ -81,23 +81,7 @@ class Frontend:
         return np.stack([self.window_features(samples, start) for start in starts]), starts
 
     def starts(self, samples: NDArray[np.float32]) -> NDArray[np.int64]:
-        """Check the level of a clip and place windows over it.
-
-        Parameters
-        ----------
-        samples : np.ndarray [shape=(n,), dtype=float32]
-            The clip, at the sample rate of the features.
-
-        Returns
-        -------
-        starts : np.ndarray [shape=(n_windows,), dtype=int64]
-            First sample of each window.
-
-        Raises
-        ------
-        AudioError
-            If the clip is silent, empty, or not scaled to ±1.
-        """
+        """Check the level of a clip and return the first sample of each window."""
         peak = float(np.abs(samples).max(initial=0))
         if peak < MIN_PEAK:
             raise AudioError(
@@ -112,19 +96,7 @@ class Frontend:
         return window_starts(samples, self.window, self._extract.config.sample_rate)
 
     def window_features(self, samples: NDArray[np.float32], start: int) -> NDArray[np.float32]:
-        """Compute the features of one window.
-
-        Parameters
-        ----------
-        samples : np.ndarray [shape=(n,), dtype=float32]
-            The clip, at the sample rate of the features.
-        start : int in [0, n)
-            First sample of the window.
-
-        Returns
-        -------
-        features : np.ndarray [shape=(n_frames, n_columns), dtype=float32]
-        """
+        """Compute the features of the window at ``start`` [shape=(n_frames, n_columns)]."""
         return self._extract(cut_window(samples, start, self.window_samples))
 
 
@@ -188,39 +160,14 @@ class InputConfig:
         return np.asarray(self.mean, np.float32), np.asarray(self.scale, np.float32)
 
     def network_inputs(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Lay out and standardise the features of windows.
-
-        Parameters
-        ----------
-        features : np.ndarray [shape=(n_windows, n_frames, n_columns), dtype=float32]
-            From a `Frontend`.
-
-        Returns
-        -------
-        inputs : np.ndarray [shape=(n_windows, *self.shape), dtype=float32]
-        """
+        """Lay out and standardise features [shape=(n_windows, n_frames, n_columns)]."""
         mean, scale = self._statistics
         laid_out = features if self.layout == "sequence" else flatten(features, self.features)
         return np.asarray((laid_out - mean) / scale).reshape(-1, *self.shape)
 
     @classmethod
     def from_dict(cls, settings: Mapping[str, Any]) -> InputConfig:
-        """Create it from the result of ``dataclasses.asdict``, read back from JSON.
-
-        Parameters
-        ----------
-        settings : dict
-            Values by name.
-
-        Returns
-        -------
-        config : InputConfig
-
-        Raises
-        ------
-        ConfigError
-            If an entry is missing, has another type or is out of range.
-        """
+        """Create it from JSON, as `dataclasses.asdict` wrote it. Raises `ConfigError`."""
         try:
             return cls(
                 features=FeatureConfig.from_dict(settings["features"]),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -94,12 +93,10 @@ class Prediction:
 
     Examples
     --------
-    >>> rows, spans_s = np.array([[0.5, 0.5], [1.0, 0.0]]), np.array([[0.0, 3.0], [1.0, 4.0]])
-    >>> prediction = Prediction.of_windows(["happy", "sad"], rows, spans_s, {})
-    >>> prediction.label, prediction.probability, prediction.end_s
-    ('happy', 0.75, 4.0)
-    >>> prediction.to_dict()["windows"][1]["probabilities"]
-    {'happy': 1.0, 'sad': 0.0}
+    >>> window = Window(0.0, 3.0, "happy", 0.75, {"happy": 0.75, "sad": 0.25})
+    >>> prediction = Prediction("happy", 0.75, window.probabilities, 0.0, 3.0, 1, (window,), {})
+    >>> prediction.to_dict()["windows"][0]["label"]
+    'happy'
     """
 
     label: str
@@ -111,63 +108,10 @@ class Prediction:
     windows: tuple[Window, ...]
     timings_ms: dict[str, float]
 
-    @classmethod
-    def of_windows(
-        cls,
-        labels: Sequence[str],
-        probabilities: NDArray[np.float64],
-        spans_s: NDArray[np.float64],
-        timings_ms: dict[str, float],
-    ) -> Prediction:
-        """Average the results of all windows.
-
-        Parameters
-        ----------
-        labels : sequence of str
-            Names of the columns of `probabilities`.
-        probabilities : np.ndarray [shape=(n_windows, n_labels), dtype=float64]
-            One row per window; ``n_windows > 0``.
-        spans_s : np.ndarray [shape=(n_windows, 2), dtype=float64]
-            Start and end of each window [s].
-        timings_ms : dict of str to float
-            As in `Prediction`.
-
-        Returns
-        -------
-        prediction : Prediction
-        """
-        windows = tuple(
-            Window(start_s, end_s, *_named(labels, row))
-            for (start_s, end_s), row in zip(spans_s.tolist(), probabilities, strict=True)
-        )
-        return cls(
-            *_named(labels, probabilities.mean(axis=0)),
-            start_s=windows[0].start_s,
-            end_s=windows[-1].end_s,
-            n_windows=len(windows),
-            windows=windows,
-            timings_ms=timings_ms,
-        )
-
     def to_dict(self) -> dict[str, Any]:
-        """Return all fields, with the windows as dicts, for JSON.
-
-        Returns
-        -------
-        content : dict
-            JSON types only.
-        """
+        """Return all fields, with the windows as dicts, for JSON."""
         content = asdict(self)
         return {**content, "windows": list(content["windows"])}
-
-
-def _named(
-    labels: Sequence[str], probabilities: NDArray[np.float64]
-) -> tuple[str, float, dict[str, float]]:
-    """Return the best label, its probability, and all probabilities by label."""
-    best = int(probabilities.argmax())
-    by_name = dict(zip(labels, probabilities.tolist(), strict=True))
-    return labels[best], float(probabilities[best]), by_name
 
 
 def softmax(logits: NDArray[np.floating[Any]]) -> NDArray[np.float64]:

@@ -65,39 +65,14 @@ class WindowConfig:
 
     @classmethod
     def from_dict(cls, settings: Mapping[str, Any]) -> WindowConfig:
-        """Create it from the result of ``dataclasses.asdict``, read back from JSON.
-
-        Parameters
-        ----------
-        settings : dict
-            Values by name; missing ones keep their default.
-
-        Returns
-        -------
-        config : WindowConfig
-
-        Raises
-        ------
-        ConfigError
-            If a name is unknown or a value out of range.
-        """
+        """Create it from JSON; missing settings keep their default. Raises `ConfigError`."""
         names = [field.name for field in fields(cls)]
         if not isinstance(settings, Mapping) or not set(settings) <= set(names):
             raise ConfigError(f"the window settings are {settings!r}, expected {', '.join(names)}")
         return cls(**settings)
 
     def n_samples(self, sample_rate: int) -> int:
-        """Return the length of a window in samples.
-
-        Parameters
-        ----------
-        sample_rate : int > 0
-            In Hz.
-
-        Returns
-        -------
-        n_samples : int
-        """
+        """Return the length of a window in samples."""
         return round(self.duration_s * sample_rate)
 
 

@@ -110,18 +110,7 @@ class FeatureConfig:
         return columns
 
     def n_frames(self, n_samples: int) -> int:
-        """Return the number of frames of a signal.
-
-        Parameters
-        ----------
-        n_samples : int >= 0
-            Length of the signal.
-
-        Returns
-        -------
-        n_frames : int
-            0 if the signal is too short.
-        """
+        """Return the number of frames of a signal; 0 if it is too short."""
         padded = n_samples + 2 * self.padding
         return max(0, 1 + (padded - self.n_fft) // self.hop_length)
 
@@ -131,33 +120,12 @@ class FeatureConfig:
         return self.n_fft // 2 if self.center else 0
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the settings for JSON.
-
-        Returns
-        -------
-        settings : dict
-            Values by name.
-        """
+        """Return the settings by name, for JSON."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, settings: Mapping[str, Any]) -> FeatureConfig:
-        """Create it from the result of `to_dict`, read back from JSON.
-
-        Parameters
-        ----------
-        settings : dict
-            Values by name; missing ones keep their default.
-
-        Returns
-        -------
-        config : FeatureConfig
-
-        Raises
-        ------
-        ConfigError
-            If a name is unknown, or a value has another type or is out of range.
-        """
+        """Create it from JSON; missing settings keep their default. Raises `ConfigError`."""
         try:
             unknown = sorted(set(settings) - {field.name for field in fields(cls)})
             if unknown:

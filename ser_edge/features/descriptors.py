@@ -46,14 +46,8 @@ _DB_PER_NEPER = np.float32(10 / np.log(10))  # of power
 class Bands:
     """The mel bands of a signal, and intermediate results that several LLD share.
 
-    Parameters
-    ----------
-    decibels : np.ndarray [shape=(n_frames, n_mels), dtype=float32]
-        Power from `to_decibels`; overwritten.
-    loudest : np.float32
-        Maximum power of all bands and frames of the signal [dB].
-    dct : np.ndarray [shape=(n_mels, n_mfcc), dtype=float64]
-        The discrete cosine transform.
+    ``decibels`` [shape=(n_frames, n_mels), dtype=float32] is from `to_decibels` and is overwritten;
+    ``loudest`` is the maximum over the whole signal [dB].
     """
 
     def __init__(

@@ -134,24 +134,7 @@ class FeatureExtractor:
         return features
 
     def flat(self, samples: ArrayLike) -> NDArray[np.float32]:
-        """Compute the features as one vector, in the published order.
-
-        ``hstack((zcr, rms, ravel(mfcc.T)))`` has 108 + 108 + 108 * 20 = 2376 numbers for 2.5 s.
-
-        Parameters
-        ----------
-        samples : np.ndarray [shape=(n,)]
-            As for `__call__`.
-
-        Returns
-        -------
-        vector : np.ndarray [shape=(n_frames * n_columns,), dtype=float32]
-
-        Raises
-        ------
-        AudioError
-            As `__call__`.
-        """
+        """Compute the features of a signal as the vector of `flatten`."""
         return flatten(self(samples), self.config)
 
     def _empty(self, n_samples: int, *n_clips: int) -> NDArray[np.float32]:
@@ -165,28 +148,21 @@ class FeatureExtractor:
 
     def _compute(self, signal: NDArray[np.float32], features: NDArray[np.float32]) -> None:
         decibels = np.empty((len(features), self.n_bands), np.float32)
-        self.fill_frames(signal, features, decibels)
-        self.fill_bands(decibels, features, decibels.max(initial=-np.inf))
+        self._fill_frames(signal, features, decibels)
+        self._fill_bands(decibels, features, decibels.max(initial=-np.inf))
 
-    def fill_frames(
+    def _fill_frames(
         self,
         signal: NDArray[np.float32],
         features: NDArray[np.float32],
         decibels: NDArray[np.float32],
         skip: range = range(0),
     ) -> None:
-        """Compute the features that depend on one frame only: the first of two steps.
+        """Compute what depends on one frame only: the first of two steps.
 
-        Parameters
-        ----------
-        signal : np.ndarray [shape=(n,), dtype=float32]
-            Within ±1.
-        features : np.ndarray [shape=(n_frames, n_columns), dtype=float32]
-            Output, except for the columns of `fill_bands`.
-        decibels : np.ndarray [shape=(n_frames, n_bands), dtype=float32]
-            Output: the power of the mel bands [dB].
-        skip : range
-            Frames to leave out; their output is undefined.
+        Fills ``features`` [shape=(n_frames, n_columns)], except for the columns of `_fill_bands`,
+        and ``decibels`` [shape=(n_frames, n_bands)] with the power of the mel bands [dB]. The
+        output of frames in ``skip`` is undefined.
         """
         for rows, frames in self._framing.pieces(signal, len(features), skip):
             for of_frames, columns in self._of_frames:
@@ -195,21 +171,13 @@ class FeatureExtractor:
                 np.matmul(frames.power[:, bins], weights, out=decibels[rows, bands])
         to_decibels(decibels)
 
-    def fill_bands(
+    def _fill_bands(
         self, decibels: NDArray[np.float32], features: NDArray[np.float32], loudest: np.float32
     ) -> None:
-        """Compute the features from mel bands: the second step.
+        """Compute features from mel bands: the second step, which overwrites ``decibels``.
 
-        It follows `fill_frames` because ``top_db`` refers to the loudest band of all frames.
-
-        Parameters
-        ----------
-        decibels : np.ndarray [shape=(n_frames, n_bands), dtype=float32]
-            From `fill_frames`; overwritten. All frames if ``needs_context``, otherwise any.
-        features : np.ndarray [shape=(n_frames, n_columns), dtype=float32]
-            Output.
-        loudest : np.float32
-            Maximum power of all bands and frames [dB].
+        ``loudest`` is the maximum of all bands and frames [dB], because ``top_db`` refers to it.
+        The frames may be a part of the signal's, unless ``needs_context``.
         """
         bands = Bands(decibels, loudest, self._dct)
         for of_bands, columns in self._of_bands:
@@ -218,6 +186,8 @@ class FeatureExtractor:
 
 def flatten(features: NDArray[np.float32], config: FeatureConfig) -> NDArray[np.float32]:
     """Reorder features into the published vector: one LLD after the other, each frame by frame.
+
+    ``hstack((zcr, rms, ravel(mfcc.T)))`` has 108 + 108 + 108 * 20 = 2376 numbers for 2.5 s.
 
     Parameters
     ----------

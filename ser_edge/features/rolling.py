@@ -20,24 +20,8 @@ from ser_edge.features.extractor import FeatureExtractor
 class RollingFeatures:
     """Compute the features of overlapping windows of an endless signal.
 
-    Parameters
-    ----------
-    extract : FeatureExtractor
-        Computes the features.
-    n_samples : int > 0
-        Length of a window.
-    hop_frames : int > 0
-        Distance of the windows in frames.
-
-    Attributes
-    ----------
-    hop_samples : int
-        Distance of the windows in samples.
-
-    Raises
-    ------
-    ConfigError
-        If the windows do not overlap.
+    Windows of ``n_samples`` start ``hop_frames`` frames apart. Raises `ConfigError` if they do not
+    overlap.
 
     Examples
     --------
@@ -85,23 +69,11 @@ class RollingFeatures:
     def feed(
         self, samples: NDArray[np.float32], *, latest: bool = False
     ) -> Iterator[tuple[int, NDArray[np.float32], NDArray[np.float32]]]:
-        """Process the next samples; fetch all windows before the next call.
+        """Process samples within ±1; yield start, samples and features of each complete window.
 
-        Parameters
-        ----------
-        samples : np.ndarray [shape=(n,), dtype=float32]
-            Any number of samples, within ±1.
-        latest : bool
-            Whether to skip all windows but the last.
-
-        Yields
-        ------
-        start : int
-            First sample of the window, in the signal.
-        window : np.ndarray [shape=(n_samples,), dtype=float32]
-            Its samples, valid until the next window.
-        features : np.ndarray [shape=(n_frames, n_columns), dtype=float32]
-            They do not depend on how the signal is cut.
+        The samples of a window are valid until the next one. Fetch all windows before the next
+        call. With ``latest``, all windows but the last are skipped. The features [shape=(n_frames,
+        n_columns), dtype=float32] do not depend on how the signal is cut.
         """
         while True:
             n = min(len(samples), self.n_missing)
@@ -134,7 +106,7 @@ class RollingFeatures:
             signal = np.concatenate([window[:cut], window[cut + skipped * self._hop_length :]])
         computed = self._rows(self._n_frames - skipped)
         before, after = slice(self._first), slice(self._first + n_kept - skipped, None)
-        self._extract.fill_frames(signal, *computed, range(before.stop, after.start))
+        self._extract._fill_frames(signal, *computed, range(before.stop, after.start))
 
         def joined(part: int) -> NDArray[np.float32]:
             rows, kept = computed[part], self._kept[part]
@@ -144,13 +116,13 @@ class RollingFeatures:
         loudest = decibels.max(initial=-np.inf)
         shared = slice(self._first + self._hop_frames, self._stop)
         if loudest == self._loudest and not self._extract.needs_context:
-            self._extract.fill_bands(computed[1], computed[0], loudest)
+            self._extract._fill_bands(computed[1], computed[0], loudest)
             features = joined(0)
             self._kept = features[shared], decibels[shared]
         else:
             features = joined(0)
             self._kept = features[shared], decibels[shared].copy()
-            self._extract.fill_bands(decibels, features, loudest)
+            self._extract._fill_bands(decibels, features, loudest)
         self._loudest = loudest
         return features
 

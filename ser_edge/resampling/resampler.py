@@ -147,28 +147,11 @@ class Resampler:
         self._start()
 
     def feed(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Process the next samples.
-
-        Parameters
-        ----------
-        samples : np.ndarray [shape=(n,), dtype=float32]
-            Any number of samples.
-
-        Returns
-        -------
-        np.ndarray [shape=(m,), dtype=float32]
-            The output so far; possibly empty, at usual rates blocks of 0.1 to 0.3 s.
-        """
+        """Process any number of samples; return the output so far, possibly empty."""
         return np.concatenate([_NOTHING, *self._run(samples)])
 
     def flush(self) -> NDArray[np.float32]:
-        """End the signal; the next `feed` starts a new one.
-
-        Returns
-        -------
-        np.ndarray [shape=(m,), dtype=float32]
-            The rest of the output.
-        """
+        """End the signal and return the rest of the output; the next `feed` starts a new signal."""
         return np.concatenate([_NOTHING, *self._finish()])
 
     def _start(self) -> None:
