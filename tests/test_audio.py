@@ -1,4 +1,4 @@
-"""Loading, whole or in blocks, and arrays; `test_decode` and `test_source` have what is below."""
+"""`load`, `blocks` and `as_signal`; `test_decode` and `test_source` test what they are built on."""
 
 import io
 import tracemalloc
@@ -84,7 +84,7 @@ def test_blocks_are_what_load_returns(
 
 
 def peak_of_blocks(source: Path, **part: Any) -> int:
-    """Allocated at most [bytes]."""
+    """Peak of allocated memory [bytes]."""
     tracemalloc.start()
     for block in blocks(source, 22050, block_s=1.0, **part):
         assert block.size

@@ -1,4 +1,4 @@
-"""Decoding a part of a recording, through `read`: against soundfile and librosa, and its bounds."""
+"""Decode a part of a recording with `read`, compared with soundfile and librosa; limits."""
 
 import io
 import subprocess
@@ -147,7 +147,7 @@ def flac_that_claims(n_frames: int, *, holds: int) -> bytes:
 
 
 def peak_of_reading(data: bytes, **bounds: Any) -> int:
-    """Allocated at most [bytes], whether it ends well or not."""
+    """Peak of allocated memory [bytes], with or without an error."""
     tracemalloc.start()
     try:
         read(data, **bounds)

@@ -1,4 +1,4 @@
-"""The optional descriptors against live librosa, and that only what is asked for is computed."""
+"""Descriptors compared with librosa; nothing else is computed."""
 
 from unittest import mock
 

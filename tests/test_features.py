@@ -1,4 +1,4 @@
-"""What the extractor promises beside librosa's numbers: shapes, order, batches, threads, memory."""
+"""Shapes, order, batches, threads and memory of the extractor."""
 
 import pickle
 import threading
@@ -132,7 +132,7 @@ def test_a_long_signal_is_computed_in_pieces(rng: np.random.Generator, center: b
 
 
 def allocated(extract: FeatureExtractor, y: NDArray[np.float32]) -> tuple[int, int]:
-    """Most bytes that a second call holds at a time, and what it leaves behind."""
+    """Return the peak memory of a second call, and what it leaves allocated [bytes]."""
     extract(y)
     tracemalloc.start()
     try:

@@ -27,7 +27,7 @@ def wav(samples: NDArray[np.int16]) -> bytes:
 
 
 class Network:
-    """A backend that takes a second for a window, of a clock of its own."""
+    """A backend that needs one second of its own clock per window."""
 
     version = "none"
     now = 0.0

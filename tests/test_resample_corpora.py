@@ -1,4 +1,4 @@
-"""Real clips by way of our resampler and of soxr; benchmarks/parity_resampling.py takes all."""
+"""Real clips, resampled by us and by soxr; benchmarks/parity_resampling.py compares all clips."""
 
 from __future__ import annotations
 

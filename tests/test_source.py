@@ -1,4 +1,4 @@
-"""Where recordings come from, through `read`: paths, bytes, files, pipes, and their length."""
+"""Sources of `read`: paths, bytes, files and pipes, and their maximum size."""
 
 import io
 import os
@@ -18,18 +18,18 @@ from ser_edge.errors import AudioError, ConfigError
 class Recorder(io.BytesIO):
     """A file that counts what is read from it."""
 
-    taken = 0
+    n_read = 0
 
     def read(self, size: int | None = -1, /) -> bytes:
         data = super().read(size)
-        self.taken += len(data)
+        self.n_read += len(data)
         return data
 
 
 def test_only_the_part_asked_for_is_read() -> None:
     file = Recorder(written(np.zeros(480000)))
     read(file, offset_s=10.0, duration_s=0.5)
-    assert file.taken < 16000 + 100
+    assert file.n_read < 16000 + 100
 
 
 @pytest.mark.parametrize("container", ["WAV", "FLAC"])
@@ -42,7 +42,7 @@ def test_file_objects_are_read_from_where_they_stand_and_left_open(container: st
 
 
 class Pipe(io.RawIOBase):
-    """What a pipe gives: no way back."""
+    """A file that cannot seek, such as a pipe."""
 
     def __init__(self, data: bytes) -> None:
         self._rest = io.BytesIO(data)
@@ -99,7 +99,7 @@ def test_a_file_that_fails_while_read() -> None:
 
 
 class Upload:
-    """What a web framework may hand over: reading it is asynchronous."""
+    """An upload of a web framework, with an asynchronous `read`."""
 
     async def read(self, size: int = -1) -> bytes:
         return b""
@@ -141,20 +141,20 @@ def test_nothing_is_read_of_what_is_too_long() -> None:
     file = Recorder(written(np.zeros(5000)))
     with raises(AudioError, "max_bytes=1000"):
         read(file, max_bytes=1000)
-    assert (file.taken, file.tell()) == (0, 0)
+    assert (file.n_read, file.tell()) == (0, 0)
 
 
 class Endless(io.RawIOBase):
-    """A pipe whose writer never stops, and which gives little at a time."""
+    """A pipe whose writer never stops; each read returns little."""
 
-    taken = 0
+    n_read = 0
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
         n = min(len(buffer), 700)
-        self.taken += n
+        self.n_read += n
         return n
 
 
@@ -162,7 +162,7 @@ def test_a_pipe_is_read_one_byte_beyond_max_bytes() -> None:
     pipe = Endless()
     with raises(AudioError, "10001 bytes", "max_bytes=10000"):
         read(cast(BinaryIO, pipe), max_bytes=10_000)
-    assert pipe.taken == 10_001
+    assert pipe.n_read == 10_001
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes are a POSIX thing")
