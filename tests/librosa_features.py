@@ -1,4 +1,4 @@
-"""What librosa computes for each of `ser_edge.features.descriptors`, and signals to compare on."""
+"""Features computed by librosa, and signals for comparison."""
 
 import contextlib
 import warnings
@@ -14,14 +14,14 @@ from ser_edge.features import FeatureConfig
 
 @contextlib.contextmanager
 def no_complaints() -> Iterator[None]:
-    """Let librosa warn of signals shorter than a frame and of mel bands without a bin."""
+    """Ignore librosa warnings about short signals and empty mel bands."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "n_fft=|Empty filters", UserWarning)
         yield
 
 
 def librosas(y: NDArray[Any], config: FeatureConfig) -> dict[str, NDArray[Any]]:
-    """Every descriptor that ``config`` asks for [shape=(n_frames, n_columns)]."""
+    """Return the descriptors of ``config``, each [shape=(n_frames, n_columns)]."""
     framing: dict[str, Any] = {"hop_length": config.hop_length, "center": config.center}
     spectra = {"y": y, "n_fft": config.n_fft, **framing}
     mel = {"n_mels": config.n_mels, "fmin": config.fmin, "fmax": config.fmax, **spectra}

@@ -175,7 +175,7 @@ def test_an_adapted_classifier_undoes_it(bundle: Path, clip: NDArray[np.float32]
     assert profile is not None
     assert profile.seconds == pytest.approx(50000 / 22050 + 3.0, abs=0.2)
     before, after = (c.predict(clip, 22050) for c in (plain, adapted))
-    for one, other in zip(before.segments, after.segments, strict=True):
+    for one, other in zip(before.windows, after.windows, strict=True):
         shares = np.array(list(one.probabilities.values()))
         expected = profile.correction(shares)
         assert np.abs(expected - shares).max() > 1e-3

@@ -12,10 +12,11 @@ import pytest
 import soundfile
 from conftest import parameter
 from numpy.typing import NDArray
+from raising import raises
 
-from ser_edge import Bundle, Classifier, Prediction, Segment, audio
-from ser_edge.classifier import softmax
-from ser_edge.errors import AudioError, BackendError, BundleError, ConfigError
+from ser_edge import Bundle, Classifier, Prediction, Window, audio
+from ser_edge.errors import AudioError, BackendError, BundleError, ConfigError, SerEdgeError
+from ser_edge.prediction import softmax
 
 RATE = 22050
 LABELS = ["angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"]
@@ -65,28 +66,28 @@ def test_a_prediction(classifier: Classifier, golden: dict[str, Any]) -> None:
     assert all(time >= 0 for time in prediction.timings_ms.values())
     assert json.loads(json.dumps(prediction.to_dict())) == prediction.to_dict()
     rebuilt = prediction.to_dict()
-    rebuilt["segments"] = tuple(Segment(**segment) for segment in rebuilt["segments"])
+    rebuilt["windows"] = tuple(Window(**window) for window in rebuilt["windows"])
     assert Prediction(**rebuilt) == prediction
 
 
-def test_a_segment_is_what_is_heard_in_one_window(
+def test_windows_are_predictions_of_their_samples(
     classifier: Classifier, golden: dict[str, Any]
 ) -> None:
     samples = golden["clip2_samples"]
     prediction = classifier.predict(samples, RATE)
-    assert len(prediction.segments) == prediction.n_windows == 2
-    assert prediction.start_s == prediction.segments[0].start_s
-    assert prediction.end_s == prediction.segments[-1].end_s
-    for segment, start in zip(prediction.segments, golden["clip2_starts"], strict=True):
-        assert segment.start_s == start / RATE
-        assert segment.end_s == pytest.approx(segment.start_s + 3)
+    assert len(prediction.windows) == prediction.n_windows == 2
+    assert prediction.start_s == prediction.windows[0].start_s
+    assert prediction.end_s == prediction.windows[-1].end_s
+    for window, start in zip(prediction.windows, golden["clip2_starts"], strict=True):
+        assert window.start_s == start / RATE
+        assert window.end_s == pytest.approx(window.start_s + 3)
         alone = classifier.predict(samples[start:][: 3 * RATE], RATE)
-        (only,) = alone.segments
-        assert only.probabilities == segment.probabilities == alone.probabilities
-        assert (only.label, only.probability) == (segment.label, segment.probability)
-        assert segment.probability == segment.probabilities[segment.label]
+        (only,) = alone.windows
+        assert only.probabilities == window.probabilities == alone.probabilities
+        assert (only.label, only.probability) == (window.label, window.probability)
+        assert window.probability == window.probabilities[window.label]
     for label in LABELS:
-        each = [segment.probabilities[label] for segment in prediction.segments]
+        each = [window.probabilities[label] for window in prediction.windows]
         assert prediction.probabilities[label] == pytest.approx(np.mean(each), rel=1e-12)
 
 
@@ -126,16 +127,6 @@ def test_other_rates_are_resampled(classifier: Classifier, rng: np.random.Genera
         assert abs(share - from_file.probabilities[label]) < 0.01
 
 
-def test_batches(classifier: Classifier, golden: dict[str, Any], tmp_path: Path) -> None:
-    clips = [golden[f"clip{i}_samples"] for i in range(3)]
-    expected = [answer(classifier.predict(clip, RATE)) for clip in clips]
-    assert [answer(p) for p in classifier.predict_batch(iter(clips), RATE)] == expected
-    assert [answer(p) for p in classifier.predict_batch([wav(c) for c in clips])] == expected
-    assert classifier.predict_batch([]) == []
-    with pytest.raises(AudioError, match=r"gone\.wav: does not exist"):
-        classifier.predict_batch([wav(clips[0]), tmp_path / "gone.wav"])
-
-
 @pytest.mark.parametrize("backend", [parameter("litert"), parameter("onnx")])
 def test_threads_share_a_classifier(bundle_dir: Path, golden: dict[str, Any], backend: str) -> None:
     shared = Classifier.load(bundle_dir, backend=backend)
@@ -147,55 +138,64 @@ def test_threads_share_a_classifier(bundle_dir: Path, golden: dict[str, Any], ba
 
 
 @pytest.mark.parametrize(
-    ("recording", "rate", "error", "message"),
+    ("recording", "rate", "error", "source", "value"),
     [
-        (np.zeros(5000), RATE, AudioError, "^the array: is silent"),
-        (np.zeros(0), RATE, AudioError, "there are no samples"),
-        (np.array([0.1, np.nan]), RATE, AudioError, "sample 1 is nan"),
-        (np.ones((2, 500)), RATE, AudioError, "expected one channel"),
-        (1000.0 * np.ones(500), RATE, AudioError, "^the array: has a peak of 1000; expected"),
-        (np.ones(500), 100, AudioError, "sample rate is 100 Hz"),
-        (np.ones(500), None, ConfigError, "sample_rate=None; expected"),
-        (np.ones(500), "22050", ConfigError, "sample_rate='22050'; expected"),
-        ([0.1, 0.2], RATE, AudioError, "cannot be read from list"),
-        (b"", None, AudioError, "^the recording: is empty"),
-        ("gone.wav", None, AudioError, r"^gone\.wav: does not exist"),
-        (wav(np.zeros(5000)), None, AudioError, "^the recording: is silent: its peak is 0 of full"),
+        (np.zeros(5000), RATE, AudioError, "the array", "silent"),
+        (np.zeros(0), RATE, AudioError, "the array", "no samples"),
+        (np.array([0.1, np.nan]), RATE, AudioError, "the array", "sample 1 is nan"),
+        (np.ones((2, 500)), RATE, AudioError, "the array", "(2, 500)"),
+        (1000.0 * np.ones(500), RATE, AudioError, "the array", 1000),
+        (np.ones(500), 100, ConfigError, "the array", "sample_rate=100"),
+        (np.ones(500), None, ConfigError, "the array", "sample_rate=None"),
+        (np.ones(500), "22050", ConfigError, "the array", "sample_rate='22050'"),
+        ([0.1, 0.2], RATE, AudioError, "the recording", "list"),
+        (b"", None, AudioError, "the recording", "0 bytes"),
+        ("gone.wav", None, AudioError, "gone.wav", "exist"),
+        (wav(np.zeros(5000)), None, AudioError, "the recording", "its peak is 0 "),
     ],
     ids=range(12),
 )
 def test_what_cannot_be_classified(
-    classifier: Classifier, recording: Any, rate: int | None, error: type, message: str
+    classifier: Classifier,
+    recording: Any,
+    rate: int | None,
+    error: type[SerEdgeError],
+    source: str,
+    value: object,
 ) -> None:
-    with pytest.raises(error, match=message):
+    with raises(error, value, source=source):
         classifier.predict(recording, rate)
+
+
+def test_whole_floats_are_sample_rates(classifier: Classifier, golden: dict[str, Any]) -> None:
+    samples = golden["clip1_samples"]
+    for rate in (float(RATE), np.float32(RATE), np.int32(RATE)):
+        found = classifier.predict(samples, rate)  # type: ignore[arg-type]
+        assert answer(found) == answer(classifier.predict(samples, RATE))
 
 
 def test_silence_is_named_by_its_file(classifier: Classifier, tmp_path: Path) -> None:
     path = tmp_path / "pause.wav"
     path.write_bytes(wav(np.full(5000, 1e-4)))
-    with pytest.raises(AudioError, match=r"^pause\.wav: is silent: its peak is 9\.2e-05 of full"):
+    with raises(AudioError, "silent", 9.2e-05, source="pause.wav"):
         classifier.predict(path)
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"backend": "torch"}, "backend='torch'; expected one of litert, tflite, onnx"),
-        ({"threads": 0}, "threads=0; expected 1 to 64"),
-        ({"threads": 65}, "threads=65; expected 1 to 64"),
-        ({"threads": "2"}, "threads='2'; expected"),
-    ],
+    "options",
+    [{"backend": "torch"}, {"threads": 0}, {"threads": 65}, {"threads": "2"}, {"threads": True}],
+    ids=str,
 )
-def test_illegal_options_are_named(bundle_dir: Path, options: Any, message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
+def test_illegal_options_are_named(bundle_dir: Path, options: Any) -> None:
+    ((name, value),) = options.items()
+    with raises(ConfigError, f"{name}={value!r}"):
         Classifier.load(bundle_dir, **options)
 
 
 def test_other_refusals_on_loading(bundle_dir: Path, tmp_path: Path) -> None:
-    with pytest.raises(BackendError, match="holds no int4 file for onnx, only model"):
+    with raises(BackendError, "int4", "onnx"):
         Classifier.load(bundle_dir, backend="onnx", precision="int4")
-    with pytest.raises(BundleError, match=r"holds no manifest\.json"):
+    with raises(BundleError, "manifest.json"):
         Classifier.load(tmp_path)
 
 
@@ -215,7 +215,7 @@ def test_threads_change_nothing_but_rounding(
     )
 
 
-def test_repr_tells_what_is_loaded(classifier: Classifier, bundle_dir: Path) -> None:
+def test_repr(classifier: Classifier, bundle_dir: Path) -> None:
     assert repr(classifier) == (
         f"Classifier({str(bundle_dir)!r}: model.float32.npz in numeric, 3.0 s windows, "
         f"labels {', '.join(LABELS)})"
@@ -223,7 +223,7 @@ def test_repr_tells_what_is_loaded(classifier: Classifier, bundle_dir: Path) -> 
 
 
 class Network:
-    """A backend that says what it was told to."""
+    """A backend with constant outputs."""
 
     version = "none"
 
@@ -253,7 +253,7 @@ def test_networks_that_do_not_fit_the_manifest(
     with np.errstate(over="ignore"):
         network = Network(*np.array(logits, np.float32))
     classifier = Classifier(bundle, bundle.manifest.models[0], "none", network)
-    with pytest.raises(BackendError, match=r"model\.float32\.tflite gives .*expected \(1, 7\)"):
+    with raises(BackendError, (1, len(logits)), (1, 7), source="model.float32.tflite"):
         classifier.predict(golden["clip0_samples"], RATE)
 
 
@@ -261,4 +261,7 @@ def test_softmax(rng: np.random.Generator) -> None:
     logits = rng.uniform(-5, 5, (4, 7)).astype(np.float32)
     expected = np.exp(logits.astype(float)) / np.exp(logits.astype(float)).sum(axis=1)[:, None]
     np.testing.assert_allclose(softmax(logits), expected, rtol=1e-6)
+    assert softmax(logits).dtype == np.float64
+    np.testing.assert_array_equal(softmax(logits[0]), softmax(logits)[0])
+    np.testing.assert_array_equal(softmax(logits.reshape(2, 2, 7))[1, 1], softmax(logits)[3])
     np.testing.assert_array_equal(softmax(np.array([[1e30, 0, -1e30]], np.float32)), [[1, 0, 0]])

@@ -66,7 +66,8 @@ def test_predict_as_a_table(
     assert main(["predict", *clips, "--bundle", str(bundle_dir), "--backend", "onnx"]) == 0
     out, err = capfd.readouterr()
     assert err == ""
-    expected = Classifier.load(bundle_dir, backend="onnx").predict_batch(clips)
+    classifier = Classifier.load(bundle_dir, backend="onnx")
+    expected = [classifier.predict(clip) for clip in clips]
     for line, clip, prediction in zip(out.splitlines(), clips, expected, strict=True):
         name, label, share, *others = line.split()
         assert (name, label) == (clip, prediction.label)
@@ -241,7 +242,9 @@ def test_too_many_threads(
 ) -> None:
     words = ["--threads", "100000", "--bundle", str(bundle_dir)]
     assert main(["predict", clips[0], *words]) == 1
-    assert capfd.readouterr().err == "ser-edge: threads=100000; expected 1 to 64\n"
+    assert (
+        capfd.readouterr().err == "ser-edge: threads=100000, expected a whole number from 1 to 64\n"
+    )
 
 
 @pytest.mark.parametrize("words", [["predict", "--json"], ["predict"], ["info"]])

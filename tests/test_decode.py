@@ -1,4 +1,4 @@
-"""Decoding a part of a recording, through `read`: against soundfile and librosa, and its bounds."""
+"""Decode a part of a recording with `read`, compared with soundfile and librosa; limits."""
 
 import io
 import subprocess
@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from raising import raises
 from recordings import by_soundfile, written
 
 from ser_edge.audio import read
-from ser_edge.errors import AudioError
+from ser_edge.errors import AudioError, ConfigError
 
 
 @pytest.mark.parametrize(
@@ -50,7 +51,7 @@ def test_other_containers_need_soundfile(
     np.testing.assert_array_equal(samples, by_soundfile(path.read_bytes())[: samples.size])
 
     monkeypatch.setitem(sys.modules, "soundfile", None)
-    with pytest.raises(AudioError, match=r"^clip\.\w+: begins .*pip install 'ser-edge\[audio\]'"):
+    with raises(AudioError, "begins with b'", "ser-edge[audio]", source=path.name):
         read(path)
 
 
@@ -58,40 +59,40 @@ def test_other_codecs_need_soundfile(monkeypatch: pytest.MonkeyPatch) -> None:
     data = written(np.linspace(-1, 1, 500), subtype="ULAW")
     np.testing.assert_array_equal(read(data)[0], by_soundfile(data))
     monkeypatch.setitem(sys.modules, "soundfile", None)
-    with pytest.raises(AudioError, match=r"codec 0x0007; .*pip install 'ser-edge\[audio\]'"):
+    with raises(AudioError, "0x0007", "ser-edge[audio]"):
         read(data)
 
 
 @pytest.mark.parametrize(
-    ("last", "message"),
+    ("last", "value"),
     [
-        (np.nan, "sample 2 is nan; expected finite"),
+        (np.nan, "sample 2 is nan"),
         (np.inf, "sample 2 is inf"),
         (-1e300, "sample 2 is -inf"),  # beyond float32
     ],
 )
-def test_samples_that_are_not_finite_are_refused(last: float, message: str) -> None:
-    with pytest.raises(AudioError, match=f"^the recording: {message}"):
+def test_samples_that_are_not_finite_are_refused(last: float, value: str) -> None:
+    with raises(AudioError, value, source="the recording"):
         read(written(np.array([0, 0.5, last]), subtype="DOUBLE"))
 
 
 @pytest.mark.parametrize("container", ["WAV", "FLAC"])
 def test_an_offset_beyond_the_end(container: str) -> None:
     data = written(np.zeros(16000), container=container)
-    with pytest.raises(AudioError, match=r"holds 1\.000 s, of which offset_s=1\.0 and"):
+    with raises(AudioError, "1.000 s", "offset_s=1.0", source="the recording"):
         read(data, offset_s=1.0)
-    with pytest.raises(AudioError, match="leave no sample"):
+    with raises(AudioError, "duration_s=1e-06"):
         read(data, duration_s=1e-6)
-    with pytest.raises(AudioError, match="leave no sample"):
+    with raises(AudioError, "offset_s=1e+300"):
         read(data, offset_s=1e300)
 
 
 @pytest.mark.parametrize("value", [-0.1, np.inf, np.nan])
 def test_illegal_times(value: float) -> None:
     data = written(np.zeros(160))
-    with pytest.raises(AudioError, match="offset_s="):
+    with raises(ConfigError, f"offset_s={value}", source=""):
         read(data, offset_s=value)
-    with pytest.raises(AudioError, match="duration_s="):
+    with raises(ConfigError, f"duration_s={value}", source=""):
         read(data, duration_s=value)
 
 
@@ -125,15 +126,15 @@ def test_max_s_bounds_what_would_be_decoded(container: str) -> None:
     assert read(data, max_s=1.0)[0].size == 16000
     assert read(data, offset_s=0.5, max_s=0.5)[0].size == 8000
     assert read(data, duration_s=0.25, max_s=0.25)[0].size == 4000
-    with pytest.raises(AudioError, match=r"holds 1\.000 s; expected at most max_s=0\.999, give a"):
+    with raises(AudioError, "1.000 s", "max_s=0.999"):
         read(data, max_s=0.999)
-    with pytest.raises(AudioError, match=r"holds 0\.500 s; expected at most max_s=0\.4, "):
+    with raises(AudioError, "0.500 s", "max_s=0.4"):
         read(data, offset_s=0.1, duration_s=0.5, max_s=0.4)
 
 
 @pytest.mark.parametrize("value", [0, 0.0, -1, np.nan, np.inf, "9", 1j])
 def test_illegal_max_s(value: Any) -> None:
-    with pytest.raises(AudioError, match=r"^max_s=.*; expected a number of seconds, more than 0"):
+    with raises(ConfigError, f"max_s={value!r}", source=""):
         read(written(np.zeros(160)), max_s=value)
 
 
@@ -146,7 +147,7 @@ def flac_that_claims(n_frames: int, *, holds: int) -> bytes:
 
 
 def peak_of_reading(data: bytes, **bounds: Any) -> int:
-    """Allocated at most [bytes], whether it ends well or not."""
+    """Peak of allocated memory [bytes], with or without an error."""
     tracemalloc.start()
     try:
         read(data, **bounds)
@@ -160,9 +161,9 @@ def peak_of_reading(data: bytes, **bounds: Any) -> int:
 
 def test_a_header_that_claims_hours_is_not_believed() -> None:
     data = flac_that_claims(2**36 - 1, holds=200_000)
-    with pytest.raises(AudioError, match=r"holds 4294967\.296 s; expected at most max_s=20"):
+    with raises(AudioError, "4294967.296 s", "max_s=20"):
         read(data, max_s=20)
-    with pytest.raises(AudioError, match="cannot be decoded to its end"):
+    with raises(AudioError, "to its end"):
         read(data)
     assert peak_of_reading(data) < 3 << 20
     assert read(data, duration_s=0.5, max_s=20)[0].size == 8000
@@ -177,7 +178,7 @@ def test_a_header_that_claims_less_than_there_is() -> None:
 
 def test_a_header_that_does_not_say() -> None:
     data = flac_that_claims(0, holds=32000)
-    with pytest.raises(AudioError, match=r"^the recording: does not say how long it is; convert"):
+    with raises(AudioError, "length", "WAV", source="the recording"):
         read(data)
     assert read(data, offset_s=0.5, duration_s=0.5)[0].size == 8000
 
@@ -198,7 +199,7 @@ def test_a_long_wav_is_refused_by_its_header(tmp_path: Path) -> None:
     with path.open("wb") as file:
         file.write(written(np.zeros(0))[:40] + (1 << 30).to_bytes(4, "little"))
         file.truncate(file.tell() + (1 << 30))  # a hole
-    with pytest.raises(AudioError, match=r"^long\.wav: holds 33554\.432 s; expected .*max_s=60"):
+    with raises(AudioError, "33554.432 s", "max_s=60", source="long.wav"):
         read(path, max_s=60)
     assert read(path, offset_s=33554.0, max_s=60)[0].size == int(0.432 * 16000)
 
@@ -206,5 +207,5 @@ def test_a_long_wav_is_refused_by_its_header(tmp_path: Path) -> None:
 def test_a_decoder_that_fails_on_the_way() -> None:
     data = written(np.random.default_rng(0).uniform(-1, 1, 300_000), container="FLAC")
     file = io.BytesIO(data[: len(data) // 2])
-    with pytest.raises(AudioError, match="cannot be decoded to its end"):
+    with raises(AudioError, "to its end"):
         read(file)

@@ -1,4 +1,4 @@
-"""What the API reference shows is complete, and no docstring tells of what is not there."""
+"""Docstrings of the API reference are complete, and none documents what does not exist."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ REFERENCE = {
     *("resampling.resampler", "streaming.smoothing", "streaming.stream", "streaming.timeline"),
     "window",
 }
-"""The modules that ``make api`` shows, by themselves or by their names in `ser_edge`."""
+"""Modules that ``make api`` shows, by themselves or by their names in `ser_edge`."""
 
 # numpydoc's codes: no docstring; an unknown parameter, or another order; a parameter, returned or
-# yielded value without a word.
+# yielded value that is not described. One line is enough if the signature says the rest.
 ALWAYS, COMPLETE = {"GL08", "PR02", "PR03"}, {"PR01", "PR07", "RT01", "YD01"}
 
 
@@ -56,8 +56,11 @@ def test_docstrings(name: str) -> None:
     module, _, last = name.rpartition(".")
     kind = getattr(import_module(module), last, None) if module in MODULES else None
     inherited = isinstance(kind, type) and issubclass(kind, SerEdgeError) and kind != SerEdgeError
-    wanted = ALWAYS | COMPLETE if is_in_reference(name) and not inherited else ALWAYS
-    assert [error for error in validate(name)["errors"] if error[0] in wanted] == []
+    found = validate(name)
+    one_line = "\n" not in found["docstring"].strip()
+    exempt = inherited or one_line or not is_in_reference(name)
+    wanted = ALWAYS if exempt else ALWAYS | COMPLETE
+    assert [error for error in found["errors"] if error[0] in wanted] == []
 
 
 @pytest.mark.parametrize("name", ser_edge.__all__)

@@ -37,8 +37,8 @@ def largest_deviations(clips: list[Path]) -> NDArray[np.float64]:
         # Where a recording is digital zero, soxr's float32 leaves noise near 5e-9 that crosses zero
         # at random; a thirtieth of a 16-bit step is no sound on either side.
         ours[:, 0] = extract(np.where(np.abs(y) > 1e-6, y, 0))[:, 0]
-        heard = np.where(np.abs(theirs) > 1e-6, theirs, 0)
-        expected[:, :1] = librosas(heard, extract.config)["zcr"]
+        audible = np.where(np.abs(theirs) > 1e-6, theirs, 0)
+        expected[:, :1] = librosas(audible, extract.config)["zcr"]
         error = np.abs(ours - expected)
         centre = np.arange(len(error)) * 512
         inside = (centre >= 1024 + edge) & (centre + 1024 <= len(y) - edge)

@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from raising import raises
 
 from ser_edge.errors import AudioError, ConfigError
 from ser_edge.features import FeatureConfig, FeatureExtractor
-from ser_edge.frontend import LOUDEST, SILENCE, Frontend, InputConfig
+from ser_edge.frontend import MAX_PEAK, MIN_PEAK, Frontend, InputConfig
 from ser_edge.window import WindowConfig
 
 FEATURES = FeatureConfig(n_mfcc=3)
@@ -52,60 +53,57 @@ def test_inputs_are_standardised_by_column_or_by_element(rng: np.random.Generato
     np.testing.assert_allclose(inputs[0, :, 0], expected, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("peak", [0.0, 0.99 * SILENCE])
+@pytest.mark.parametrize("peak", [0.0, 0.99 * MIN_PEAK])
 def test_silence_is_refused(peak: float) -> None:
-    with pytest.raises(AudioError, match=r"is silent: its peak is .* expected at least 0\.0001"):
+    with raises(AudioError, f"{peak:.2g}", MIN_PEAK):
         Frontend(FEATURES, WINDOW)(np.full(5000, peak, np.float32))
 
 
-@pytest.mark.parametrize("peak", [1.01 * LOUDEST, 32767.0, 3e38])
+@pytest.mark.parametrize("peak", [1.01 * MAX_PEAK, 32767.0, 3e38])
 def test_samples_beyond_full_scale_are_refused(peak: float) -> None:
-    with pytest.raises(AudioError, match=r"has a peak of .* expected samples within ±1"):
+    with raises(AudioError, f"{peak:.4g}"):
         Frontend(FEATURES, WINDOW)(np.array([0, -peak] * 3000, np.float32))
 
 
-@pytest.mark.parametrize("peak", [1.01 * SILENCE, 0.99 * LOUDEST])
+@pytest.mark.parametrize("peak", [1.01 * MIN_PEAK, 0.99 * MAX_PEAK])
 def test_levels_between_are_not(peak: float) -> None:
     features, _ = Frontend(FEATURES, WINDOW)(np.array([0, -peak] * 3000, np.float32))
     assert np.isfinite(features).all()
 
 
 def test_no_samples_are_refused() -> None:
-    with pytest.raises(AudioError, match="silent"):
+    with raises(AudioError, "silent"):
         Frontend(FEATURES, WINDOW)(np.zeros(0, np.float32))
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("change", "values"),
     [
-        ({"layout": "cube"}, "layout='cube'; expected one of"),
-        ({"layout": ["flat"]}, "layout="),
-        ({"mean": (0.0,) * 4}, "the mean has 4 values; expected 5"),
-        ({"scale": ()}, "the scale has 0 values; expected 5"),
-        ({"mean": (0, 0, np.nan, 0, 0)}, "the mean holds nan"),
-        ({"mean": (0, 0, -1e300, 0, 0)}, "the mean holds -1e"),
-        ({"mean": ("0",) * 5}, "the mean holds '0'"),
-        ({"scale": (1, 1, 1, 1, 0)}, "the scale holds 0"),
-        ({"scale": (1, 1, -1, 1, 1)}, "the scale holds -1"),
-        ({"scale": (1, 1, np.inf, 1, 1)}, "the scale holds inf"),
-        ({"scale": (1, 1, 1e-300, 1, 1)}, "the scale holds 1e-300"),
-        ({"scale": (1, 1, 10**400, 1, 1)}, "the scale holds 1000"),
-        ({"layout": "flat"}, "the mean has 5 values; expected 110"),
-        (
-            {"features": replace(FEATURES, n_fft=16384, center=False)},
-            "gives 0 frames; expected 1 to",
-        ),
+        ({"layout": "cube"}, ["layout='cube'"]),
+        ({"layout": ["flat"]}, ["layout=['flat']"]),
+        ({"mean": (0.0,) * 4}, ["mean", 4, 5]),
+        ({"scale": ()}, ["scale", 0, 5]),
+        ({"mean": (0, 0, np.nan, 0, 0)}, ["mean[2]=nan"]),
+        ({"mean": (0, 0, -1e300, 0, 0)}, ["mean[2]=-1e+300"]),
+        ({"mean": ("0",) * 5}, ["mean[0]='0'"]),
+        ({"scale": (1, 1, 1, 1, 0)}, ["scale[4]=0"]),
+        ({"scale": (1, 1, -1, 1, 1)}, ["scale[2]=-1"]),
+        ({"scale": (1, 1, np.inf, 1, 1)}, ["scale[2]=inf"]),
+        ({"scale": (1, 1, 1e-300, 1, 1)}, ["scale[2]=1e-300"]),
+        ({"scale": (1, 1, 10**400, 1, 1)}, ["scale[2]=1000"]),
+        ({"layout": "flat"}, ["mean", 5, 110]),
+        ({"features": replace(FEATURES, n_fft=16384, center=False)}, ["0 frames"]),
         (
             {
                 "features": replace(FEATURES, sample_rate=192000, hop_length=1),
                 "window": WindowConfig(duration_s=60),
             },
-            "gives 11520001 frames; expected 1 to 6553",
+            ["11520001 frames", 6553],
         ),
     ],
 )
-def test_illegal_settings_are_named(change: dict[str, Any], message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
+def test_illegal_settings_are_named(change: dict[str, Any], values: list[object]) -> None:
+    with raises(ConfigError, *values):
         replace(SEQUENCE, **change)
 
 
@@ -114,5 +112,5 @@ def test_settings_survive_a_dictionary() -> None:
     for missing in asdict(FLAT):
         settings = asdict(FLAT)
         del settings[missing]
-        with pytest.raises(ConfigError, match=f"lack the entry '{missing}'"):
+        with raises(ConfigError, repr(missing)):
             InputConfig.from_dict(settings)

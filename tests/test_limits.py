@@ -11,6 +11,7 @@ import pytest
 import soundfile
 from conftest import needs
 from numpy.typing import NDArray
+from raising import raises
 
 from ser_edge import AudioError, Bundle, Classifier, ConfigError, SerEdgeError
 from ser_edge.recording import read_recording
@@ -26,7 +27,7 @@ def wav(samples: NDArray[np.int16]) -> bytes:
 
 
 class Network:
-    """A backend that takes a second for a window, of a clock of its own."""
+    """A backend that needs one second of its own clock per window."""
 
     version = "none"
     now = 0.0
@@ -55,7 +56,7 @@ def as_path(samples: NDArray[np.int16], folder: Path) -> Any:
 
 SOURCES = [
     (lambda samples, _: wav(samples), None, "the recording", 44),
-    (as_path, None, r"clip\.wav", 44),
+    (as_path, None, "clip.wav", 44),
     (lambda samples, _: samples, RATE, "the array", 0),
 ]
 
@@ -74,9 +75,9 @@ def test_bytes_and_seconds(
     size = header + 2 * RATE
     classifier.predict(recording, rate, max_bytes=size, max_s=1)
     network.now = 0
-    with pytest.raises(AudioError, match=rf"^{name}: has {size} bytes; expected .*={size - 1}, "):
+    with raises(AudioError, f"{size} bytes", f"max_bytes={size - 1}", source=name):
         classifier.predict(recording, rate, max_bytes=size - 1)
-    with pytest.raises(AudioError, match=rf"^{name}: holds 1\.000 s; expected at most max_s=0\.9"):
+    with raises(AudioError, "1.000 s", "max_s=0.9", source=name):
         classifier.predict(recording, rate, max_s=0.9)
     assert network.now == 0
 
@@ -84,14 +85,12 @@ def test_bytes_and_seconds(
 @pytest.mark.parametrize("limit", ["max_bytes", "max_s", "budget_s"])
 @pytest.mark.parametrize("value", [0, -1, math.nan, math.inf, "9", True])
 def test_illegal_limits_are_named(classifier: Classifier, limit: str, value: Any) -> None:
-    with pytest.raises(ConfigError, match=rf"^{limit}={value!r}; expected a number of "):
+    with raises(ConfigError, f"{limit}={value!r}", source=""):
         classifier.predict(b"", **{limit: value})
 
 
-def test_a_share_of_a_byte_is_no_limit(classifier: Classifier) -> None:
-    with pytest.raises(
-        ConfigError, match=r"max_bytes=1000000\.0; expected a number of whole bytes"
-    ):
+def test_bytes_are_whole(classifier: Classifier) -> None:
+    with raises(ConfigError, "max_bytes=1000000.0", "whole"):
         classifier.predict(b"", max_bytes=1e6)  # type: ignore[arg-type]
 
 
@@ -105,7 +104,7 @@ def test_a_share_of_a_byte_is_no_limit(classifier: Classifier) -> None:
         (8, None),
     ],
 )
-def test_a_spent_budget_tells_how_far_it_went(
+def test_a_spent_budget_reports_the_progress(
     classifier: Classifier,
     network: Network,
     monkeypatch: pytest.MonkeyPatch,
@@ -123,13 +122,8 @@ def test_a_spent_budget_tells_how_far_it_went(
         # The last window was begun in time: its answer is not thrown away.
         assert classifier.predict(ten_seconds, RATE, budget_s=budget_s).n_windows == 8
         return
-    with pytest.raises(SerEdgeError) as caught:
+    with raises(SerEdgeError, progress, f"budget_s={budget_s}", source="the array"):
         classifier.predict(ten_seconds, RATE, budget_s=budget_s)
-    assert type(caught.value) is SerEdgeError
-    assert str(caught.value) == (
-        f"the array: {progress}; expected all within budget_s={budget_s}, give a shorter recording "
-        "or more time"
-    )
 
 
 @needs("onnx")
@@ -137,4 +131,4 @@ def test_a_budget_that_suffices_changes_nothing(bundle_dir: Path, golden: dict[s
     classifier = Classifier.load(bundle_dir, backend="onnx")
     clip = wav(golden["clip2_samples"])
     limited = classifier.predict(clip, max_bytes=len(clip), max_s=60, budget_s=60)
-    assert limited.segments == classifier.predict(clip).segments
+    assert limited.windows == classifier.predict(clip).windows

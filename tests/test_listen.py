@@ -87,7 +87,7 @@ def test_raw_samples_come_through_a_pipe(format: str, dtype: str, channels: int)
 def test_pipes_that_cannot_be() -> None:
     with pytest.raises(ConfigError, match="format='mp3'; expected one of u8, s16"):
         PcmSource(io.BytesIO(), RATE, "mp3")
-    with pytest.raises(AudioError, match="4000"):
+    with pytest.raises(ConfigError, match="4000"):
         PcmSource(io.BytesIO(), 4000, "s16")
 
 

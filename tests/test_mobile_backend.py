@@ -1,4 +1,4 @@
-"""The endpoint in docs/mobile-backend.md, as it stands there, over HTTP on loopback."""
+"""The endpoint of docs/mobile-backend.md, over HTTP on loopback."""
 
 import asyncio
 import contextlib
@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
-import time
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -30,79 +30,89 @@ MAX_BYTES = 3_000_000
 RATE = 22050
 
 
-class Server:
-    """A server that has answered, its folder, and what it wrote on stderr so far."""
+HANG_S = 120  # no test waits that long, unless the server hangs
 
-    def __init__(self, process: subprocess.Popen[bytes], folder: Path, url: str) -> None:
+
+class Server:
+    """A process of uvicorn, and its output so far."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process = process
-        self.folder = folder
-        self.url = url
+        self.log = ""
+        self.ended = False
+        self._changed = threading.Condition()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        assert self.process.stdout
+        with self.process.stdout as lines:
+            for line in lines:
+                with self._changed:
+                    self.log += line
+                    self._changed.notify_all()
+        with self._changed:  # the last process that held the pipe has ended
+            self.ended = True
+            self._changed.notify_all()
+
+    def wait(self, done: Callable[[], bool]) -> bool:
+        """Wait for output, or for the end of all processes."""
+        with self._changed:
+            return self._changed.wait_for(lambda: done() or self.ended, HANG_S)
 
     @property
-    def log(self) -> str:
-        return (self.folder / "log").read_text("utf-8")
+    def url(self) -> str:
+        found = re.search(r"running on (http://127\.0\.0\.1:\d+)", self.log)
+        assert found, self.log
+        return found[1]
 
     def post(self, content: Any) -> httpx.Response:
-        with httpx.Client(trust_env=False, timeout=30) as client:
+        with httpx.Client(trust_env=False, timeout=HANG_S) as client:
             return client.post(f"{self.url}/predict", content=content)
-
-
-def within(seconds: float, done: Callable[[], bool]) -> bool:
-    """Wait until something is so."""
-    end = time.monotonic() + seconds
-    while not done() and time.monotonic() < end:
-        time.sleep(0.02)
-    return done()
-
-
-def running(group: int) -> list[str]:
-    """Tell the processes of a group that have not ended, on Linux."""
-    stats = []
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            stats.append(path.read_text("utf-8", "replace"))
-    fields = ((stat, stat.rpartition(")")[2].split()) for stat in stats)
-    return [stat for stat, (state, _, of, *_) in fields if int(of) == group and state != "Z"]
 
 
 @contextlib.contextmanager
 def serving(folder: Path, bundle: Path, code: str, *options: str) -> Iterator[Server]:
-    """Run the page's code by the page's command; on leaving, end it as a supervisor would."""
+    """Run the page's code with the page's command; on leaving, end it as a supervisor would."""
     empty = folder / "empty"
     empty.mkdir()
     (folder / "server.py").write_text(code, "utf-8")
     command = [sys.executable, "-W", "error", "-m", "uvicorn", "server:app"]
     command += ["--app-dir", str(folder), "--port", "0", *options]
-    surroundings = {
+    environment = {
         **os.environ,
         **dict.fromkeys(("HOME", "TMPDIR"), str(empty)),
         "SER_EDGE_BUNDLE": str(bundle),
         "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONUNBUFFERED": "1",
     }
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            command, stdout=log, stderr=log, env=surroundings, cwd=empty, start_new_session=True
-        )
-    server = Server(process, folder, "")
-    # Which of the two uvicorn says last depends on its workers.
-    said = "startup complete", "running on"
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment,
+        cwd=empty,
+        start_new_session=True,
+    )
+    server = Server(process)
+    # Which of the two lines comes last depends on the workers.
+    expected = "startup complete", "running on"
     try:
-        within(30, lambda: all(s in server.log for s in said) or process.poll() is not None)
-        found = re.search(r"running on (http://127\.0\.0\.1:\d+)", server.log)
-        assert found, server.log
-        server.url = found[1]
+        server.wait(lambda: all(text in server.log for text in expected))
+        assert server.url
         yield server
         process.send_signal(signal.SIGTERM)
+        server.wait(lambda: False)
+        assert server.ended, server.log
         # uvicorn shuts down, and then passes the signal on to itself.
-        assert process.wait(20) in (0, -signal.SIGTERM), server.log
+        assert process.wait(HANG_S) in (0, -signal.SIGTERM), server.log
         assert "Application shutdown complete" in server.log
-        ended = within(5, lambda: not running(process.pid))
-        assert ended, running(process.pid)
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-    # A warning is an error in there, and an exception that nobody caught leaves its traceback.
+        server.wait(lambda: False)
+    # The server treats warnings as errors, and an uncaught exception leaves its traceback.
     assert "Traceback" not in server.log
     assert list(empty.iterdir()) == []
 
@@ -133,7 +143,7 @@ def test_the_endpoint_is_short() -> None:
     assert len(CODE.splitlines()) < 40
 
 
-def test_eight_clients_at_once_hear_what_the_classifier_says(
+def test_eight_concurrent_clients_get_the_classifiers_predictions(
     server: Server, bundle_dir: Path, clips: list[bytes]
 ) -> None:
     classifier = Classifier.load(bundle_dir)
@@ -161,7 +171,7 @@ def test_what_is_too_large(server: Server, size: int, chunked: bool) -> None:
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_what_is_just_not_too_large_is_looked_at(server: Server, chunked: bool) -> None:
+def test_a_body_of_the_maximum_size_is_classified(server: Server, chunked: bool) -> None:
     response = server.post(pieces(MAX_BYTES) if chunked else bytes(MAX_BYTES))
     assert response.status_code == 422
 
@@ -170,23 +180,24 @@ SECOND = np.full(RATE, 1000, np.int16)
 
 
 @pytest.mark.parametrize(
-    ("body", "message"),
+    ("body", "value"),
     [
-        (b"", "the recording: is empty (0 bytes); expected "),
-        (b"\x89PNG\r\n\x1a\n" + bytes(500), "the recording: begins with b'\\x89PNG"),
-        (b'{"clip": "UklGRg=="}', "the recording: begins with b'{\"clip"),
-        (wav(SECOND)[:-2000], "the recording: is truncated: 42100 bytes of audio where its header"),
-        (wav(SECOND)[:30], "the recording: has no audio in its 30 bytes"),
-        (wav(0 * SECOND), "the recording: is silent: its peak is 0 of full scale"),
-        (wav(np.tile(SECOND, 31)), "the recording: holds 31.000 s; expected at most max_s=30, "),
+        (b"", "0 bytes"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(500), "begins with b'\\x89PNG"),
+        (b'{"clip": "UklGRg=="}', "begins with b'{\"clip"),
+        (wav(SECOND)[:-2000], "42100 bytes"),
+        (wav(SECOND)[:30], "30 bytes"),
+        (wav(0 * SECOND), "its peak is 0 "),
+        (wav(np.tile(SECOND, 31)), "max_s=30"),
     ],
     ids=["empty", "picture", "json", "truncated", "header", "silent", "long"],
 )
-def test_what_cannot_be_classified(server: Server, body: bytes, message: str) -> None:
+def test_what_cannot_be_classified(server: Server, body: bytes, value: str) -> None:
     response = server.post(body)
     assert response.status_code == 422
     (detail,) = response.json().values()
-    assert detail.startswith(message)
+    assert detail.startswith("the recording: ")
+    assert value in detail
     assert len(detail) < 200
     assert "\n" not in detail
 
@@ -216,53 +227,60 @@ def strict(tmp_path_factory: pytest.TempPathFactory, bundle_dir: Path) -> Iterat
 def test_the_time_for_an_answer_is_bounded(strict: Server, clips: list[bytes]) -> None:
     response = strict.post(clips[0])
     assert response.status_code == 503
-    detail = response.json()["detail"]
-    assert re.fullmatch(
-        r"the recording: no window was done after \d\.\d{3} s; expected all within budget_s=1e-09, "
-        r"give a shorter recording or more time",
-        detail,
-    )
+    assert "budget_s=1e-09" in response.json()["detail"]
 
 
 def test_the_time_for_a_body_is_bounded(strict: Server) -> None:
-    def slowly() -> Iterator[bytes]:
-        for _ in range(20):
-            yield b"RIFF"
-            time.sleep(0.1)
-
-    response = strict.post(slowly())
-    assert response.status_code == 408
-    assert response.json() == {"detail": "the body did not come within 0.5 s; try again"}
+    address = httpx.URL(strict.url)
+    with socket.create_connection((address.host, address.port or 80), HANG_S) as phone:
+        phone.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 9000\r\n\r\nRIFF")
+        with phone.makefile("rb") as response:
+            assert b" 408 " in response.readline()
+            while b"0.5 s" not in response.readline():
+                pass  # the headers
 
 
 def test_two_predictions_run_at_once_and_the_others_wait(
     bundle_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Slow:
-        """A classifier that sees how many threads are in it."""
+    lock, pair, all_sent = threading.Lock(), threading.Barrier(2), threading.Event()
 
-        inside = 0
-        most = 0
+    class Counting:
+        """A classifier that counts the threads in it."""
+
+        n_inside = 0
+        max_inside = 0
 
         def predict(self, body: bytes, **limits: float) -> Any:
-            self.inside += 1
-            self.most = max(self.most, self.inside)
-            time.sleep(0.05)
-            self.inside -= 1
+            with lock:
+                self.n_inside += 1
+                self.max_inside = max(self.max_inside, self.n_inside)
+            pair.wait(HANG_S)
+            all_sent.wait(HANG_S)
+            with lock:
+                self.n_inside -= 1
             raise SerEdgeError("was only counted")
 
     monkeypatch.setenv("SER_EDGE_BUNDLE", str(bundle_dir))
     page: dict[str, Any] = {"__name__": "page"}
     exec(CODE, page)
-    page["classifier"] = slow = Slow()
+    page["classifier"] = classifier = Counting()
+
+    async def let_all_arrive() -> None:
+        for _ in range(1000):  # more than a request needs to reach its thread
+            await asyncio.sleep(0)
+        all_sent.set()
 
     async def send_eight() -> list[httpx.Response]:
         transport = httpx.ASGITransport(page["app"])
         async with httpx.AsyncClient(transport=transport, base_url="http://page") as client:
-            return await asyncio.gather(*(client.post("/predict") for _ in range(8)))
+            sending = asyncio.create_task(let_all_arrive())
+            responses = await asyncio.gather(*(client.post("/predict") for _ in range(8)))
+            await sending
+            return responses
 
     assert [response.status_code for response in asyncio.run(send_eight())] == [503] * 8
-    assert slow.most == 2
+    assert classifier.max_inside == 2
 
 
 def test_the_page_shows_the_messages_that_come(server: Server) -> None:

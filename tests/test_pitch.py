@@ -1,4 +1,4 @@
-"""Fundamental frequency and voicing: of made sounds, whose own are known, and beside librosa's."""
+"""Fundamental frequency and voicing, of synthetic sounds and compared with librosa."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from raising import raises
 
 from ser_edge import ConfigError, FeatureConfig, FeatureExtractor, audio
 
@@ -60,7 +61,7 @@ def test_a_gain_changes_neither(rng: np.random.Generator) -> None:
 
 
 def test_the_last_digit_decides_no_octave(rng: np.random.Generator) -> None:
-    """Two voices an octave apart, as loud: where a choice between periods would be a toss."""
+    """Two equally loud voices an octave apart, where choosing one period would be arbitrary."""
     both = voice(110, rng) + voice(220, rng)
     digits = np.float32(1) + np.finfo(np.float32).eps * rng.choice([-1, 0, 1], len(both))
     np.testing.assert_allclose(EXTRACT(both * digits.astype(np.float32)), EXTRACT(both), atol=1e-4)
@@ -68,7 +69,7 @@ def test_the_last_digit_decides_no_octave(rng: np.random.Generator) -> None:
 
 def test_frames_have_to_hold_two_periods() -> None:
     FeatureConfig(n_fft=368, descriptors=BOTH)
-    with pytest.raises(ConfigError, match=r"n_fft=367 at 22050 Hz .* at least 368, or no log_f0"):
+    with raises(ConfigError, "n_fft=367", 368, "22050 Hz"):
         FeatureConfig(n_fft=367, descriptors=("zcr", "voicing"))
     FeatureConfig(n_fft=367, descriptors=("zcr",))
 
@@ -76,7 +77,7 @@ def test_frames_have_to_hold_two_periods() -> None:
 @pytest.mark.parametrize("n_fft", [368, 512, 1024, 2048])
 @pytest.mark.parametrize("hertz", [20, 45, 52, 60])
 def test_a_rumble_is_no_more_than_periodic(n_fft: int, hertz: float) -> None:
-    """What it leaves in the lowest bins alone would correlate with itself by more than 1."""
+    """Its leakage into the lowest bins would have an autocorrelation above 1."""
     extract = FeatureExtractor(FeatureConfig(n_fft=n_fft, descriptors=BOTH))
     rumble = np.sin(2 * np.pi * hertz / RATE * np.arange(RATE))
     log_f0, voicing = extract(rumble.astype(np.float32)).T
@@ -84,24 +85,24 @@ def test_a_rumble_is_no_more_than_periodic(n_fft: int, hertz: float) -> None:
     assert voicing.max() <= 1
 
 
-def test_low_voices_are_not_heard_in_short_frames(rng: np.random.Generator) -> None:
-    """Periods are tried of which two fit: with 512 samples from 87 Hz on."""
+def test_short_frames_have_no_low_pitch(rng: np.random.Generator) -> None:
+    """Two periods have to fit the frame: with 512 samples, from 87 Hz on."""
     extract = FeatureExtractor(FeatureConfig(n_fft=512, descriptors=BOTH))
     log_f0, _ = extract(voice(250, rng))[2:-2].T
     np.testing.assert_allclose(200 * 2**log_f0, 250, rtol=0.05)
 
 
 @pytest.mark.corpora
-def test_real_voices_have_the_pitch_that_librosa_hears(corpora_dir: Path) -> None:
+def test_real_voices_have_librosas_pitch(corpora_dir: Path) -> None:
     librosa = pytest.importorskip("librosa")
     clips = sorted((corpora_dir / "ravdess").rglob("*.flac"))[::60]
     off, n_voiced = 0, 0
     for clip in clips:
         samples = audio.load(clip, RATE)
         log_f0, voicing = EXTRACT(samples).T
-        heard = librosa.yin(samples, fmin=60, fmax=600, sr=RATE, hop_length=512)[: len(log_f0)]
-        voiced = (voicing > 0.7)[: len(heard)]
-        off += (np.abs(log_f0[: len(heard)] - np.log2(heard / 200))[voiced] > 0.25).sum()
+        expected = librosa.yin(samples, fmin=60, fmax=600, sr=RATE, hop_length=512)[: len(log_f0)]
+        voiced = (voicing > 0.7)[: len(expected)]
+        off += (np.abs(log_f0[: len(expected)] - np.log2(expected / 200))[voiced] > 0.25).sum()
         n_voiced += voiced.sum()
     assert n_voiced > 500
     assert off < 0.1 * n_voiced

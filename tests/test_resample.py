@@ -1,8 +1,8 @@
 """The resampler against soxr, which is what librosa resamples with."""
 
 import math
-import sys
 import tracemalloc
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,8 +10,9 @@ import soxr
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from raising import raises
 
-from ser_edge.errors import AudioError, ConfigError
+from ser_edge.errors import ConfigError
 from ser_edge.resampling import interpolation, resample, resampler
 
 TARGET = 22050
@@ -164,12 +165,22 @@ def test_input_is_left_alone(rng: np.random.Generator) -> None:
     np.testing.assert_array_equal(x, before)
 
 
-@pytest.mark.parametrize("rate", [0, -1, 7999, 192001, 22050.5, math.nan])
-def test_illegal_rates_are_refused(rate: int) -> None:
+@pytest.mark.parametrize("rate", [8000, 24414, 48000])
+@pytest.mark.parametrize("n", [0, 1, 9597])
+def test_the_reference_is_librosas(rng: np.random.Generator, rate: int, n: int) -> None:
+    import librosa
+
+    x = rng.uniform(-1, 1, n).astype(np.float32)
+    expected = librosa.resample(x, orig_sr=rate, target_sr=TARGET, res_type="soxr_hq")
+    np.testing.assert_array_equal(reference(x, rate, TARGET), expected)
+
+
+@pytest.mark.parametrize("rate", [0, -1, 7999, 192001, 22050.5, math.nan, math.inf, True, None])
+def test_illegal_rates_are_refused(rate: Any) -> None:
     x = np.zeros(10, np.float32)
-    with pytest.raises(AudioError, match="expected a whole number from 8000 to 192000"):
+    with raises(ConfigError, f"sample_rate={rate}", 8000, 192000):
         resample(x, rate, TARGET)
-    with pytest.raises(AudioError, match="expected a whole number from 8000 to 192000"):
+    with raises(ConfigError, f"target_rate={rate}", 8000, 192000):
         resample(x, TARGET, rate)
 
 
@@ -202,29 +213,3 @@ def test_memory_is_bounded(rate: int, seconds: int) -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak - y.nbytes < 5 << 20
-
-
-@pytest.mark.parametrize("rate", [8000, 16000, 24414, 44100, 48000])
-@pytest.mark.parametrize("n", [0, 1, 9597, 100_000])
-def test_soxr_on_request_is_librosas(rng: np.random.Generator, rate: int, n: int) -> None:
-    import librosa
-
-    x = rng.uniform(-1, 1, n).astype(np.float32)
-    y = resample(x, rate, TARGET, engine="soxr")
-    expected = librosa.resample(x, orig_sr=rate, target_sr=TARGET, res_type="soxr_hq")
-    assert y.dtype == np.float32
-    assert y.shape == expected.shape
-    np.testing.assert_allclose(y, expected, rtol=0, atol=1e-6)
-
-
-def test_soxr_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "soxr", None)
-    x = np.zeros(10, np.float32)
-    assert resample(x, 48000, TARGET).size == 5
-    with pytest.raises(AudioError, match="engine='soxr' needs soxr; pip install soxr"):
-        resample(x, 48000, TARGET, engine="soxr")
-
-
-def test_other_engines_are_refused() -> None:
-    with pytest.raises(ConfigError, match="engine='scipy'; expected one of numpy, soxr"):
-        resample(np.zeros(10, np.float32), 48000, TARGET, engine="scipy")

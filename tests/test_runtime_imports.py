@@ -4,6 +4,7 @@ import doctest
 import json
 import pkgutil
 import subprocess
+import sys
 import wave
 from collections.abc import Callable
 from importlib import import_module
@@ -88,8 +89,22 @@ def test_every_name_is_there() -> None:
     for name in ser_edge.__all__:
         assert getattr(ser_edge, name).__name__ == name
         assert getattr(ser_edge, name).__module__.startswith("ser_edge.")
-    with pytest.raises(AttributeError, match="module 'ser_edge' has no attribute 'Clasifier'"):
+    with pytest.raises(AttributeError, match="Clasifier"):
         _ = ser_edge.Clasifier  # type: ignore[attr-defined]
+
+
+def test_dir_lists_every_name_without_importing_them(fresh: Fresh) -> None:
+    done = fresh(f"{LOADED}\nassert set(ser_edge.__all__) <= set(dir(ser_edge))", "import ser_edge")
+    assert done.stderr == ""
+    assert json.loads(done.stdout) == ["ser_edge"]
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"]])
+def test_the_package_is_a_command(arguments: list[str]) -> None:
+    command = [sys.executable, "-m", "ser_edge", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    assert "ser-edge" in done.stdout
 
 
 @pytest.mark.parametrize("name", MODULES)

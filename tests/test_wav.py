@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from raising import raises
 from recordings import RATE, by_soundfile, chunk, fmt, riff, tone, written
 
 from ser_edge.audio import read
@@ -72,17 +73,17 @@ def test_a_recording_by_the_standard_library(tmp_path: Path) -> None:
 
 GOOD_FMT = chunk(b"fmt ", fmt())
 BROKEN = {
-    "empty": (b"", r"is empty \(0 bytes\)"),
-    "text": (b"emotion,clip\nangry,1\n", r"begins with b'emotion,clip' .*expected WAV"),
+    "empty": (b"", "0 bytes"),
+    "text": (b"emotion,clip\nangry,1\n", "begins with b'emotion,clip'"),
     "text without WAVE": (b"RIFFRAFF is a word that sounds", "begins with b'RIFFRAFF is '"),
     "four bytes": (b"RIFF", "has no audio in its 4 bytes"),
     "header cut off": (riff(GOOD_FMT)[:30], "has no audio"),
     "no data chunk": (riff(GOOD_FMT), "has no audio in its 36 bytes"),
-    "no fmt chunk": (riff(chunk(b"data", tone())), "0 format bytes; expected 16"),
+    "no fmt chunk": (riff(chunk(b"data", tone())), "0 format bytes"),
     "short fmt chunk": (riff(chunk(b"fmt ", b"\1\0"), chunk(b"data", tone())), "2 format bytes"),
     "truncated": (
         riff(GOOD_FMT, chunk(b"data", tone(), 9999)),
-        "truncated: 1600 bytes of audio where its header promises 9999",
+        "9999",
     ),
     "no samples": (riff(GOOD_FMT, chunk(b"data", b"")), "holds no samples"),
     "half a sample": (riff(GOOD_FMT, chunk(b"data", b"\1")), "holds no samples"),
@@ -90,14 +91,14 @@ BROKEN = {
     "64-bit PCM": (riff(chunk(b"fmt ", fmt(bits=64)), chunk(b"data", tone())), "64-bit PCM"),
     "16-bit float": (riff(chunk(b"fmt ", fmt(3)), chunk(b"data", tone())), "16-bit float"),
     "no channels": (riff(chunk(b"fmt ", fmt(channels=0)), chunk(b"data", tone())), "0 channels"),
-    "rate 0": (riff(chunk(b"fmt ", fmt(rate=0)), chunk(b"data", tone())), "is 0 Hz; expected"),
+    "rate 0": (riff(chunk(b"fmt ", fmt(rate=0)), chunk(b"data", tone())), "sample_rate=0"),
     "rate of 4 GHz": (
         riff(chunk(b"fmt ", fmt(rate=2**32 - 1)), chunk(b"data", tone())),
-        "4294967295 Hz",
+        "sample_rate=4294967295",
     ),
     "block align": (
         riff(chunk(b"fmt ", fmt(align=3)), chunk(b"data", tone())),
-        "block align of 3; expected 2 for 1 channels of 16 bit",
+        "block align of 3",
     ),
     "endless zeros": (riff(bytes(1 << 20)), "has no audio"),
     "codec that nobody has": (
@@ -109,14 +110,12 @@ BROKEN = {
 
 @pytest.mark.parametrize("case", BROKEN)
 def test_broken_recordings_are_refused(tmp_path: Path, case: str) -> None:
-    data, message = BROKEN[case]
+    data, value = BROKEN[case]
     path = tmp_path / "clip.wav"
     path.write_bytes(data)
     for source, name in ((path, "clip.wav"), (data, "the recording")):
-        with pytest.raises(AudioError, match=message) as caught:
+        with raises(AudioError, value, source=name):
             read(source)
-        assert str(caught.value).startswith(f"{name}: ")
-        assert "\n" not in str(caught.value)
 
 
 def test_a_file_that_becomes_shorter_is_refused() -> None:
@@ -124,7 +123,7 @@ def test_a_file_that_becomes_shorter_is_refused() -> None:
     header = read_header(file)
     assert header == WavHeader(np.dtype("<i2"), channels=1, sample_rate=RATE, n_frames=100)
     file.truncate(file.tell() + 199)
-    with pytest.raises(AudioError, match="ends while it is being read"):
+    with raises(AudioError, "shorter"):
         read_frames(file, header, first=10, count=90)
 
 
@@ -135,7 +134,7 @@ def test_headers_cannot_make_it_allocate() -> None:
     many = chunk(b"fmt ", fmt(channels=30000)) + chunk(b"data", tone(), 0x7FFFFFFF)
     tracemalloc.start()
     for data in (promise, riff(many), riff(chunk(b"fmt ", fmt(), 0xFFFFFFF0))):
-        with pytest.raises(AudioError):
+        with raises(AudioError):
             read(data)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
@@ -152,7 +151,7 @@ class Memory32(io.BytesIO):
 
 
 def test_headers_lead_to_no_place_that_32_bits_do_not_have() -> None:
-    with pytest.raises(AudioError, match="has no audio"):
+    with raises(AudioError, "no audio"):
         read_header(Memory32(riff(chunk(b"LIST", b"", 0xFFFFFFF0))))
 
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from raising import raises
 
 from ser_edge.errors import ConfigError
 from ser_edge.window import WindowConfig, cut_window, window_starts
@@ -104,20 +105,18 @@ def test_a_short_clip_is_repeated(n: int, length: int, data: st.DataObject) -> N
 @pytest.mark.parametrize("name", ["duration_s", "hop_s", "offset_s"])
 @pytest.mark.parametrize("value", [-1, 61, 1e9, 10**400, np.nan, np.inf, "2", None, True])
 def test_illegal_times_are_named(name: str, value: Any) -> None:
-    with pytest.raises(ConfigError) as caught:
+    with raises(ConfigError, f"{name}={value!r}"):
         WindowConfig(**{name: value})
-    assert str(caught.value).startswith(f"{name}={value!r}; expected ")
 
 
 def test_other_illegal_settings() -> None:
-    with pytest.raises(ConfigError, match="placement='middle'; expected one of"):
+    with raises(ConfigError, "placement='middle'"):
         WindowConfig(placement="middle")
-    with pytest.raises(ConfigError, match=r"duration_s=0\.05; expected 0.1 to 60"):
+    with raises(ConfigError, "duration_s=0.05", "0.1 to 60"):
         WindowConfig(duration_s=0.05)
 
 
 @pytest.mark.parametrize("settings", [{"length": 1}, {"two\nlines": 1}, [], 3, "offset"])
 def test_foreign_settings(settings: Any) -> None:
-    with pytest.raises(ConfigError, match="do not fit") as caught:
+    with raises(ConfigError, repr(settings)):
         WindowConfig.from_dict(settings)
-    assert "\n" not in str(caught.value)

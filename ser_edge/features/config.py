@@ -1,4 +1,4 @@
-"""What is computed from each frame of a signal: `FeatureConfig`."""
+"""Feature settings."""
 
 from __future__ import annotations
 
@@ -6,47 +6,48 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from ser_edge.checks import check_number
 from ser_edge.errors import ConfigError
 from ser_edge.features.descriptors import DESCRIPTORS
 from ser_edge.features.pitch import Periods
 from ser_edge.resampling import MAX_RATE, MIN_RATE
 
-# Far beyond speech, and low enough that settings read from a file cannot exhaust the memory.
-_MOST_SAMPLES = 16384
-_MOST_MELS = 512
+# Far beyond speech, and low enough that settings from an untrusted file cannot exhaust the memory.
+_MAX_SAMPLES = 16384
+_MAX_MELS = 512
 
 
 @dataclass(frozen=True)
 class FeatureConfig:
-    """What is computed from each frame, under librosa's names and defaults.
+    """Feature settings, with librosa's names and defaults.
 
     Parameters
     ----------
     sample_rate : int in [8000, 192000]
-        Samples a second of the signals to come [Hz].
+        In Hz.
     n_fft : int in [2, 16384]
-        Frame length, in samples.
+        Frame length in samples.
     hop_length : int in [1, 16384]
-        Samples from one frame to the next.
+        Distance of the frames in samples.
     n_mfcc : int in [1, n_mels]
-        Mel-frequency cepstral coefficients kept.
+        Number of mel-frequency cepstral coefficients.
     n_mels : int in [1, 512]
-        Mel bands.
+        Number of mel bands.
     fmin, fmax : float
-        Lowest and highest frequency of the mel bands, 1 Hz or more apart [Hz]; ``fmax=None`` is
+        Lowest and highest frequency of the mel bands, at least 1 Hz apart [Hz]; ``fmax=None`` is
         half the sample rate.
     center : bool
-        Whether frame ``t`` is centred on sample ``t * hop_length`` (the signal is padded), or
-        starts there.
+        If true, frame ``t`` is centred on sample ``t * hop_length`` of the padded signal; if
+        false, it starts there.
     descriptors : tuple of str
-        Which of ``zcr``, ``rms``, ``log_rms``, ``centroid``, ``rolloff``, ``flatness``,
-        ``log_f0``, ``voicing``, ``log_mel``, ``mfcc`` and ``delta``
-        (`ser_edge.features.descriptors`) are computed, in the order of the columns.
+        Low-level descriptors (LLD), in the order of the columns: any of ``zcr``, ``rms``,
+        ``log_rms``, ``centroid``, ``rolloff``, ``flatness``, ``log_f0``, ``voicing``,
+        ``log_mel``, ``mfcc`` and ``delta`` (`ser_edge.features.descriptors`).
 
     Raises
     ------
     ConfigError
-        For a value outside these ranges.
+        If a value is out of range.
 
     Examples
     --------
@@ -65,28 +66,29 @@ class FeatureConfig:
     descriptors: tuple[str, ...] = ("zcr", "rms", "mfcc")
 
     def __post_init__(self) -> None:
-        _check("sample_rate", self.sample_rate, MIN_RATE, MAX_RATE)
-        _check("n_fft", self.n_fft, 2, _MOST_SAMPLES)
-        _check("hop_length", self.hop_length, 1, _MOST_SAMPLES)
-        _check("n_mels", self.n_mels, 1, _MOST_MELS)
-        _check("n_mfcc", self.n_mfcc, 1, self.n_mels)
-        top = self.sample_rate / 2 if self.fmax is None else self.fmax
-        numbers = isinstance(self.fmin, int | float) and isinstance(top, int | float)
-        if not (numbers and 0 <= self.fmin <= top - 1 and top <= self.sample_rate / 2):
-            raise ConfigError(
-                f"the mel bands go from fmin={self.fmin!r} to fmax={top!r} Hz; expected "
-                f"0 <= fmin <= fmax - 1 and fmax <= {self.sample_rate / 2}, half the sample rate"
-            )
+        check_number("sample_rate", self.sample_rate, MIN_RATE, MAX_RATE, integer=True, unit="Hz")
+        check_number("n_fft", self.n_fft, 2, _MAX_SAMPLES, integer=True)
+        check_number("hop_length", self.hop_length, 1, _MAX_SAMPLES, integer=True)
+        check_number("n_mels", self.n_mels, 1, _MAX_MELS, integer=True)
+        check_number("n_mfcc", self.n_mfcc, 1, self.n_mels, integer=True)
+        fmin, fmax = self.mel_range
+        check_number("fmax", fmax, 1, self.sample_rate / 2, unit="Hz")
+        check_number("fmin", fmin, 0, fmax - 1, unit="Hz")
         if not isinstance(self.center, bool):
-            raise ConfigError(f"center={self.center!r}; expected True or False")
+            raise ConfigError(f"center={self.center!r}, expected True or False")
         known = tuple(DESCRIPTORS)
         names = self.descriptors if isinstance(self.descriptors, tuple) else ()
         if not (names and all(name in known for name in names) and len(set(names)) == len(names)):
             raise ConfigError(
-                f"descriptors={self.descriptors!r}; expected one or more of {known}, each once"
+                f"descriptors={self.descriptors!r}, expected one or more of {known}, each once"
             )
         if {"log_f0", "voicing"} & set(names):
-            Periods(self.sample_rate, self.n_fft)  # which raises where a frame is too short
+            Periods(self.sample_rate, self.n_fft)  # raises if a frame is too short
+
+    @property
+    def mel_range(self) -> tuple[float, float]:
+        """Lowest and highest frequency of the mel bands [Hz], with ``fmax=None`` resolved."""
+        return self.fmin, self.sample_rate / 2 if self.fmax is None else self.fmax
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -99,7 +101,7 @@ class FeatureConfig:
 
     @property
     def columns_of(self) -> dict[str, slice]:
-        """Which columns of the features each descriptor has."""
+        """Columns of each descriptor."""
         columns, start = {}, 0
         for name in self.descriptors:
             setting = DESCRIPTORS[name].columns
@@ -108,54 +110,22 @@ class FeatureConfig:
         return columns
 
     def n_frames(self, n_samples: int) -> int:
-        """Return how many frames a signal gives.
-
-        Parameters
-        ----------
-        n_samples : int >= 0
-            Its length.
-
-        Returns
-        -------
-        n_frames : int
-            0 where it is too short for one.
-        """
+        """Return the number of frames of a signal; 0 if it is too short."""
         padded = n_samples + 2 * self.padding
         return max(0, 1 + (padded - self.n_fft) // self.hop_length)
 
     @property
     def padding(self) -> int:
-        """Samples by which a signal is padded at either end."""
+        """Zeros added at either end of a signal, in samples."""
         return self.n_fft // 2 if self.center else 0
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the settings for JSON.
-
-        Returns
-        -------
-        settings : dict
-            Values by name.
-        """
+        """Return the settings by name, for JSON."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, settings: Mapping[str, Any]) -> FeatureConfig:
-        """Make the settings from `to_dict`'s result, read back from JSON.
-
-        Parameters
-        ----------
-        settings : dict
-            Values by name; those left out keep their default.
-
-        Returns
-        -------
-        config : FeatureConfig
-
-        Raises
-        ------
-        ConfigError
-            For an unknown name, or a value that is out of range or of another type.
-        """
+        """Create it from JSON; missing settings keep their default. Raises `ConfigError`."""
         try:
             unknown = sorted(set(settings) - {field.name for field in fields(cls)})
             if unknown:
@@ -164,8 +134,3 @@ class FeatureConfig:
             return cls(**{**settings, "descriptors": descriptors})
         except (AttributeError, TypeError) as error:
             raise ConfigError(f"a feature setting has the wrong type: {error}") from None
-
-
-def _check(name: str, value: object, least: int, most: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-        raise ConfigError(f"{name}={value!r}; expected a whole number from {least} to {most}")
