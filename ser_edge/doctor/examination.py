@@ -67,7 +67,8 @@ def diagnose(bundle: str | os.PathLike[str] | None = None, *, timeout_s: float =
         try:
             opened = None if bundle is None else Bundle.open(bundle)
         except BundleError as error:
-            bundle_problem, bundle_remedy = error.problem, error.remedy
+            bundle_problem = str(BundleError(error.problem, source=error.source))
+            bundle_remedy = error.remedy
         backends = tuple(_examine(name, machine, opened, timeout_s) for name in INTERPRETERS)
     return Diagnosis(
         ser_edge=__version__,

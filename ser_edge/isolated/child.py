@@ -47,7 +47,7 @@ def run(request: str) -> None:
                 _print(report)
         report["done"] = True
     except SerEdgeError as error:
-        problem = f"{error.source}: {error.problem}" if error.source else error.problem
+        problem = str(SerEdgeError(error.problem, source=error.source))
         report |= {"error": type(error).__name__, "problem": problem, "remedy": error.remedy}
     except Exception as error:  # a package may raise anything
         lines = str(error).strip().splitlines() or ["no message"]
