@@ -220,7 +220,7 @@ def test_without_interpreters_numpy_predicts(
     assert found == pytest.approx(expected.probabilities, abs=1e-6)  # the BLAS has fewer threads
 
 
-def test_an_interpreter_that_is_passed_over_is_one_line(
+def test_a_skipped_interpreter_is_one_line(
     bundle_dir: Path, clips: list[str], tmp_path: Path
 ) -> None:
     (tmp_path / "ai_edge_litert").mkdir()
@@ -232,7 +232,7 @@ def test_an_interpreter_that_is_passed_over_is_one_line(
     assert done.returncode == 0
     assert done.stdout.count("\n") == 3
     assert done.stderr.count("\n") == 1
-    assert done.stderr.startswith("the litert backend is passed over: ai_edge_litert is installed")
+    assert done.stderr.startswith("skipping the litert backend: ai_edge_litert is installed")
     assert "libc is too old" in done.stderr
 
 
