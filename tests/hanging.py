@@ -10,7 +10,7 @@ import pytest
 
 
 def hang(folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Return a statement that hangs; the timers of isolated jobs then wait for it, not the clock."""
+    """Return a statement that hangs; timers of isolated jobs then wait for it, not for a time."""
     fifo = folder / "hangs"
     os.mkfifo(fifo)
 

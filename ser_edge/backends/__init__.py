@@ -29,9 +29,6 @@ from numpy.typing import NDArray
 
 from ser_edge.errors import BackendError
 
-EXPORT_AGAIN = "export it again, or choose another --backend"
-"""Remedy for a model file that an interpreter refuses."""
-
 
 class Backend(Protocol):
     """A model file, opened by its interpreter."""
@@ -157,13 +154,7 @@ def open_model(path: Path, backend: str, *, threads: int = 1) -> Backend:
 
 @contextmanager
 def loading(package: str) -> Iterator[None]:
-    """Turn any exception from the import of an interpreter into a `BackendError`.
-
-    Raises
-    ------
-    BackendError
-        If ``package`` is not installed, or its import raises anything.
-    """
+    """Turn any exception from the import of an interpreter into a `BackendError`."""
     try:
         yield
     except Exception as error:  # compiled packages raise more than ImportError
@@ -178,19 +169,13 @@ def loading(package: str) -> Iterator[None]:
                 f"pip install 'ser-edge[{extra}]'",
             ) from None
         raise BackendError(
-            f"{package} is installed but does not load: {first_line(error)}",
+            f"{package} is installed but does not load: {_first_line(error)}",
             "install it again, or choose another --backend",
         ) from error
 
 
 def check_model(source: str | os.PathLike[str], n_inputs: int, n_outputs: int) -> None:
-    """Check that a model has one input and one output.
-
-    Raises
-    ------
-    BackendError
-        If it has not.
-    """
+    """Raise a `BackendError` unless a model has one input and one output."""
     if (n_inputs, n_outputs) != (1, 1):
         raise BackendError(
             f"has {n_inputs} inputs and {n_outputs} outputs, expected one of each",
@@ -202,13 +187,7 @@ def check_model(source: str | os.PathLike[str], n_inputs: int, n_outputs: int) -
 def check_inputs(
     source: str | os.PathLike[str], inputs: NDArray[np.float32], expected: Sequence[int]
 ) -> None:
-    """Check the shape of each of a model's inputs.
-
-    Raises
-    ------
-    BackendError
-        If it differs from ``expected``.
-    """
+    """Raise a `BackendError` unless each input has the shape that the model expects."""
     if inputs.shape[1:] != tuple(expected):
         raise BackendError(
             f"the input has shape {inputs.shape[1:]}, expected {tuple(expected)}",
@@ -217,7 +196,12 @@ def check_inputs(
         )
 
 
-def first_line(error: Exception) -> str:
-    """Return the first line of an interpreter's message, which may have many."""
+def refusal(problem: str, error: Exception, source: str | os.PathLike[str]) -> BackendError:
+    """Make the error for a model file that an interpreter refuses with an error of its own."""
+    remedy = "export it again, or choose another --backend"
+    return BackendError(f"{problem}: {_first_line(error)}", remedy, source)
+
+
+def _first_line(error: Exception) -> str:
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__

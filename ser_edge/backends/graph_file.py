@@ -24,9 +24,9 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from ser_edge.backends import EXPORT_AGAIN
+from ser_edge.backends import refusal
 from ser_edge.backends.graph import KINDS, Graph, Op
-from ser_edge.errors import BackendError, ConfigError
+from ser_edge.errors import ConfigError
 from ser_edge.npy import read_array
 
 FORMAT = "ser-edge-graph"
@@ -97,7 +97,7 @@ def read_graph(path: Path) -> Graph:
         reason = f"an entry of graph.json has the wrong type ({error})"
     except (ConfigError, BadZipFile, EOFError, OSError, RuntimeError, ValueError) as error:
         reason = str(error) or type(error).__name__
-    raise BackendError(f"numpy cannot open it: {shorten(reason, 200)}", EXPORT_AGAIN, path)
+    raise refusal("numpy cannot open it", ValueError(shorten(reason, 200)), path)
 
 
 def _graph(archive: zipfile.ZipFile) -> Graph:

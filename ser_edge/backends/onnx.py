@@ -9,15 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ser_edge.backends import (
-    EXPORT_AGAIN,
-    NotPicklable,
-    check_inputs,
-    check_model,
-    first_line,
-    loading,
-)
-from ser_edge.errors import BackendError
+from ser_edge.backends import NotPicklable, check_inputs, check_model, loading, refusal
 
 
 class OnnxModel(NotPicklable):
@@ -41,8 +33,7 @@ class OnnxModel(NotPicklable):
             )
         # Each of ONNX Runtime's exceptions is a private class, derived from Exception alone.
         except Exception as error:
-            problem = f"onnxruntime fails on it: {first_line(error)}"
-            raise BackendError(problem, EXPORT_AGAIN, self._source) from None
+            raise refusal("onnxruntime fails on it", error, self._source) from None
 
 
 def import_onnxruntime() -> Any:
@@ -79,6 +70,5 @@ def open_model(path: Path, *, package: str, threads: int) -> OnnxModel:
             str(path), options, providers=["CPUExecutionProvider"], enable_fallback=0
         )
     except Exception as error:  # as in run
-        problem = f"{package} cannot open it: {first_line(error)}"
-        raise BackendError(problem, EXPORT_AGAIN, path) from None
+        raise refusal(f"{package} cannot open it", error, path) from None
     return OnnxModel(session, path, onnxruntime.__version__)

@@ -14,15 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ser_edge.backends import (
-    EXPORT_AGAIN,
-    NotPicklable,
-    check_inputs,
-    check_model,
-    first_line,
-    loading,
-)
-from ser_edge.errors import BackendError
+from ser_edge.backends import NotPicklable, check_inputs, check_model, loading, refusal
 
 
 class TFLiteModel(NotPicklable):
@@ -55,8 +47,7 @@ class TFLiteModel(NotPicklable):
             with self._lock:
                 return np.stack([self._run_one(window) for window in inputs])
         except (ValueError, RuntimeError) as error:
-            problem = f"{self._package} fails on it: {first_line(error)}"
-            raise BackendError(problem, EXPORT_AGAIN, self._source) from None
+            raise refusal(f"{self._package} fails on it", error, self._source) from None
 
     def _run_one(self, window: NDArray[np.float32]) -> NDArray[np.float32]:
         self._interpreter.set_tensor(self._input["index"], quantise(window, self._input)[None])
@@ -100,6 +91,5 @@ def open_model(path: Path, *, package: str, threads: int) -> TFLiteModel:
         interpreter = module.Interpreter(model_path=str(path), num_threads=threads)
         interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
-        problem = f"{package} cannot open it: {first_line(error)}"
-        raise BackendError(problem, EXPORT_AGAIN, path) from None
+        raise refusal(f"{package} cannot open it", error, path) from None
     return TFLiteModel(interpreter, path, package)

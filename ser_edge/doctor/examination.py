@@ -130,19 +130,7 @@ def run_on_zeros(folder: str, backend: str) -> Iterator[dict[str, Any]]:
 
 
 def absence(name: str, machine: Machine) -> tuple[str, str, str] | None:
-    """Return the state, problem and remedy of a backend that is not installed or is outdated.
-
-    Parameters
-    ----------
-    name : str
-        A key of `ser_edge.backends.INTERPRETERS`.
-    machine : Machine
-
-    Returns
-    -------
-    state, problem, remedy : str
-        As in `BackendReport`; None if the backend is installed and fits NumPy.
-    """
+    """Return state, problem and remedy of a backend that is not installed or does not fit NumPy."""
     from ser_edge.backends import INTERPRETERS
 
     interpreter = INTERPRETERS[name]

@@ -27,26 +27,10 @@ kernels round differently. Some processors multiply float16 in float16.
 def compare(
     bundle: Bundle, clips: Sequence[GoldenClip], backend: str, model: ModelFile, output: ModelOutput
 ) -> ModelCheck:
-    """Compare an output with the stored one.
+    """Compare a model file's output on all windows of all clips with the stored output.
 
-    Parameters
-    ----------
-    bundle : Bundle
-        The exported folder.
-    clips : sequence of GoldenClip
-        The clips.
-    backend : str
-        The interpreter that ran the model file.
-    model : ModelFile
-        The model file.
-    output : ModelOutput
-        Its output on all windows of all clips.
-
-    Returns
-    -------
-    check : ModelCheck
-        Each window's probabilities are compared, and its label, unless the labels tie within the
-        tolerance.
+    The probabilities of each window are compared, and its label, unless the labels tie within the
+    tolerance.
     """
     tolerance = TOLERANCES[model.precision]
     check = partial(ModelCheck, backend, model.file, model.precision, tolerance=tolerance)

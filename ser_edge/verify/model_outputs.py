@@ -46,23 +46,7 @@ class ModelOutput:
 def model_outputs(
     bundle: Bundle, backend: str, models: Sequence[ModelFile], *, timeout_s: float
 ) -> dict[str, ModelOutput]:
-    """Run model files on a bundle's golden clips.
-
-    Parameters
-    ----------
-    bundle : Bundle
-        The exported folder.
-    backend : str
-        A key of `INTERPRETERS`.
-    models : sequence of ModelFile
-        Files for this backend.
-    timeout_s : float > 0
-        Longest time without progress [s].
-
-    Returns
-    -------
-    outputs : dict of str to ModelOutput
-        By file.
+    """Run model files on a bundle's golden clips; return the outputs by file.
 
     Raises
     ------
