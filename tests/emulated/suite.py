@@ -12,17 +12,8 @@ COMPUTING = (
 )
 REST = (
     *("audio", "bundle", "cli", "cli_predict", "decode", "diagnosis", "feature_config"),
-    *(
-        "graph_file",
-        "info",
-        "isolated",
-        "limits",
-        "listen",
-        "porting",
-        "runtime_imports",
-        "selection",
-    ),
-    *("segments", "source", "timeline", "verify", "wav"),
+    *("graph_file", "info", "isolated", "limits", "listen", "porting", "runtime_imports"),
+    *("segments", "selection", "source", "timeline", "verify", "wav"),
 )
 # Tests that see the emulator's crashes, threads or processes instead of the device's.
 DESELECTED = (
