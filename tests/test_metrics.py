@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.metrics import recall_score
 
-from ser_edge.classifier import softmax
+from ser_edge.prediction import softmax
 from ser_edge_train.metrics import (
     fit_temperature,
     mcnemar,

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ser_edge.checks import check_number
 from ser_edge.errors import ConfigError, error_source
 
 Shape = tuple[int, ...]
@@ -93,7 +94,8 @@ class Op:
         _expect("the number of inputs", len(self.inputs), kind.n_inputs or len(self.inputs) or 1)
         _expect("the set of settings", set(self.settings), set(kind.settings))
         for name, value in self.settings.items():
-            _check_size(name, value, 0 if name in ("left", "right") else 1)
+            low = 0 if name in ("left", "right") else 1
+            check_number(name, value, low, MAX_NUMBERS, integer=True)
         _expect("the set of arrays", set(self.arrays), {name for name, _ in kind.arrays})
         for name, rank in kind.arrays:
             array = self.arrays[name]
@@ -139,7 +141,7 @@ class Graph:
     def __post_init__(self) -> None:
         _expect("the input's rank", len(self.input_shape), 2)
         for size in (*self.input_shape, self.n_outputs):
-            _check_size("input or output size", size, 1)
+            check_number("input or output size", size, 1, MAX_NUMBERS, integer=True)
         shapes = {"input": self.input_shape}
         numbers = products = 0
         for op in self.ops:
@@ -250,13 +252,6 @@ _SHAPES: dict[str, Callable[..., Shape]] = {
     "max": lambda _op, shape: shape[1:],
     "std": lambda _op, shape: shape[1:],
 }
-
-
-def _check_size(name: str, value: object, least: int) -> None:
-    if type(value) is not int or not least <= value <= MAX_NUMBERS:
-        raise ConfigError(
-            f"{name}={brief(value)}, expected a whole number from {least} to {MAX_NUMBERS}"
-        )
 
 
 def _expect(what: str, value: object, expected: object) -> None:

@@ -80,8 +80,8 @@ def warp_matrix(config: FeatureConfig, factor: float) -> NDArray[np.float64]:
         For the smooth spectra that so few coefficients describe, between band centres linear. At
         the upper end what stood above ``fmax`` is not known: the highest band stands for it.
     """
-    top = config.sample_rate / 2 if config.fmax is None else config.fmax
-    edges = mel_frequencies(config.n_mels + 2, fmin=config.fmin, fmax=top)
+    fmin, fmax = config.mel_range
+    edges = mel_frequencies(config.n_mels + 2, fmin=fmin, fmax=fmax)
     centres, bands = edges[1:-1], np.arange(config.n_mels)
     source = np.interp(centres / factor, centres, bands)
     stretched = np.stack([np.interp(source, bands, band) for band in np.eye(config.n_mels)], axis=1)
