@@ -26,8 +26,9 @@ import numpy as np
 
 from ser_edge.backends import refusal
 from ser_edge.backends.graph import KINDS, Graph, Op
-from ser_edge.errors import ConfigError
+from ser_edge.errors import ConfigError, error_source
 from ser_edge.npy import read_array
+from ser_edge.versioned_json import parse_versioned_json
 
 FORMAT = "ser-edge-graph"
 FORMAT_VERSION = 1
@@ -101,10 +102,9 @@ def read_graph(path: Path) -> Graph:
 
 
 def _graph(archive: zipfile.ZipFile) -> Graph:
-    layout = json.loads(archive.read("graph.json"))
-    version = layout["format"], layout["format_version"]
-    if version != (FORMAT, FORMAT_VERSION):
-        raise ConfigError(f"the format is {version}, expected {(FORMAT, FORMAT_VERSION)}")
+    text = archive.read("graph.json")
+    with error_source("graph.json"):
+        layout = parse_versioned_json(text, FORMAT, FORMAT_VERSION, remedy="", error=ConfigError)
     outputs = [entry["output"] for entry in layout["ops"]]
     if len(set(outputs)) < len(outputs):  # otherwise one array could be read any number of times
         raise ConfigError("two operations have the same output")
