@@ -1,4 +1,4 @@
-"""Keras to plain operations to ONNX and NumPy, and the rewriting that int8 needs: all exact."""
+"""Keras to plain operations to ONNX and NumPy, and equalisation for int8: all exact."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ SHAPES = {"edge": (130, 22), "seed": (200, 1)}
 
 
 def trained_like(name: str, rng: np.random.Generator, sign: int = 1) -> Any:
-    """Build a network as training leaves it: some units rarely active, one gain of another sign.
+    """Build a network like a trained one: some units rarely active, one gain of another sign.
 
-    The batch normalisations know the statistics of their inputs.
+    The batch normalisations have the statistics of their inputs.
     """
     keras.utils.set_random_seed(0)
     network = build_network(name, SHAPES[name], 7)
@@ -93,7 +93,7 @@ def deviation(found: NDArray[np.float32], expected: NDArray[np.float32]) -> floa
 
 @pytest.mark.parametrize("sign", [1, -1])
 @pytest.mark.parametrize("name", ["edge", "seed"])
-def test_float_forms_equal_keras(
+def test_float_models_equal_keras(
     name: str, sign: int, rng: np.random.Generator, tmp_path: Path
 ) -> None:
     network, inputs = trained_like(name, rng, sign), inputs_of(name, rng)
@@ -105,7 +105,7 @@ def test_float_forms_equal_keras(
 
 
 def random_network(rng: np.random.Generator) -> Any:
-    """Build a network of every layer that there is, with odd lengths, strides and paddings."""
+    """Build a network of all supported layers, with odd lengths, strides and paddings."""
 
     def one_of(*values: Any) -> Any:
         return values[rng.integers(len(values))]
@@ -154,8 +154,9 @@ def test_other_networks(seed: int, tmp_path: Path) -> None:
 def test_convolutions_of_other_kinds_are_refused(setting: dict[str, Any]) -> None:
     inputs = keras.Input((20, 2))
     x = layers.Conv1D(3, 3, name="odd", **setting)(inputs)
-    with pytest.raises(SerEdgeError, match="odd: causal padding or dilation; expected neither"):
+    with pytest.raises(SerEdgeError) as caught:
         graph_of(keras.Model(inputs, layers.GlobalMaxPooling1D()(x)))
+    assert "odd" in str(caught.value)
 
 
 def test_no_normalisation_is_left(rng: np.random.Generator) -> None:
@@ -246,5 +247,7 @@ def test_an_unknown_layer_is_named() -> None:
     inputs = keras.Input((10, 2))
     memory = keras.layers.LSTM(3, name="memory")(inputs)
     network = keras.Model(inputs, keras.layers.Dense(2)(memory))
-    with pytest.raises(SerEdgeError, match="the layer 'memory' of type LSTM; expected only Conv1D"):
+    with pytest.raises(SerEdgeError) as caught:
         graph_of(network)
+    assert "'memory'" in str(caught.value)
+    assert "LSTM" in str(caught.value)
