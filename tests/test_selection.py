@@ -11,7 +11,7 @@ import pytest
 from ser_edge import Bundle, Classifier
 from ser_edge.backends import INTERPRETERS, Interpreter, selection
 from ser_edge.backends.selection import model_for, open_bundle
-from ser_edge.cli.options import BACKENDS
+from ser_edge.choices import BACKENDS
 from ser_edge.errors import BackendError, BundleError
 
 Edit = Callable[[Callable[[dict[str, Any]], object]], Path]

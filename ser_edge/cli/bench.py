@@ -6,15 +6,20 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ser_edge.cli.loading import bundle_folder, limit_blas
+from ser_edge.cli.options import BUNDLE_HELP
+from ser_edge.cli.stderr import print_error
 from ser_edge.cli.types import natural, number, positive
-from ser_edge.errors import ConfigError
+from ser_edge.errors import ConfigError, SerEdgeError
 
 if TYPE_CHECKING:
     from ser_edge_bench.budget import Budget
 
 
-def add_bench(bench: argparse.ArgumentParser) -> None:
-    """Add them to the subcommand's parser."""
+def add_options(bench: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    bench.set_defaults(usage_error=bench.error)
+    bench.add_argument("bundle", nargs="?", metavar="BUNDLE", help=BUNDLE_HELP)
     bench.add_argument("--clip", metavar="FILE", help="a recording; default one in the bundle")
     bench.add_argument(
         "--variant",
@@ -72,6 +77,18 @@ def add_bench(bench: argparse.ArgumentParser) -> None:
         metavar="RATIO",
         help="how many times as long as in the baseline anything may take; default 1.15",
     )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Measure, and print the result; 1 if a budget is not kept."""
+    limit_blas(1)
+    try:
+        from ser_edge_bench.command import bench_command
+
+        return bench_command(arguments, bundle_folder(arguments.bundle))
+    except KeyboardInterrupt:
+        print_error(SerEdgeError("interrupted", "nothing was written"))
+        return 130
 
 
 def _budget(text: str) -> Budget:
