@@ -116,7 +116,7 @@ def test_capture_drops_the_oldest_and_counts() -> None:
     source = Given([np.full(RATE // 10, number, np.int16) for number in range(50)])
     capture = Capture(source, waits=False, capacity_s=1.0)
     capture.start()
-    assert source.exhausted.wait(HANGS_S)  # although nobody fetches
+    wait(source.exhausted)  # although nobody fetches
     samples, _ = capture.fetch(HANGS_S)
     assert samples is not None
     assert np.unique(samples).tolist() == list(range(40, 50))
@@ -176,14 +176,13 @@ def test_a_slow_machine_skips_windows(
     feed, busy = stream.feed, threading.Event()
 
     def feed_slowly(samples: Any, *, latest: bool = False) -> list[Segment]:
-        if not busy.is_set():  # until all the rest has arrived
+        if len(samples) and not busy.is_set():  # until all the rest has arrived
             busy.set()
-            assert source.exhausted.wait(HANGS_S)
+            wait(source.exhausted)
         return feed(samples, latest=latest)
 
     monkeypatch.setattr(stream, "feed", feed_slowly)
-    chunks = np.split(talk[: 9 * RATE], 90)
-    source = Given(chunks, before=lambda number: number == 0 or wait(busy))
+    source = Given(np.split(talk[: 9 * RATE], 90), lambda number: number == 0 or busy.wait(HANGS_S))
     status = listen(source, stream, on_event=lambda _: None)
     assert status.skipped == int((9 - 3) / stream.hop_s)
     assert (status.processed_s, status.dropped_s) == (9.0, 0.0)
@@ -195,10 +194,10 @@ def test_dropped_audio_leaves_a_gap_in_time(
     feed, busy, behind, caught_up = stream.feed, *(threading.Event() for _ in range(3))
 
     def feed_slowly(samples: Any, *, latest: bool = False) -> list[Segment]:
-        if not busy.is_set():  # until chunk 300 is due: 0.1 s were fetched, 10 s are kept
+        if len(samples) and not busy.is_set():  # until chunk 300: 0.1 s fetched, 10 s kept
             busy.set()
-            assert behind.wait(HANGS_S)
-        else:
+            wait(behind)
+        elif len(samples):
             caught_up.set()
         return feed(samples, latest=latest)
 

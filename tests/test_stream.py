@@ -192,9 +192,10 @@ def smoothed(config: StreamConfig, *rows: list[float] | None) -> list[tuple[int,
 
 def test_probabilities_are_smoothed() -> None:
     config = StreamConfig(smoothing_s=1, threshold=0)
-    (_, first, _), (label, second, _), (third, *_) = smoothed(config, [1, 0], [0, 1], [0, 1])
-    assert (first, label, second) == (1, 0, pytest.approx(np.exp(-0.5)))
-    assert third == 1
+    first, second, third = smoothed(config, [1, 0], [0, 1], [0, 1])
+    assert first == (0, 1, "speech")
+    assert (second[0], third[0]) == (0, 1)
+    assert second[1] == pytest.approx(np.exp(-0.5))
     unsmoothed = smoothed(StreamConfig(smoothing_s=0, threshold=0), [1, 0], [0, 1])
     assert [label for label, *_ in unsmoothed] == [0, 1]
 
