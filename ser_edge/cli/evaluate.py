@@ -22,7 +22,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="DATA_DIR",
-        help="corpora to evaluate on instead of the run's test clips; its training speakers are left out",
+        help="other corpora than the run's test clips; its training speakers are left out",
     )
     add(
         "--bundle",

@@ -19,7 +19,7 @@ from ser_edge.choices import THRESHOLD
 class StreamConfig:
     """How a stream smooths, labels and detects silence.
 
-    The defaults were chosen with ``benchmarks/stream_decisions.py``; docs/streaming.md has the
+    The defaults were chosen with ``benchmarks/stream_defaults.py``; docs/streaming.md has the
     table.
 
     Parameters
