@@ -36,10 +36,15 @@ def add_options(bench: argparse.ArgumentParser) -> None:
     )
     method.add_argument("--runs", type=positive, metavar="N", help="in each process; default 200")
     method.add_argument(
-        "--seconds", type=_duration, metavar="S", help="of each file in each process; default 2"
+        "--seconds",
+        type=number(0, 3600, "seconds"),
+        metavar="S",
+        help="of each file in each process; default 2",
     )
     method.add_argument("--warmup-runs", type=natural, metavar="N", help="ahead; default 10")
-    method.add_argument("--warmup-s", type=_duration, metavar="S", help="ahead; default 0.5")
+    method.add_argument(
+        "--warmup-s", type=number(0, 3600, "seconds"), metavar="S", help="ahead; default 0.5"
+    )
     method.add_argument(
         "--quick", action="store_true", help="1 process, 20 runs: for a look, not for figures"
     )
@@ -73,7 +78,7 @@ def add_options(bench: argparse.ArgumentParser) -> None:
     )
     gate.add_argument(
         "--max-slowdown",
-        type=_slowdown,
+        type=number(1, 100, "a ratio"),
         metavar="RATIO",
         help="how many times as long as in the baseline anything may take; default 1.15",
     )
@@ -107,11 +112,3 @@ def _budgets(text: str) -> tuple[Budget, ...]:
         return read_budgets(Path(text))
     except ConfigError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _duration(text: str) -> float:
-    return number(text, 0, 3600, "seconds")
-
-
-def _slowdown(text: str) -> float:
-    return number(text, 1, 100, "a ratio")

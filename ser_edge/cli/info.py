@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ser_edge.cli.loading import bundle_folder
 from ser_edge.cli.options import add_bundle, add_json
+from ser_edge.errors import BundleError
 
 if TYPE_CHECKING:
     from ser_edge.bundle import Bundle
@@ -37,32 +38,19 @@ def to_dict(bundle: Bundle) -> dict[str, Any]:
 
 
 def describe(bundle: Bundle) -> str:
-    """Return a table of what a bundle contains.
-
-    Raises
-    ------
-    BundleError
-        If ``about`` in its manifest does not have the expected form.
-    """
-    from ser_edge.errors import BundleError
-
+    """Return a table of what a bundle contains; a bad ``about`` raises `BundleError`."""
     manifest = bundle.manifest
+    window_s, sample_rate = manifest.input.window.duration_s, manifest.input.features.sample_rate
+    usable = (f"{name} {'yes' if usable else 'no'}" for name, usable in _interpreters().items())
     rows = [
         ("bundle", f"{manifest.name} in {bundle.folder}, sha256 of every model as exported"),
         ("labels", ", ".join(manifest.labels)),
-        (
-            "input",
-            f"{manifest.input.window.duration_s} s windows at "
-            f"{manifest.input.features.sample_rate} Hz, {manifest.input.shape} numbers each",
-        ),
+        ("input", f"{window_s} s windows at {sample_rate} Hz, {manifest.input.shape} numbers each"),
         *(
             ("model", f"{m.file}, {m.precision}, {m.size_bytes / 1024:.0f} KiB")
             for m in manifest.models
         ),
-        (
-            "interpreters",
-            ", ".join(f"{n} {'yes' if usable else 'no'}" for n, usable in _interpreters().items()),
-        ),
+        ("interpreters", ", ".join(usable)),
     ]
     try:
         rows += _about(manifest.about)
@@ -89,11 +77,9 @@ def _about(about: dict[str, Any]) -> list[tuple[str, str]]:
     ]
     scores = about.get("metrics", {}).get("all")
     if scores:
-        rows.append(
-            (
-                "accuracy",
-                f"UAR {scores['uar']:.1%} on {scores['n_clips']} clips of {scores['n_speakers']} "
-                f"speakers, protocol {about['protocol']['name']}; MODEL_CARD.md has the intervals",
-            )
+        accuracy = (
+            f"UAR {scores['uar']:.1%} on {scores['n_clips']} clips of {scores['n_speakers']} "
+            f"speakers, protocol {about['protocol']['name']}; MODEL_CARD.md has the intervals"
         )
+        rows.append(("accuracy", accuracy))
     return rows

@@ -7,7 +7,7 @@ import json
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ser_edge.choices import PCM_FORMATS, THRESHOLD
 from ser_edge.cli.loading import limit_blas, load_classifier
@@ -60,6 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ser_edge.files import check_writable
     from ser_edge.listening.session import listen
     from ser_edge.listening.sources import Microphone, devices
+    from ser_edge.listening.view import View
     from ser_edge.streaming.smoothing import StreamConfig
     from ser_edge.streaming.stream import Stream
 
@@ -79,7 +80,11 @@ def run(arguments: argparse.Namespace) -> int:
     )
     live = isinstance(source, Microphone) or arguments.realtime
     with ExitStack() as stack:
-        output = _Output(arguments, classifier, source, stack)
+        view = None
+        if not arguments.json and sys.stdout.isatty():
+            title = f"{source.name}, {source.sample_rate} Hz; {classifier.bundle.manifest.name}"
+            view = stack.enter_context(View(title, classifier.labels))
+        output = _Output(view, as_json=arguments.json)
         try:
             status = listen(
                 source, stream, on_event=output.event, on_status=output.status, keep_pace=live
@@ -93,10 +98,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _check_usage(arguments: argparse.Namespace) -> None:
     if arguments.recording and arguments.stdin:
-        raise ConfigError(
-            f"argument --stdin: not allowed with FILE {arguments.recording}",
-            "leave out one of them",
-        )
+        problem = f"argument --stdin: not allowed with FILE {arguments.recording}"
+        raise ConfigError(problem, "leave out one of them")
     if arguments.stdin and not arguments.sample_rate:
         raise ConfigError("argument --stdin: needs --sample-rate", "add --sample-rate HZ")
     if arguments.save_profile and not arguments.adapt:
@@ -120,35 +123,21 @@ def _source(arguments: argparse.Namespace, classifier: Classifier) -> SampleSour
 
 
 class _Output:
-    """Prints events as JSON, in a live view, or as lines if stdout is not a terminal."""
+    """Shows events in a live view, or prints them as JSON or lines; notifies systemd."""
 
-    def __init__(
-        self,
-        arguments: argparse.Namespace,
-        classifier: Classifier,
-        source: SampleSource,
-        stack: ExitStack,
-    ) -> None:
-        from ser_edge.listening.view import View
+    def __init__(self, view: View | None, *, as_json: bool) -> None:
         from ser_edge.listening.watchdog import Watchdog
 
-        self._json = arguments.json
+        self._view, self._json = view, as_json
         self._watchdog = Watchdog()
         self._watchdog.ready()
-        self._view: View | None = None
-        if not self._json and sys.stdout.isatty():
-            title = f"{source.name}, {source.sample_rate} Hz; {classifier.bundle.manifest.name}"
-            self._view = stack.enter_context(View(title, classifier.labels))
 
     def event(self, event: Event) -> None:
         if self._view:
             self._view.event(event)
-        elif self._json:
-            _print_json(event.to_dict())
-        else:
-            probability = f"{event.probability:.0%}"
-            line = f"{event.time_s:9.2f}  {event.event:<6}  {event.label}  {probability}"
-            print(line, flush=True)
+            return
+        line = f"{event.time_s:9.2f}  {event.event:<6}  {event.label}  {event.probability:.0%}"
+        print(json.dumps(event.to_dict()) if self._json else line, flush=True)
 
     def status(self, status: Status) -> None:
         self._watchdog.alive()
@@ -156,12 +145,8 @@ class _Output:
             self._view.status(status)
 
     def end(self, status: Status) -> None:
-        if self._json:
-            names = ("processed_s", "skipped", "dropped_s")
-            _print_json({"event": "end", **{name: getattr(status, name) for name in names}})
-        elif not self._view:
-            print(f"{status.processed_s:9.2f}  end", flush=True)
-
-
-def _print_json(content: dict[str, Any]) -> None:
-    print(json.dumps(content), flush=True)
+        if self._view:
+            return
+        totals = {name: getattr(status, name) for name in ("processed_s", "skipped", "dropped_s")}
+        line = f"{status.processed_s:9.2f}  end"
+        print(json.dumps({"event": "end", **totals}) if self._json else line, flush=True)

@@ -49,11 +49,6 @@ class PcmSource:
         Of a sample, little-endian.
     channels : int > 0
         Interleaved channels; `chunks` yields their mean.
-
-    Raises
-    ------
-    ConfigError
-        If `sample_rate` or `format` is not legal.
     """
 
     def __init__(self, stream: BinaryIO, sample_rate: int, format: str, channels: int = 1) -> None:
@@ -135,15 +130,6 @@ class Microphone:
         Number or part of the name; by default the system's.
     sample_rate : int, optional
         In Hz; by default the device's own.
-
-    Raises
-    ------
-    ModuleNotFoundError
-        If ``sounddevice`` is not installed.
-    AudioError
-        If there is no such device, or it cannot be opened.
-    ConfigError
-        If `sample_rate` is out of range.
     """
 
     def __init__(self, device: int | str | None = None, sample_rate: int | None = None) -> None:
@@ -173,13 +159,7 @@ class Microphone:
         self._closed = False
 
     def chunks(self) -> Iterator[NDArray[Any]]:
-        """Yield samples until `close`.
-
-        Raises
-        ------
-        AudioError
-            If the microphone is unplugged, or delivers nothing any more.
-        """
+        """Yield samples until `close`; an unplugged microphone raises `AudioError`."""
         with self._stream:
             while True:
                 try:
@@ -199,15 +179,7 @@ class Microphone:
 
 
 def devices() -> list[str]:
-    """Return a line for each input device.
-
-    Raises
-    ------
-    ModuleNotFoundError
-        If ``sounddevice`` is not installed.
-    AudioError
-        If there is none.
-    """
+    """Return a line for each input device; none raises `AudioError`."""
     sounddevice = _sounddevice()
     found = [
         f"{number:3}  {device['name']}, {device['default_samplerate']:.0f} Hz"

@@ -26,11 +26,6 @@ class View:
         The source and the network.
     labels : sequence of str
         The emotions.
-
-    Raises
-    ------
-    ModuleNotFoundError
-        If ``rich`` is not installed.
     """
 
     def __init__(self, title: str, labels: Sequence[str]) -> None:
