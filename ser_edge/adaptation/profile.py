@@ -86,13 +86,7 @@ class Profile:
         return Correction(np.array(rows), np.array(list(self.offset.values())))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the content of the file.
-
-        Returns
-        -------
-        content : dict
-            Of JSON types.
-        """
+        """Return the content of the file as JSON types."""
         return {"format": FORMAT, "format_version": FORMAT_VERSION, **asdict(self)}
 
     def save(self, path: str | os.PathLike[str]) -> None:

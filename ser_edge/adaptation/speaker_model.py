@@ -141,22 +141,7 @@ class SpeakerModel:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> SpeakerModel:
-        """Return the model that ``dataclasses.asdict`` turned into JSON.
-
-        Parameters
-        ----------
-        content : dict
-            Values by name.
-
-        Returns
-        -------
-        speakers : SpeakerModel
-
-        Raises
-        ------
-        ConfigError
-            If an entry is missing or not legal.
-        """
+        """Return the model that ``dataclasses.asdict`` turned into JSON, or raise `ConfigError`."""
         try:
             return cls(
                 means=tuple(map(tuple, content["means"])),

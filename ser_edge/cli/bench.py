@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,13 +38,16 @@ def add_options(bench: argparse.ArgumentParser) -> None:
     method.add_argument("--runs", type=positive, metavar="N", help="in each process; default 200")
     method.add_argument(
         "--seconds",
-        type=number(0, 3600, "seconds"),
+        type=partial(number, low=0, high=3600, what="seconds"),
         metavar="S",
         help="of each file in each process; default 2",
     )
     method.add_argument("--warmup-runs", type=natural, metavar="N", help="ahead; default 10")
     method.add_argument(
-        "--warmup-s", type=number(0, 3600, "seconds"), metavar="S", help="ahead; default 0.5"
+        "--warmup-s",
+        type=partial(number, low=0, high=3600, what="seconds"),
+        metavar="S",
+        help="ahead; default 0.5",
     )
     method.add_argument(
         "--quick", action="store_true", help="1 process, 20 runs: for a look, not for figures"
@@ -78,7 +82,7 @@ def add_options(bench: argparse.ArgumentParser) -> None:
     )
     gate.add_argument(
         "--max-slowdown",
-        type=number(1, 100, "a ratio"),
+        type=partial(number, low=1, high=100, what="a ratio"),
         metavar="RATIO",
         help="how many times as long as in the baseline anything may take; default 1.15",
     )

@@ -3,40 +3,32 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from functools import partial
 
 
-def number(low: float, high: float, what: str) -> Callable[[str], float]:
-    """Return a parser of numbers from `low` to `high`."""
-
-    def parse(text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = low - 1
-        if not low <= value <= high:
-            raise argparse.ArgumentTypeError(f"{text!r}, expected {what} from {low:g} to {high:g}")
-        return value
-
-    return parse
+def number(text: str, low: float, high: float, what: str) -> float:
+    """Parse a number from `low` to `high`."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = low - 1
+    if not low <= value <= high:
+        raise argparse.ArgumentTypeError(f"{text!r}, expected {what} from {low:g} to {high:g}")
+    return value
 
 
-percent = number(0, 100, "a number")
-probability = number(0, 1, "a probability")
-seconds = number(0.01, 60, "seconds")
+def whole_number(text: str, low: int) -> int:
+    """Parse a whole number, `low` or more."""
+    if not text.isdecimal() or int(text) < low:
+        raise argparse.ArgumentTypeError(f"{text!r}, expected a whole number from {low} up")
+    return int(text)
 
 
-def _whole_number(low: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        if not text.isdecimal() or int(text) < low:
-            raise argparse.ArgumentTypeError(f"{text!r}, expected a whole number from {low} up")
-        return int(text)
-
-    return parse
-
-
-natural = _whole_number(0)
-positive = _whole_number(1)
+percent = partial(number, low=0, high=100, what="a number")
+probability = partial(number, low=0, high=1, what="a probability")
+seconds = partial(number, low=0.01, high=60, what="seconds")
+natural = partial(whole_number, low=0)
+positive = partial(whole_number, low=1)
 
 
 def folds(text: str) -> list[int] | list[str]:

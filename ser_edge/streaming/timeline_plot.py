@@ -33,15 +33,7 @@ _MORE_COLOURS = ("#9c755f", "#ff9da7", "#bab0ac", "#86bcb6")  # for labels of ot
 
 
 def check_picture(path: Path) -> None:
-    """Check that matplotlib is installed and knows the file's format.
-
-    Raises
-    ------
-    ModuleNotFoundError
-        If matplotlib is not installed.
-    ConfigError
-        If it cannot write a file with this suffix.
-    """
+    """Raise an error if matplotlib is not installed or cannot write a file with this suffix."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     if path.suffix[1:].lower() not in FigureCanvasAgg.filetypes:
