@@ -1,4 +1,4 @@
-"""Adaptation to a speaker: what to undo is found without labels, kept in a file, and undone."""
+"""Adaptation to a speaker: a correction is learned without labels, saved, loaded and applied."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from raising import raises
 from recordings import written
 
 from ser_edge import BundleError, Classifier, ConfigError, Profile, SerEdgeError
@@ -40,7 +41,7 @@ def spoken(
 
 @pytest.fixture
 def bundle(bundle_dir: Path, tmp_path: Path) -> Path:
-    """A bundle whose manifest knows of speakers."""
+    """A bundle whose manifest has a speaker model."""
     folder = tmp_path / "bundle"
     shutil.copytree(bundle_dir, folder)
     manifest = folder / "manifest.json"
@@ -61,7 +62,7 @@ def clip(rng: np.random.Generator) -> NDArray[np.float32]:
 
 
 EVERY = list(range(N_LABELS)) * 5
-NOTHING = Correction(np.eye(N_LABELS), np.zeros(N_LABELS))
+IDENTITY = Correction(np.eye(N_LABELS), np.zeros(N_LABELS))
 
 
 @pytest.mark.parametrize("labels", [[4] * 30, [0] * 30])
@@ -76,7 +77,7 @@ def test_an_offset_is_found_in_one_mood(labels: list[int], rng: np.random.Genera
     assert found.mean() == pytest.approx(0, abs=1e-9)
 
 
-def test_of_all_moods_none_is_heard_too_often(rng: np.random.Generator) -> None:
+def test_labels_become_equally_frequent_in_all_moods(rng: np.random.Generator) -> None:
     model = speaker_model()
     offset = np.array([2.0, -1.0, -0.5, -0.5, 0, 0, 0])
     logs = spoken(model, np.array(EVERY), offset, rng)
@@ -86,8 +87,8 @@ def test_of_all_moods_none_is_heard_too_often(rng: np.random.Generator) -> None:
 
     def unevenness(logs: NDArray[np.float64]) -> float:
         shares = np.exp(logs)
-        heard = (shares / shares.sum(axis=1, keepdims=True)).mean(axis=0)
-        return float(np.abs(heard - 1 / N_LABELS).max())
+        frequencies = (shares / shares.sum(axis=1, keepdims=True)).mean(axis=0)
+        return float(np.abs(frequencies - 1 / N_LABELS).max())
 
     assert unevenness(logs - found) < 0.5 * unevenness(logs)
     # Nor more after an hour.
@@ -120,7 +121,7 @@ def test_little_speech_is_trusted_little(rng: np.random.Generator) -> None:
 
 
 def test_where_a_speakers_labels_lie_is_learned(rng: np.random.Generator) -> None:
-    """Of all moods; one alone says nothing of the others."""
+    """From all moods; one alone does not move the others."""
     model = speaker_model()
     offset = np.array([1.0, -1.0, 0, 0, 0, 0, 0])
     truth = np.array(EVERY * 20)
@@ -129,12 +130,14 @@ def test_where_a_speakers_labels_lie_is_learned(rng: np.random.Generator) -> Non
         means = np.asarray(model.means) + 0.8 * rng.standard_normal((N_LABELS, N_LABELS))
         means -= means.mean(axis=1, keepdims=True)
         own = SpeakerModel(tuple(map(tuple, means.tolist())), model.covariance, model.spread)
-        heard, tested = (spoken(own, np.array(labels), offset, rng) for labels in (EVERY, truth))
+        learned, tested = (spoken(own, np.array(labels), offset, rng) for labels in (EVERY, truth))
         shares = np.exp(tested)
-        corrected = model.correction(heard, len(heard))(shares / shares.sum(axis=1, keepdims=True))
+        corrected = model.correction(learned, len(learned))(
+            shares / shares.sum(axis=1, keepdims=True)
+        )
         np.testing.assert_allclose(corrected.sum(axis=1), 1)
         errors["correction"] += (corrected.argmax(axis=1) != truth).sum()
-        moved = tested - model.offset(heard, len(heard))
+        moved = tested - model.offset(learned, len(learned))
         errors["offset"] += (moved.argmax(axis=1) != truth).sum()
     assert errors["correction"] < 0.7 * errors["offset"]
     one_mood = spoken(model, np.array([4] * 30), offset, rng)
@@ -143,10 +146,10 @@ def test_where_a_speakers_labels_lie_is_learned(rng: np.random.Generator) -> Non
 
 
 def test_what_is_learned_is_a_ratio_of_densities(rng: np.random.Generator) -> None:
-    """Of a speaker's normal densities over everybody's, whose means alone differ."""
+    """Of the speaker's normal densities to everybody's; only the means differ."""
     model = speaker_model()
-    heard = spoken(model, np.array(EVERY), np.zeros(N_LABELS), rng)
-    correction = model.correction(heard, 10)  # windows that overlap
+    logs = spoken(model, np.array(EVERY), np.zeros(N_LABELS), rng)
+    correction = model.correction(logs, 10)  # windows that overlap
     means = np.asarray(model.means)
     inverse = np.linalg.inv(np.asarray(model.covariance) + 1e-2 * np.eye(N_LABELS))
 
@@ -154,12 +157,12 @@ def test_what_is_learned_is_a_ratio_of_densities(rng: np.random.Generator) -> No
         away = rows[:, None] - about
         return np.asarray(-0.5 * np.einsum("ncd,de,nce->nc", away, inverse, away))
 
-    rows = heard - model.offset(heard, 10)
+    rows = logs - model.offset(logs, 10)
     shares = np.exp(density(rows, means))
-    shares *= model.mixed(heard, 10) * 10 / len(heard) / shares.sum(axis=1, keepdims=True)
+    shares *= model.mixed(logs, 10) * 10 / len(logs) / shares.sum(axis=1, keepdims=True)
     moved = (30 * means + shares.T @ rows) / (30 + shares.sum(axis=0))[:, None]
     expected = rows + density(rows, moved) - density(rows, means)
-    found = heard @ correction.weights.T - correction.offset
+    found = logs @ correction.weights.T - correction.offset
     np.testing.assert_allclose(
         found - found.mean(axis=1, keepdims=True),
         expected - expected.mean(axis=1, keepdims=True),
@@ -168,7 +171,7 @@ def test_what_is_learned_is_a_ratio_of_densities(rng: np.random.Generator) -> No
     assert correction.offset.mean() == pytest.approx(0, abs=1e-9)
 
 
-def test_an_adapted_classifier_undoes_it(bundle: Path, clip: NDArray[np.float32]) -> None:
+def test_an_adapted_classifier_corrects(bundle: Path, clip: NDArray[np.float32]) -> None:
     plain = Classifier.load(bundle, backend="numeric")
     adapted = plain.adapt([clip[:50000], clip[20000:]], 22050)
     profile = adapted.profile
@@ -184,7 +187,7 @@ def test_an_adapted_classifier_undoes_it(bundle: Path, clip: NDArray[np.float32]
     assert adapted.with_profile(None).predict(clip, 22050).label == before.label
 
 
-def test_a_profile_is_kept_and_shared(
+def test_a_profile_is_saved_and_loaded(
     bundle: Path, clip: NDArray[np.float32], tmp_path: Path
 ) -> None:
     adapted = Classifier.load(bundle, backend="numeric").adapt([clip], 22050)
@@ -210,7 +213,7 @@ def test_the_command_line(
     assert main(["adapt", *words, "--out", str(profile)]) == 0
     assert "learned from" in capsys.readouterr().out
     assert main(["adapt", *words, "--out", str(profile)]) == 1
-    assert "exists already" in capsys.readouterr().err
+    assert str(profile) in capsys.readouterr().err
     assert main(["adapt", *words, "--out", str(profile), "--overwrite", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == json.loads(profile.read_text("utf-8"))
     answers = []
@@ -224,73 +227,73 @@ def test_refusals(
     bundle_dir: Path, bundle: Path, clip: NDArray[np.float32], tmp_path: Path
 ) -> None:
     classifier = Classifier.load(bundle, backend="numeric")
-    with pytest.raises(ConfigError, match="expected at least one of the speaker"):
+    with raises(ConfigError, "[]"):
         classifier.adapt([])
-    foreign = Profile.of(NOTHING, classifier.labels, 3.0, "another")
-    with pytest.raises(ConfigError, match=r"learned with the network another, .* adapt to the"):
+    foreign = Profile.of(IDENTITY, classifier.labels, 3.0, "another")
+    with raises(ConfigError, "another"):
         classifier.with_profile(foreign)
     manifest = json.loads((bundle_dir / "manifest.json").read_text("utf-8"))
     silent = tmp_path / "silent"
     shutil.copytree(bundle_dir, silent)
     (silent / "manifest.json").write_text(json.dumps({**manifest, "speakers": None}), "utf-8")
-    with pytest.raises(BundleError, match=r"says nothing of speakers, .* export a run of"):
+    with raises(BundleError):
         Classifier.load(silent, backend="numeric").adapt([clip], 22050)
 
 
 @pytest.mark.parametrize(
-    ("content", "message"),
+    "content",
     [
-        ("{", "is not JSON"),
-        ("[]", "is no profile of format version 2"),
-        ({"format_version": 1}, "is no profile of format version 2"),
-        ({"offset": [1, 2]}, "is a damaged profile"),
-        ({"offset": {"sad": None}}, "is a damaged profile"),
-        ({"offset": {"sad": 1e9}}, "is a damaged profile"),
-        ({"offset": {"sad": True}}, "is a damaged profile"),
-        ({"weights": None}, "is a damaged profile"),
-        ({"weights": {"sad": 1.0}}, "is a damaged profile"),
-        ({"weights": {"sad": {"glad": 1.0}}}, "is a damaged profile"),
-        ({"weights": {"sad": {"sad": "1"}}}, "is a damaged profile"),
-        ({"weights": {}}, "is a damaged profile"),
-        ({"seconds": "long"}, "is a damaged profile"),
-        ({"network": 3}, "is a damaged profile"),
+        "{",
+        "[]",
+        {"format_version": 1},
+        {"offset": [1, 2]},
+        {"offset": {"sad": None}},
+        {"offset": {"sad": 1e9}},
+        {"offset": {"sad": True}},
+        {"weights": None},
+        {"weights": {"sad": 1.0}},
+        {"weights": {"sad": {"glad": 1.0}}},
+        {"weights": {"sad": {"sad": "1"}}},
+        {"weights": {}},
+        {"seconds": "long"},
+        {"network": 3},
     ],
 )
-def test_damaged_profiles_are_refused(tmp_path: Path, content: Any, message: str) -> None:
+def test_damaged_profiles_are_refused(tmp_path: Path, content: Any) -> None:
     path = tmp_path / "anna.json"
     whole = Profile({"sad": {"sad": 1.0}}, {"sad": 0.5}, 12.0, "abc")
     text = content if isinstance(content, str) else json.dumps({**whole.to_dict(), **content})
     path.write_text(text, "utf-8")
-    with pytest.raises(SerEdgeError, match=message):
+    with raises(SerEdgeError, source=path):
         Profile.load(path)
 
 
 def test_profiles_that_cannot_be_read_or_written(tmp_path: Path) -> None:
-    with pytest.raises(SerEdgeError, match="cannot be read"):
+    with raises(SerEdgeError, source=tmp_path / "nobody.json"):
         Profile.load(tmp_path / "nobody.json")
-    with pytest.raises(SerEdgeError, match="cannot be written"):
+    with raises(SerEdgeError):
         Profile({}, {}, 12.0, "abc").save(tmp_path / "no" / "anna.json")
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("change", "value"),
     [
-        ({"means": [[0.0]]}, "the speakers' covariance are not 1 rows of 1"),
-        ({"means": [[0.0] * 2] * 7}, "the speakers' means are not 7 rows of 7"),
-        ({"covariance": [["x"] * 7] * 7}, "hold 'x'; expected numbers"),
-        ({"covariance": [[0.0] * 6 + [1.0]] * 7}, "covariance is not symmetric"),
-        ({"covariance": (-np.eye(7)).tolist()}, "covariance has negative variances"),
-        ({"spread": 0}, "spread=0; expected a number above 0"),
-        ({"means": [], "covariance": []}, "the speakers' means are empty"),
-        ({"means": 3}, "does not fit"),
+        ({"means": [[0.0]]}, "covariance"),
+        ({"means": [[0.0] * 2] * 7}, "means"),
+        ({"covariance": [["x"] * 7] * 7}, "covariance='x'"),
+        ({"covariance": [[0.0] * 6 + [1.0]] * 7}, "covariance"),
+        ({"covariance": (-np.eye(7)).tolist()}, "-1"),
+        ({"spread": 0}, "spread=0"),
+        ({"means": [], "covariance": []}, "means"),
+        ({"means": 3}, "not iterable"),
     ],
 )
-def test_a_manifest_that_tells_nonsense_of_speakers(
-    bundle: Path, change: dict[str, Any], message: str
+def test_a_manifest_with_a_bad_speaker_model(
+    bundle: Path, change: dict[str, Any], value: str
 ) -> None:
     manifest = bundle / "manifest.json"
     content = json.loads(manifest.read_text("utf-8"))
     content["speakers"] |= change
     manifest.write_text(json.dumps(content), "utf-8")
-    with pytest.raises(BundleError, match=message):
+    with raises(BundleError, value):
         Classifier.load(bundle, backend="numeric")

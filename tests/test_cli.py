@@ -8,10 +8,16 @@ from pathlib import Path
 import pytest
 
 import ser_edge
-from ser_edge import Classifier
+from ser_edge import Classifier, StreamConfig
+from ser_edge.choices import RECIPES
 from ser_edge.cli.command_line import main
+from ser_edge.cli.parser import parse_arguments
 
 COMMAND = str(Path(sys.executable).with_name("ser-edge"))
+COMMANDS = (
+    *("predict", "listen", "adapt", "info", "verify", "doctor", "bench"),
+    *("train", "evaluate", "export", "demo"),
+)
 
 Fresh = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -23,16 +29,7 @@ def test_the_version() -> None:
 
 @pytest.mark.parametrize(
     "words",
-    [
-        ["--help"],
-        ["predict", "--help"],
-        ["doctor", "--help"],
-        ["verify", "--help"],
-        ["train", "--help"],
-        ["bench", "--help"],
-        ["--version"],
-        ["predict"],
-    ],
+    [["--help"], *([command, "--help"] for command in COMMANDS), ["--version"], ["predict"]],
 )
 def test_help_loads_nothing_heavy(fresh: Fresh, words: list[str]) -> None:
     code = (
@@ -45,6 +42,29 @@ def test_help_loads_nothing_heavy(fresh: Fresh, words: list[str]) -> None:
         "print(*sorted(loaded - sys.stdlib_module_names), file=sys.stderr)"
     )
     assert fresh(code, *words).stderr.splitlines()[-1] == "ser_edge"
+
+
+def test_the_module_is_the_command() -> None:
+    command = [sys.executable, "-m", "ser_edge", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, f"ser-edge {ser_edge.__version__}\n")
+
+
+def test_help_names_every_command(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    lines = capfd.readouterr().out.splitlines()
+    assert tuple(line.split()[0] for line in lines if line.startswith("    ")) == COMMANDS
+
+
+def test_defaults_and_choices_are_those_of_the_code() -> None:
+    train = pytest.importorskip("ser_edge_train.train_options").TrainOptions()
+    arguments = parse_arguments(["train", "data"])
+    assert (arguments.recipe, arguments.protocol) == (train.recipe, train.protocol)
+    assert train.recipe in RECIPES
+    listen = parse_arguments(["listen"])
+    config = StreamConfig(threshold=listen.threshold)
+    assert config == StreamConfig()
 
 
 def test_help_names_the_backends(capfd: pytest.CaptureFixture[str]) -> None:
@@ -61,9 +81,13 @@ def test_help_names_the_backends(capfd: pytest.CaptureFixture[str]) -> None:
         (["predict"], "the following arguments are required: CLIP"),
         (["predict", "a.wav", "--backend", "torch"], "invalid choice: 'torch'"),
         (["predict", "a.wav", "--precision", "int4"], "invalid choice: 'int4'"),
-        (["predict", "a.wav", "--threads", "0"], "'0'; expected a whole number, at least 1"),
-        (["predict", "a.wav", "--threads", "two"], "'two'; expected a whole number, at least 1"),
-        (["train", "data", "--fold", "-1"], "expected a whole number, at least 0"),
+        (["predict", "a.wav", "--threads", "0"], "argument --threads: '0'"),
+        (["predict", "a.wav", "--threads", "two"], "argument --threads: 'two'"),
+        (["predict", "a.wav", "--hop", "0"], "argument --hop: '0'"),
+        (["listen", "--threshold", "2"], "argument --threshold: '2'"),
+        (["train", "data", "--fold", "-1"], "argument --fold: '-1'"),
+        (["train", "data", "--folds", "0,x"], "argument --folds: 'x'"),
+        (["export", "run", "--max-uar-loss", "101"], "argument --max-uar-loss: '101'"),
         (["doctor", "litert"], "unrecognized arguments: litert"),
         (["verify", "one", "two"], "unrecognized arguments: two"),
         (["info", "--colour"], "unrecognized arguments: --colour"),
@@ -98,7 +122,8 @@ def test_missing_extras_are_named(
     (folder / "__init__.py").touch()
     (folder / f"{missing.split('.')[1]}.py").write_text("import keras_that_is_missing.layers")
     code = (
-        "import sys; sys.path.insert(0, sys.argv.pop(1)); from ser_edge.cli.command_line import main\n"
+        "import sys; sys.path.insert(0, sys.argv.pop(1))\n"
+        "from ser_edge.cli.command_line import main\n"
         "sys.exit(main(sys.argv[1:]))"
     )
     done = fresh(code, tmp_path, *words, cwd=tmp_path)

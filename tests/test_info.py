@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from conftest import needs
+from raising import raises
 
 from ser_edge import Bundle
 from ser_edge.backends import Interpreter
@@ -38,20 +39,14 @@ def become_an_unpacked_model(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("damage", "message"),
+    "damage",
     [
-        (shutil.rmtree, "there is no such folder"),
-        (lambda folder: (folder / "manifest.json").unlink(), "holds no manifest.json"),
-        pytest.param(
-            damage_model, "model.int8.tflite: is damaged or was changed", marks=needs("litert")
-        ),
-        pytest.param(
-            lambda folder: (folder / "model.int8.tflite").unlink(),
-            "cannot be read (No such file",
-            marks=needs("litert"),
-        ),
-        (damage_manifest, "manifest.json: is not JSON"),
-        (become_an_unpacked_model, "manifest.json: is not a ser-edge manifest"),
+        shutil.rmtree,
+        lambda folder: (folder / "manifest.json").unlink(),
+        pytest.param(damage_model, marks=needs("litert")),
+        pytest.param(lambda folder: (folder / "model.int8.tflite").unlink(), marks=needs("litert")),
+        damage_manifest,
+        become_an_unpacked_model,
     ],
 )
 @pytest.mark.parametrize("command", ["predict", "info"])
@@ -60,7 +55,6 @@ def test_bad_bundles_are_one_sentence(
     capfd: pytest.CaptureFixture[str],
     command: str,
     damage: Callable[[Path], object],
-    message: str,
 ) -> None:
     folder = edited_bundle(lambda manifest: None)
     damage(folder)
@@ -69,7 +63,6 @@ def test_bad_bundles_are_one_sentence(
     out, err = capfd.readouterr()
     assert out == ""
     assert err.startswith(f"ser-edge: {folder}")
-    assert message in err
     assert err.count("\n") == 1
 
 
@@ -89,25 +82,25 @@ def test_info(bundle_dir: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     rows = [line.split(maxsplit=1) for line in done.stdout.splitlines()]
-    told = dict(rows)
-    assert told["labels"] == "angry, disgust, fear, happy, neutral, sad, surprise"
-    assert told["input"] == "3.0 s windows at 22050 Hz, (130, 22) numbers each"
+    found = dict(rows)
+    assert found["labels"] == "angry, disgust, fear, happy, neutral, sad, surprise"
+    assert found["input"] == "3.0 s windows at 22050 Hz, (130, 22) numbers each"
     models = [value.split(",")[0] for name, value in rows if name == "model"]
     assert models == [model.file for model in Bundle.open(bundle_dir).manifest.models]
-    assert told["accuracy"].startswith("UAR ")
-    assert "protocol speaker" in told["accuracy"]
-    assert "numeric yes" in told["interpreters"]
+    assert found["accuracy"].startswith("UAR ")
+    assert "protocol speaker" in found["accuracy"]
+    assert "numeric yes" in found["interpreters"]
 
 
 def test_info_for_programs(bundle_dir: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["info", "--bundle", str(bundle_dir), "--json"]) == 0
     out, err = capfd.readouterr()
     assert err == ""
-    told = json.loads(out)
+    found = json.loads(out)
     manifest = json.loads((bundle_dir / "manifest.json").read_text())
-    assert told.pop("folder") == str(bundle_dir)
-    assert told.pop("interpreters").keys() == {"litert", "tflite", "onnx", "numeric"}
-    assert told == manifest
+    assert found.pop("folder") == str(bundle_dir)
+    assert found.pop("interpreters").keys() == {"litert", "tflite", "onnx", "numeric"}
+    assert found == manifest
 
 
 def test_interpreters_are_those_that_fit_this_numpy(
@@ -126,11 +119,18 @@ def test_interpreters_are_those_that_fit_this_numpy(
 
 
 @pytest.mark.parametrize(
-    "about", [{"corpora": 3}, {"metrics": {"all": {"uar": "high"}}}, {"metrics": [1]}]
+    ("about", "value"),
+    [
+        ({"corpora": 3}, "iterable"),
+        ({"metrics": {"all": {"uar": "high"}}}, "'str'"),
+        ({"metrics": [1]}, "'list'"),
+    ],
 )
-def test_what_is_for_people_may_not_fit(edited_bundle: Edit, about: dict[str, Any]) -> None:
+def test_what_is_for_people_may_not_fit(
+    edited_bundle: Edit, about: dict[str, Any], value: str
+) -> None:
     folder = edited_bundle(lambda manifest: manifest.update(about=about))
-    with pytest.raises(BundleError, match="says under `about` does not fit; export it again"):
+    with raises(BundleError, value, source=folder):
         describe(Bundle.open(folder))
 
 

@@ -1,4 +1,4 @@
-"""Segments joined to stretches, and the formats in which they are written."""
+"""Merged segments, and the formats in which they are written."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ser_edge import Segment
-from ser_edge.cli.parser import SEGMENT_FORMATS
+from ser_edge.choices import SEGMENT_FORMATS
 from ser_edge.streaming.segments import FORMATS, displayed_label, merge_segments
 
 
@@ -22,7 +22,7 @@ def segment(start: float, end: float, label: str, state: str = "speech") -> Segm
     return Segment(start, end, label, 0.6, shares, state)
 
 
-HEARD = [
+SEGMENTS = [
     segment(0, 3, "angry"),
     segment(3, 3.5, "angry"),
     segment(3.5, 4, "happy", "silence"),
@@ -32,8 +32,8 @@ HEARD = [
 ]
 
 
-def test_what_says_the_same_is_joined() -> None:
-    found = merge_segments(HEARD)
+def test_equal_neighbours_are_merged() -> None:
+    found = merge_segments(SEGMENTS)
     assert [(s.start_s, s.end_s, displayed_label(s)) for s in found] == [
         (0, 3.5, "angry"),
         (3.5, 4.5, "silence"),
@@ -50,7 +50,7 @@ def test_what_says_the_same_is_joined() -> None:
         min_size=1,
     )
 )
-def test_stretches_cover_the_same_time(parts: list[tuple[int, str, str]]) -> None:
+def test_merged_segments_cover_the_same_time(parts: list[tuple[int, str, str]]) -> None:
     now, segments = 0, []
     for length, label, state in parts:
         shares = {"a": 0.5, "b": 0.5}
@@ -64,20 +64,20 @@ def test_stretches_cover_the_same_time(parts: list[tuple[int, str, str]]) -> Non
 
 
 def test_table() -> None:
-    assert FORMATS["table"](merge_segments(HEARD)).splitlines()[::3] == [
+    assert FORMATS["table"](merge_segments(SEGMENTS)).splitlines()[::3] == [
         "00:00:00.000 - 00:00:03.500  angry       60%",
         "00:00:05.000 - 01:02:05.062  happy       60%",
     ]
 
 
 def test_json() -> None:
-    found = json.loads(FORMATS["json"](merge_segments(HEARD)))
+    found = json.loads(FORMATS["json"](merge_segments(SEGMENTS)))
     assert [one["state"] for one in found] == ["speech", "silence", "uncertain", "speech"]
     assert found[0]["probabilities"]["angry"] == pytest.approx(0.6)
 
 
 def test_csv() -> None:
-    rows = list(csv.DictReader(io.StringIO(FORMATS["csv"](merge_segments(HEARD)))))
+    rows = list(csv.DictReader(io.StringIO(FORMATS["csv"](merge_segments(SEGMENTS)))))
     assert list(rows[0]) == [
         *("start_s", "end_s", "label", "probability", "state", "angry", "happy", "sad")
     ]
@@ -89,17 +89,17 @@ def test_csv() -> None:
 
 
 def test_web_vtt() -> None:
-    text = FORMATS["vtt"](merge_segments(HEARD))
+    text = FORMATS["vtt"](merge_segments(SEGMENTS))
     assert text.startswith("WEBVTT\n\n00:00:00.000 --> 00:00:03.500\nangry (60%)\n\n")
     times = re.findall(r"^(\d\d:\d\d:\d\d\.\d{3}) --> (\d\d:\d\d:\d\d\.\d{3})$", text, re.M)
     assert times == [("00:00:00.000", "00:00:03.500"), ("00:00:05.000", "01:02:05.062")]
 
 
 def test_audacity_labels() -> None:
-    lines = FORMATS["audacity"](merge_segments(HEARD)).splitlines()
+    lines = FORMATS["audacity"](merge_segments(SEGMENTS)).splitlines()
     assert lines[1] == "3.500000\t4.500000\tsilence"
     assert all(re.fullmatch(r"\d+\.\d{6}\t\d+\.\d{6}\t\w+", line) for line in lines)
 
 
-def test_the_command_offers_each_format() -> None:
+def test_there_is_a_writer_for_each_format() -> None:
     assert tuple(FORMATS) == SEGMENT_FORMATS

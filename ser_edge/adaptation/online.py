@@ -1,4 +1,4 @@
-"""Adaptation to a speaker while the speaker is heard; `ser_edge.adaptation.speaker_model` has the method."""
+"""Adaptation to a speaker during a stream; the method is in `ser_edge.adaptation.speaker_model`."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from numpy.typing import NDArray
 from ser_edge.adaptation.profile import Profile
 from ser_edge.adaptation.speaker_model import SpeakerModel, centred_logs
 
-_MOST = 60
+_MAX_WINDOWS = 60  # three minutes at 3 s each; older ones may be of another speaker
 
 
 class OnlineAdaptation:
-    """Learn a speaker's correction from windows, of which the last 60 that do not overlap count.
+    """Learn a speaker's correction from the last 60 windows that do not overlap.
 
     Parameters
     ----------
     speakers : SpeakerModel
-        The bundle's.
+        Of the bundle.
     labels : sequence of str
         Of the network.
     network : str
@@ -28,7 +28,12 @@ class OnlineAdaptation:
     window_s, hop_s : float > 0
         Length of a window, and time from one to the next [s].
     start : Profile, optional
-        What was learned of the speaker before; it holds until more was heard.
+        A profile to start with; it is used until as much speech was processed.
+
+    Attributes
+    ----------
+    profile : Profile or None
+        The current one.
     """
 
     def __init__(
@@ -43,37 +48,37 @@ class OnlineAdaptation:
     ) -> None:
         self._speakers, self._labels, self._network = speakers, labels, network
         self._window_s, self._hop_s = window_s, hop_s
-        self._heard: deque[NDArray[np.float64]] = deque(maxlen=_MOST)
-        self._since_s = window_s  # since the last window that counts
+        self._windows: deque[NDArray[np.float64]] = deque(maxlen=_MAX_WINDOWS)
+        self._since_s = window_s  # from the last window in the deque to the next one
         self.profile = start
         self._correct = start.correction if start else None
 
     def __call__(self, probabilities: NDArray[np.float64], *, speech: bool) -> NDArray[np.float64]:
-        """Hear of the next window.
+        """Correct the next window, then learn from it.
 
         Parameters
         ----------
         probabilities : np.ndarray [shape=(n_labels,), dtype=float64]
-            What the network, not adapted, says of it.
+            Of the network without a profile.
         speech : bool
-            Whether somebody speaks in it; only then is it learned from.
+            Whether it is speech; silence is not learned from.
 
         Returns
         -------
         adapted : np.ndarray [shape=(n_labels,), dtype=float64]
-            By what was learned before.
+            Corrected by what was learned from earlier windows.
         """
         adapted = self._correct(probabilities) if self._correct else probabilities
         if speech and self._since_s >= self._window_s - self._hop_s / 2:
-            self._heard.append(centred_logs(probabilities))
+            self._windows.append(centred_logs(probabilities))
             self._since_s = 0.0
             self._learn()
         self._since_s += self._hop_s
         return adapted
 
     def _learn(self) -> None:
-        seconds = len(self._heard) * self._window_s
+        seconds = len(self._windows) * self._window_s
         if self.profile is None or seconds >= self.profile.seconds:
-            heard = np.stack(self._heard)
-            self._correct = self._speakers.correction(heard, len(heard))
+            logs = np.stack(self._windows)
+            self._correct = self._speakers.correction(logs, len(logs))
             self.profile = Profile.of(self._correct, self._labels, seconds, self._network)

@@ -1,4 +1,7 @@
-"""What was learned of a speaker, and its file; `ser_edge.adaptation.speaker_model` has what it does."""
+"""The profile of a speaker or a microphone, and its file.
+
+`ser_edge.adaptation.speaker_model` has the method.
+"""
 
 from __future__ import annotations
 
@@ -18,28 +21,29 @@ from ser_edge.files import written_whole
 FORMAT = "ser-edge-profile"
 FORMAT_VERSION = 2
 
-_LARGEST = 1e6
+_MAX_VALUE = 1e6  # of numbers in a file, far above any learned one
+_REMEDY = "write it again with `ser-edge adapt`"
 
 
 @dataclass(frozen=True)
 class Profile:
-    """What was learned of one speaker or microphone.
+    """A correction for one speaker or microphone, learned by `Classifier.profile_of`.
 
     Parameters
     ----------
     weights : dict of str to dict of str to float
-        By label, that of each label's centred log-probability.
+        For each label, the weights of all labels' centred log-probabilities.
     offset : dict of str to float
-        What is subtracted then from each label's.
+        Subtracted afterwards, by label.
     seconds : float
-        How much speech it was learned from [s].
+        Duration of the speech it was learned from [s].
     network : str
-        The bundle's `ser_edge.manifest.Manifest.network_id`: of another network it says nothing.
+        The bundle's `ser_edge.manifest.Manifest.network_id`; a profile fits no other network.
 
     Examples
     --------
-    >>> nothing = Correction(np.eye(2), np.zeros(2))
-    >>> Profile.of(nothing, ("happy", "sad"), 12.5, "8f14e45f").offset["sad"]
+    >>> identity = Correction(np.eye(2), np.zeros(2))
+    >>> Profile.of(identity, ("happy", "sad"), 12.5, "8f14e45f").offset["sad"]
     0.0
     """
 
@@ -52,12 +56,12 @@ class Profile:
     def of(
         cls, correction: Correction, labels: Sequence[str], seconds: float, network: str
     ) -> Profile:
-        """Name a correction's numbers by labels.
+        """Return the profile of a correction.
 
         Parameters
         ----------
         correction : Correction
-            What was learned, `ser_edge.adaptation.speaker_model.SpeakerModel.correction`.
+            From `ser_edge.adaptation.speaker_model.SpeakerModel.correction`.
         labels : sequence of str
             Of the network, in its order.
         seconds, network
@@ -77,27 +81,21 @@ class Profile:
 
     @property
     def correction(self) -> Correction:
-        """Its numbers, in the order of the labels."""
+        """The numbers as arrays, in the order of the labels."""
         rows = [list(row.values()) for row in self.weights.values()]
         return Correction(np.array(rows), np.array(list(self.offset.values())))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what `save` writes.
-
-        Returns
-        -------
-        content : dict
-            Of JSON types.
-        """
+        """Return the content of the file as JSON types."""
         return {"format": FORMAT, "format_version": FORMAT_VERSION, **asdict(self)}
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write it as JSON, beside and then renamed.
+        """Write the profile as JSON.
 
         Parameters
         ----------
         path : path
-            The file; what stands there is replaced.
+            The file; an existing one is replaced.
 
         Raises
         ------
@@ -110,7 +108,7 @@ class Profile:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Profile:
-        """Read what `save` wrote.
+        """Read a profile that `save` wrote.
 
         Parameters
         ----------
@@ -124,21 +122,18 @@ class Profile:
         Raises
         ------
         SerEdgeError
-            If the file cannot be read or is no profile.
+            If the file cannot be read or is not a profile.
         """
         try:
             content = json.loads(Path(path).read_text(encoding="utf-8"))
         except OSError as error:
-            raise SerEdgeError(f"{path}: cannot be read ({error.strerror})") from None
+            raise SerEdgeError(f"cannot be read ({error.strerror})", source=path) from None
         except (ValueError, RecursionError) as error:
-            raise SerEdgeError(
-                f"{path}: is not JSON ({error}); expected what `ser-edge adapt` wrote"
-            ) from None
+            raise SerEdgeError(f"is not JSON ({error})", _REMEDY, path) from None
         known = {"format": FORMAT, "format_version": FORMAT_VERSION}
         if not isinstance(content, dict) or any(content.get(k) != v for k, v in known.items()):
             raise SerEdgeError(
-                f"{path}: is no profile of format version {FORMAT_VERSION}; expected what "
-                "`ser-edge adapt` wrote"
+                f"is not a profile of format version {FORMAT_VERSION}", _REMEDY, path
             )
         weights: Any = content.get("weights")
         offset: Any = content.get("offset")
@@ -151,17 +146,17 @@ class Profile:
             and list(weights) == list(offset)
             and all(isinstance(r, dict) and list(r) == list(offset) for r in weights.values())
             and all(
-                _is_number(value, -_LARGEST)
+                _is_number(value, -_MAX_VALUE)
                 for row in (offset, *weights.values())
                 for value in row.values()
             )
             and _is_number(seconds, 0, 1e9)
         ):
-            raise SerEdgeError(f"{path}: is a damaged profile; save it again")
+            raise SerEdgeError("is a damaged profile", _REMEDY, path)
         return cls(weights, offset, seconds, network)
 
 
-def _is_number(value: object, least: float, most: float = _LARGEST) -> bool:
+def _is_number(value: object, low: float, high: float = _MAX_VALUE) -> bool:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
-    return least <= value <= most
+    return low <= value <= high

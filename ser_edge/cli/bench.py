@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ser_edge.cli.loading import bundle_folder, limit_blas
+from ser_edge.cli.options import BUNDLE_HELP
+from ser_edge.cli.stderr import print_error
 from ser_edge.cli.types import natural, number, positive
-from ser_edge.errors import ConfigError
+from ser_edge.errors import ConfigError, SerEdgeError
 
 if TYPE_CHECKING:
     from ser_edge_bench.budget import Budget
 
 
-def add_bench(bench: argparse.ArgumentParser) -> None:
-    """Add them to the subcommand's parser."""
+def add_options(bench: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    bench.set_defaults(usage_error=bench.error)
+    bench.add_argument("bundle", nargs="?", metavar="BUNDLE", help=BUNDLE_HELP)
     bench.add_argument("--clip", metavar="FILE", help="a recording; default one in the bundle")
     bench.add_argument(
         "--variant",
@@ -31,10 +37,18 @@ def add_bench(bench: argparse.ArgumentParser) -> None:
     )
     method.add_argument("--runs", type=positive, metavar="N", help="in each process; default 200")
     method.add_argument(
-        "--seconds", type=_duration, metavar="S", help="of each file in each process; default 2"
+        "--seconds",
+        type=partial(number, low=0, high=3600, what="seconds"),
+        metavar="S",
+        help="of each file in each process; default 2",
     )
     method.add_argument("--warmup-runs", type=natural, metavar="N", help="ahead; default 10")
-    method.add_argument("--warmup-s", type=_duration, metavar="S", help="ahead; default 0.5")
+    method.add_argument(
+        "--warmup-s",
+        type=partial(number, low=0, high=3600, what="seconds"),
+        metavar="S",
+        help="ahead; default 0.5",
+    )
     method.add_argument(
         "--quick", action="store_true", help="1 process, 20 runs: for a look, not for figures"
     )
@@ -68,10 +82,22 @@ def add_bench(bench: argparse.ArgumentParser) -> None:
     )
     gate.add_argument(
         "--max-slowdown",
-        type=_slowdown,
+        type=partial(number, low=1, high=100, what="a ratio"),
         metavar="RATIO",
         help="how many times as long as in the baseline anything may take; default 1.15",
     )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Measure, and print the result; 1 if a budget is not kept."""
+    limit_blas(1)
+    try:
+        from ser_edge_bench.command import bench_command
+
+        return bench_command(arguments, bundle_folder(arguments.bundle))
+    except KeyboardInterrupt:
+        print_error(SerEdgeError("interrupted", "nothing was written"))
+        return 130
 
 
 def _budget(text: str) -> Budget:
@@ -90,11 +116,3 @@ def _budgets(text: str) -> tuple[Budget, ...]:
         return read_budgets(Path(text))
     except ConfigError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _duration(text: str) -> float:
-    return number(text, 0, 3600, "seconds")
-
-
-def _slowdown(text: str) -> float:
-    return number(text, 1, 100, "a ratio")

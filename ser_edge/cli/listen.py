@@ -1,54 +1,152 @@
-"""The options of `ser-edge listen`; nothing heavy is imported here."""
+"""`ser-edge listen`: live predictions from a microphone, a pipe or a file."""
 
 from __future__ import annotations
 
 import argparse
+import json
+import sys
+from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ser_edge.cli.options import add_hop, add_json, add_network
-from ser_edge.cli.types import positive, share
+from ser_edge.choices import PCM_FORMATS, THRESHOLD
+from ser_edge.cli.loading import limit_blas, load_classifier
+from ser_edge.cli.options import add_hop, add_json, add_model, add_profile
+from ser_edge.cli.types import positive, probability
+from ser_edge.errors import ConfigError
 
-# Those of `ser_edge.listening.sources`.
-PCM_FORMATS = ("u8", "s16", "s32", "f32")
+if TYPE_CHECKING:
+    from ser_edge.classifier import Classifier
+    from ser_edge.listening.events import Event
+    from ser_edge.listening.session import Status
+    from ser_edge.listening.sources import SampleSource
+    from ser_edge.listening.view import View
 
 
-def add_listen(listen: argparse.ArgumentParser) -> None:
-    """Add them to the subcommand's parser."""
-    sound = listen.add_argument_group("sound", "Without a file or --stdin, a microphone is heard.")
-    sound.add_argument("recording", nargs="?", metavar="FILE", help="a recording")
-    sound.add_argument("--realtime", action="store_true", help="hear FILE as if it were spoken now")
-    sound.add_argument(
-        "--stdin", action="store_true", help="raw samples, such as of `arecord -t raw`"
-    )
-    sound.add_argument(
-        "--sample-rate", type=positive, metavar="HZ", help="of --stdin or the microphone"
-    )
-    sound.add_argument(
-        "--format", choices=PCM_FORMATS, default="s16", help="of --stdin; default s16"
-    )
-    sound.add_argument(
-        "--channels", type=positive, default=1, metavar="N", help="of --stdin; default 1"
-    )
-    sound.add_argument(
-        "--device", metavar="NAME", help="microphone: its number or part of its name"
-    )
-    sound.add_argument("--devices", action="store_true", help="list the microphones")
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    source = parser.add_argument_group("source", "The microphone, unless FILE or --stdin is given.")
+    add = source.add_argument
+    add("recording", nargs="?", metavar="FILE", help="WAV, FLAC, OGG or MP3 file")
+    add("--realtime", action="store_true", help="process FILE in real time")
+    add("--stdin", action="store_true", help="raw samples from a pipe, such as `arecord -t raw`")
+    add("--sample-rate", type=positive, metavar="HZ", help="of --stdin or the microphone")
+    add("--format", choices=PCM_FORMATS, default="s16", help="of --stdin; default s16")
+    add("--channels", type=positive, default=1, metavar="N", help="of --stdin; default 1")
+    add("--device", metavar="NAME", help="microphone, by its number or a part of its name")
+    add("--devices", action="store_true", help="list the microphones and exit")
 
-    heard = listen.add_argument_group("hearing")
-    add_hop(heard)
-    heard.add_argument(
+    detection = parser.add_argument_group("detection")
+    add_hop(detection)
+    add = detection.add_argument
+    add(
         "--threshold",
-        type=share,
-        default=0.65,  # of `ser_edge.streaming.smoothing`
+        type=probability,
+        default=THRESHOLD,
         metavar="P",
-        help="smoothed probability below which no emotion is named; default 0.65",
+        help=f"min smoothed probability of an emotion; default {THRESHOLD}",
     )
-    heard.add_argument("--adapt", action="store_true", help="learn the speaker's voice on the way")
-    heard.add_argument(
-        "--profile", type=Path, metavar="FILE", help="the speaker's, that was learned before"
+    add_profile(detection)
+    add("--adapt", action="store_true", help="adapt to the speaker while listening")
+    add("--save-profile", type=Path, metavar="FILE", help="write the profile that --adapt learned")
+    add_model(parser)
+    add_json(parser, "print a JSON object for each event")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Process the source until it ends or a signal arrives, and print events."""
+    _check_usage(arguments)
+    limit_blas(arguments.threads)
+    from ser_edge.files import check_writable
+    from ser_edge.listening.session import listen
+    from ser_edge.listening.sources import Microphone, devices
+    from ser_edge.listening.view import View
+    from ser_edge.streaming.smoothing import StreamConfig
+    from ser_edge.streaming.stream import Stream
+
+    if arguments.devices:
+        print("\n".join(devices()))
+        return 0
+    if arguments.save_profile:
+        check_writable(arguments.save_profile, "--save-profile", overwrite=True)
+    classifier = load_classifier(arguments, arguments.profile)
+    source = _source(arguments, classifier)
+    stream = Stream(
+        classifier,
+        source.sample_rate,
+        hop_s=arguments.hop,
+        config=StreamConfig(threshold=arguments.threshold),
+        adapt=arguments.adapt,
     )
-    heard.add_argument(
-        "--save-profile", type=Path, metavar="FILE", help="write what --adapt has learned"
+    live = isinstance(source, Microphone) or arguments.realtime
+    with ExitStack() as stack:
+        view = None
+        if not arguments.json and sys.stdout.isatty():
+            title = f"{source.name}, {source.sample_rate} Hz; {classifier.bundle.manifest.name}"
+            view = stack.enter_context(View(title, classifier.labels))
+        output = _Output(view, as_json=arguments.json)
+        try:
+            status = listen(
+                source, stream, on_event=output.event, on_status=output.status, keep_pace=live
+            )
+        finally:
+            if arguments.save_profile and stream.profile:
+                stream.profile.save(arguments.save_profile)
+        output.end(status)
+    return 0
+
+
+def _check_usage(arguments: argparse.Namespace) -> None:
+    if arguments.recording and arguments.stdin:
+        problem = f"argument --stdin: not allowed with FILE {arguments.recording}"
+        raise ConfigError(problem, "leave out one of them")
+    if arguments.stdin and not arguments.sample_rate:
+        raise ConfigError("argument --stdin: needs --sample-rate", "add --sample-rate HZ")
+    if arguments.save_profile and not arguments.adapt:
+        raise ConfigError("argument --save-profile: needs --adapt", "add --adapt")
+
+
+def _source(arguments: argparse.Namespace, classifier: Classifier) -> SampleSource:
+    from ser_edge.listening.sources import FileSource, Microphone, PcmSource
+
+    if arguments.recording:
+        sample_rate = classifier.bundle.manifest.input.features.sample_rate
+        return FileSource(arguments.recording, sample_rate, realtime=arguments.realtime)
+    if arguments.stdin:
+        return PcmSource(
+            sys.stdin.buffer, arguments.sample_rate, arguments.format, arguments.channels
+        )
+    device = arguments.device
+    return Microphone(
+        int(device) if device and device.isdecimal() else device, arguments.sample_rate
     )
-    add_network(listen)
-    add_json(listen, "one JSON object an event")
+
+
+class _Output:
+    """Shows events in a live view, or prints them as JSON or lines; notifies systemd."""
+
+    def __init__(self, view: View | None, *, as_json: bool) -> None:
+        from ser_edge.listening.watchdog import Watchdog
+
+        self._view, self._json = view, as_json
+        self._watchdog = Watchdog()
+        self._watchdog.ready()
+
+    def event(self, event: Event) -> None:
+        if self._view:
+            self._view.event(event)
+            return
+        line = f"{event.time_s:9.2f}  {event.event:<6}  {event.label}  {event.probability:.0%}"
+        print(json.dumps(event.to_dict()) if self._json else line, flush=True)
+
+    def status(self, status: Status) -> None:
+        self._watchdog.alive()
+        if self._view:
+            self._view.status(status)
+
+    def end(self, status: Status) -> None:
+        if self._view:
+            return
+        totals = {name: getattr(status, name) for name in ("processed_s", "skipped", "dropped_s")}
+        line = f"{status.processed_s:9.2f}  end"
+        print(json.dumps({"event": "end", **totals}) if self._json else line, flush=True)

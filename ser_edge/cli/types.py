@@ -1,58 +1,36 @@
-"""What the value of an option may be; each says what it expected instead."""
+"""Types of option values, for argparse."""
 
 from __future__ import annotations
 
 import argparse
+from functools import partial
 
 
-def percent(text: str) -> float:
-    """Read a number from 0 to 100."""
-    return number(text, 0, 100, "a number")
-
-
-def share(text: str) -> float:
-    """Read a probability."""
-    return number(text, 0, 1, "a probability")
-
-
-def seconds(text: str) -> float:
-    """Read seconds, from a hundredth to a minute."""
-    return number(text, 0.01, 60, "seconds")
-
-
-def number(text: str, least: float, most: float, what: str) -> float:
-    """Read a number within limits.
-
-    Raises
-    ------
-    argparse.ArgumentTypeError
-        If it is none.
-    """
+def number(text: str, low: float, high: float, what: str) -> float:
+    """Parse a number from `low` to `high`."""
     try:
         value = float(text)
     except ValueError:
-        value = least - 1
-    if not least <= value <= most:
-        raise argparse.ArgumentTypeError(f"{text!r}; expected {what} from {least:g} to {most:g}")
+        value = low - 1
+    if not low <= value <= high:
+        raise argparse.ArgumentTypeError(f"{text!r}, expected {what} from {low:g} to {high:g}")
     return value
 
 
-def natural(text: str) -> int:
-    """Read a whole number, 0 or more."""
-    return _whole_number(text, 0)
+def whole_number(text: str, low: int) -> int:
+    """Parse a whole number, `low` or more."""
+    if not text.isdecimal() or int(text) < low:
+        raise argparse.ArgumentTypeError(f"{text!r}, expected a whole number from {low} up")
+    return int(text)
 
 
-def positive(text: str) -> int:
-    """Read a whole number, 1 or more."""
-    return _whole_number(text, 1)
+percent = partial(number, low=0, high=100, what="a number")
+probability = partial(number, low=0, high=1, what="a probability")
+seconds = partial(number, low=0.01, high=60, what="seconds")
+natural = partial(whole_number, low=0)
+positive = partial(whole_number, low=1)
 
 
 def folds(text: str) -> list[int] | list[str]:
-    """Read ``["all"]``, or numbers."""
+    """Parse ``all``, or whole numbers with commas between them."""
     return ["all"] if text == "all" else [natural(part) for part in text.split(",")]
-
-
-def _whole_number(text: str, least: int) -> int:
-    if not text.isdecimal() or int(text) < least:
-        raise argparse.ArgumentTypeError(f"{text!r}; expected a whole number, at least {least}")
-    return int(text)

@@ -1,4 +1,4 @@
-"""A thread that takes sound in and never waits for whoever hears it."""
+"""A capture thread: it reads a source without waiting for whoever processes the audio."""
 
 from __future__ import annotations
 
@@ -11,36 +11,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ser_edge.errors import SerEdgeError
-from ser_edge.listening.sources import Source
+from ser_edge.listening.sources import SampleSource
 
 
 class Capture:
-    """Take in what a source yields, in a thread of its own.
-
-    What is not fetched in time is dropped, the oldest first, and counted; unless the source waits.
+    """Read a source in a thread of its own, into a bounded buffer.
 
     Parameters
     ----------
-    source : Source
-        Where sound comes from.
+    source : SampleSource
+        The audio.
     waits : bool
-        Whether the source, such as a file, can wait until what it gave is fetched.
-    most_s : float > 0
-        So much is kept [s].
+        Whether the source, such as a file, can wait while the buffer is full. Otherwise the oldest
+        audio is dropped and counted.
+    capacity_s : float > 0
+        Size of the buffer [s].
 
     Attributes
     ----------
     dropped_s : float
-        So much was dropped [s].
+        Dropped audio [s].
     error : SerEdgeError or None
-        Why the source ended, if it failed.
+        Why the source failed.
     """
 
-    def __init__(self, source: Source, *, waits: bool, most_s: float = 10.0) -> None:
+    def __init__(self, source: SampleSource, *, waits: bool, capacity_s: float = 10.0) -> None:
         self._source, self._waits = source, waits
-        self._most = round(most_s * source.sample_rate)
-        self._held: deque[NDArray[Any]] = deque()
-        self._n_held = 0
+        self._capacity = round(capacity_s * source.sample_rate)
+        self._buffer: deque[NDArray[Any]] = deque()
+        self._n_buffered = 0
         self._arrived_at = time.monotonic()
         self._changed = threading.Condition()
         self._ended = False
@@ -49,45 +48,45 @@ class Capture:
         self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End; what was taken in can still be fetched."""
+        """Stop reading; buffered audio can still be fetched."""
         self._source.close()
         with self._changed:
             self._ended = True
             self._changed.notify_all()
 
     def fetch(self, timeout_s: float) -> tuple[NDArray[Any] | None, float]:
-        """Return what has come, as soon as there is any.
+        """Return the buffered audio; wait for it if there is none.
 
         Parameters
         ----------
         timeout_s : float > 0
-            How long to wait for it [s].
+            How long to wait [s].
 
         Returns
         -------
         samples : np.ndarray [shape=(n,)] or None
-            Empty if nothing has come; None when nothing more will.
+            Empty if nothing arrived in time; None at the end.
         arrived_at : float
-            When the last of them came, by `time.monotonic`.
+            When the last of them arrived, by `time.monotonic`.
         """
         with self._changed:
-            self._changed.wait_for(lambda: self._held or self._ended, timeout_s)
-            if not self._held:
+            self._changed.wait_for(lambda: self._buffer or self._ended, timeout_s)
+            if not self._buffer:
                 return (None if self._ended else np.empty(0, np.float32)), self._arrived_at
-            samples = np.concatenate(self._held)
-            self._held.clear()
-            self._n_held = 0
+            samples = np.concatenate(self._buffer)
+            self._buffer.clear()
+            self._n_buffered = 0
             self._changed.notify_all()
             return samples, self._arrived_at
 
     def _run(self) -> None:
         try:
             for chunk in self._source.chunks():
-                self._take(chunk)
+                self._put(chunk)
                 if self._ended:
                     break
         except SerEdgeError as error:
@@ -97,15 +96,15 @@ class Capture:
                 self._ended = True
                 self._changed.notify_all()
 
-    def _take(self, chunk: NDArray[Any]) -> None:
+    def _put(self, chunk: NDArray[Any]) -> None:
         with self._changed:
             if self._waits:
-                self._changed.wait_for(lambda: self._n_held <= self._most or self._ended)
-            self._held.append(chunk)
-            self._n_held += len(chunk)
+                self._changed.wait_for(lambda: self._n_buffered <= self._capacity or self._ended)
+            self._buffer.append(chunk)
+            self._n_buffered += len(chunk)
             self._arrived_at = time.monotonic()
-            while self._n_held > self._most and len(self._held) > 1 and not self._waits:
-                n_dropped = len(self._held.popleft())
-                self._n_held -= n_dropped
+            while self._n_buffered > self._capacity and len(self._buffer) > 1 and not self._waits:
+                n_dropped = len(self._buffer.popleft())
+                self._n_buffered -= n_dropped
                 self.dropped_s += n_dropped / self._source.sample_rate
             self._changed.notify_all()

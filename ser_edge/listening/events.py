@@ -1,4 +1,4 @@
-"""When an emotion begins and when it ends, out of a stream's segments."""
+"""Onsets and offsets of emotions, from a stream's segments."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from ser_edge.prediction import Segment
 
 @dataclass(frozen=True)
 class Event:
-    """The beginning or the end of an emotion.
+    """The onset or the offset of an emotion.
 
     Parameters
     ----------
     event : {"onset", "offset"}
-        Which.
+        Which of them.
     label : str
         The emotion.
     time_s : float
-        When, since the stream began [s].
+        Time since the stream's start [s].
     probability : float
-        The label's, smoothed: of an onset, where it was decided on, of an offset where last heard.
+        The label's smoothed probability, in the first segment (onset) or the last one (offset).
     """
 
     event: str
@@ -31,18 +31,18 @@ class Event:
     probability: float
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON types."""
+        """Return the fields as JSON types."""
         return asdict(self)
 
 
 class Events:
-    """Tell events from segments; `ser_edge.streaming.smoothing` has seen to it that they do not flicker."""
+    """Derive events from consecutive segments."""
 
     def __init__(self) -> None:
         self._last: Segment | None = None
 
     def __call__(self, segment: Segment) -> Iterator[Event]:
-        """Yield what a segment begins and ends."""
+        """Yield the events of the next segment."""
         last = self._last
         if last and segment.state == "speech" and segment.label == last.label:
             self._last = segment
@@ -53,7 +53,7 @@ class Events:
             yield Event("onset", segment.label, segment.start_s, segment.probability)
 
     def end(self) -> Iterator[Event]:
-        """Yield the end of what is still heard."""
+        """Yield the offset of the current emotion, if there is one."""
         if self._last:
             yield Event("offset", self._last.label, self._last.end_s, self._last.probability)
         self._last = None

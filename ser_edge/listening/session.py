@@ -1,4 +1,4 @@
-"""Hear a source until it ends, tell events, and keep pace."""
+"""Process a source until it ends: segments become events, and a slow machine skips windows."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ from types import FrameType
 
 from ser_edge.listening.capture import Capture
 from ser_edge.listening.events import Event, Events
-from ser_edge.listening.sources import Source
+from ser_edge.listening.sources import SampleSource
 from ser_edge.prediction import Segment
 from ser_edge.streaming.stream import Stream
 
-_WAIT_S = 0.1
+_WAIT_S = 0.1  # the longest time without a status, so that a watchdog or a view stays up to date
 
 
 @dataclass(frozen=True)
 class Status:
-    """How a session goes, each time that something was heard or nothing came for a while.
+    """Progress of a session.
 
     Parameters
     ----------
-    heard_s : float
-        Time since the session began, by the sound [s].
+    processed_s : float
+        Time in the source up to which it was processed [s].
     latency_s : float
-        From a segment's last sample to its decision [s].
+        From the arrival of the last segment's audio to its label [s].
     level_db, floor_db : float
         See `ser_edge.streaming.stream.Stream`.
     skipped : int
-        Windows that were not heard, to keep pace.
+        Windows left out to keep pace.
     dropped_s : float
-        Sound that was lost [s].
+        Audio lost because the buffer was full [s].
     segment : Segment or None
         The last one.
     """
 
-    heard_s: float
+    processed_s: float
     latency_s: float
     level_db: float
     floor_db: float
@@ -49,55 +49,53 @@ class Status:
 
 
 def listen(
-    source: Source,
+    source: SampleSource,
     stream: Stream,
     *,
     on_event: Callable[[Event], None],
     on_status: Callable[[Status], None] = lambda _: None,
     keep_pace: bool = True,
 ) -> Status:
-    """Hear a source until it ends, or until SIGINT or SIGTERM.
-
-    The thread that takes sound in never waits. Where more than a hop has come in the meantime, the
-    windows in between are skipped and counted.
+    """Process a source until it ends, or until SIGINT or SIGTERM.
 
     Parameters
     ----------
-    source : Source
-        Where sound comes from, at the stream's rate.
+    source : SampleSource
+        The audio, at the stream's sample rate.
     stream : Stream
-        Hears it.
+        The network and its settings.
     on_event : callable
-        Gets each `Event`, the ends of what is heard at last too.
+        Called with each `Event`; at the end also with the last offset.
     on_status : callable
-        Gets a `Status` now and then.
+        Called with a `Status` after each piece of audio, and at least every 0.1 s.
     keep_pace : bool
-        Whether windows may be skipped and sound dropped; not, if the source can wait.
+        Whether to skip windows and drop audio when the machine is too slow. Not for a source that
+        can wait.
 
     Returns
     -------
     status : Status
-        The last.
+        The last one.
 
     Raises
     ------
     AudioError
-        If the source failed; after all events were told.
+        If the source failed; after all events.
     """
     capture = Capture(source, waits=not keep_pace)
     events = Events()
-    base_s = 0.0  # when the stream began anew
+    base_s = 0.0  # where the stream's time began, in the source
     n_fed = 0
     fed_s = lost_s = 0.0
     skipped = 0
     status = Status(0.0, 0.0, stream.level_db, stream.floor_db, 0, 0.0, None)
-    with _ended_by_signals(capture):
+    with _stopped_by_signals(capture):
         capture.start()
         while True:
             samples, arrived_at = capture.fetch(_WAIT_S)
             if samples is None:
                 break
-            if capture.dropped_s > lost_s:  # what comes now does not follow what came before
+            if capture.dropped_s > lost_s:  # these samples do not continue the previous ones
                 lost_s = capture.dropped_s
                 skipped += stream.skipped
                 stream.flush()
@@ -114,7 +112,7 @@ def listen(
                 status = replace(status, segment=moved, latency_s=time.monotonic() - arrived_at)
             status = replace(
                 status,
-                heard_s=fed_s + lost_s,
+                processed_s=fed_s + lost_s,
                 level_db=stream.level_db,
                 floor_db=stream.floor_db,
                 skipped=skipped + stream.skipped,
@@ -129,15 +127,15 @@ def listen(
 
 
 @contextmanager
-def _ended_by_signals(capture: Capture) -> Iterator[None]:
-    """Let SIGINT and SIGTERM end the source instead of the program, in the main thread."""
+def _stopped_by_signals(capture: Capture) -> Iterator[None]:
+    """Let SIGINT and SIGTERM stop the capture; only the main thread can set handlers."""
 
-    def end(number: int, frame: FrameType | None) -> None:
+    def stop(number: int, frame: FrameType | None) -> None:
         capture.stop()
 
     main = threading.current_thread() is threading.main_thread()
     numbers = (signal.SIGINT, signal.SIGTERM) if main else ()
-    before = [signal.signal(number, end) for number in numbers]
+    before = [signal.signal(number, stop) for number in numbers]
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""Where sound comes from: a microphone, a pipe, or a file as if it were spoken now."""
+"""Audio sources: a microphone, a pipe, or a file, also in real time."""
 
 from __future__ import annotations
 
@@ -10,52 +10,51 @@ from typing import Any, BinaryIO, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ser_edge.audio import AudioSource as Recording
-from ser_edge.audio import blocks
+from ser_edge.audio import AudioSource, blocks
 from ser_edge.errors import AudioError, ConfigError
 from ser_edge.resampling import check_sample_rate
 
 PCM = {"u8": "u1", "s16": "<i2", "s32": "<i4", "f32": "<f4"}
-"""Formats of raw samples, by the names that ALSA and ffmpeg share."""
+"""NumPy's dtypes of `ser_edge.choices.PCM_FORMATS`."""
 
-_CHUNK_S = 0.05
-_LOST_S = 3.0  # without any sound, after which a microphone is taken for lost
+_CHUNK_S = 0.05  # a tenth of a hop: adds little latency
+_LOST_S = 3.0  # without any samples, after which the microphone counts as unplugged
 
 
-class Source(Protocol):
-    """Something that yields mono samples, and can be told to stop from another thread."""
+class SampleSource(Protocol):
+    """A source of mono samples that another thread can stop."""
 
     name: str
     sample_rate: int
 
     def chunks(self) -> Iterator[NDArray[Any]]:
-        """Yield samples [shape=(n,)] as they come."""
+        """Yield samples [shape=(n,)] as they arrive."""
         ...
 
     def close(self) -> None:
-        """Let go of the device or file; `chunks` ends."""
+        """End `chunks`, which releases the device or file."""
         ...
 
 
 class PcmSource:
-    """Raw samples from a pipe, such as ``arecord`` writes them.
+    """Raw samples from a pipe, such as the output of ``arecord``.
 
     Parameters
     ----------
     stream : binary file object
         Standard input.
     sample_rate : int in [8000, 192000]
-        Samples a second [Hz].
+        In Hz.
     format : {"u8", "s16", "s32", "f32"}
-        Of a sample; several bytes are little-endian.
+        Of a sample, little-endian.
     channels : int > 0
-        Whose mean is heard.
+        Interleaved channels; `chunks` yields their mean.
     """
 
     def __init__(self, stream: BinaryIO, sample_rate: int, format: str, channels: int = 1) -> None:
         check_sample_rate(sample_rate)
         if format not in PCM:
-            raise ConfigError(f"format={format!r}; expected one of {', '.join(PCM)}")
+            raise ConfigError(f"format={format!r}, expected one of {', '.join(PCM)}")
         self.name, self.sample_rate = "standard input", sample_rate
         self._stream, self._dtype, self._channels = stream, np.dtype(PCM[format]), channels
         self._closed = False
@@ -63,11 +62,11 @@ class PcmSource:
     def chunks(self) -> Iterator[NDArray[Any]]:
         """Yield samples until the pipe ends."""
         frame = self._dtype.itemsize * self._channels
-        most = max(1, round(_CHUNK_S * self.sample_rate)) * frame
-        # Unbuffered: it returns what there is, and a thread that waits in it can be left behind.
+        n_bytes = round(_CHUNK_S * self.sample_rate) * frame
+        # Unbuffered: it returns what is there, and a thread blocked in it does not stop the exit.
         read = getattr(self._stream, "raw", self._stream).read
         rest = b""
-        while not self._closed and (data := read(most)):
+        while not self._closed and (data := read(n_bytes)):
             data = rest + data
             whole = len(data) // frame * frame
             rest = data[whole:]
@@ -77,7 +76,7 @@ class PcmSource:
             yield samples
 
     def close(self) -> None:
-        """Stop after the chunk that is being read."""
+        """Stop after the current chunk."""
         self._closed = True
 
 
@@ -89,30 +88,30 @@ def _mean(frames: NDArray[Any]) -> NDArray[Any]:
 
 
 class FileSource:
-    """A recording, as fast as it can be read or as if it were spoken now.
+    """A recording, as fast as it can be read or in real time.
 
     Parameters
     ----------
     recording : path, bytes-like or binary file object
-        A WAV file; others with ``soundfile``.
+        A WAV file; other formats with ``soundfile``.
     sample_rate : int
-        Samples a second that are wanted [Hz].
+        Sample rate to convert it to [Hz].
     realtime : bool
-        Whether each chunk comes when it would have been spoken.
+        Whether each chunk arrives when a microphone would have delivered it.
     """
 
-    def __init__(self, recording: Recording, sample_rate: int, *, realtime: bool) -> None:
+    def __init__(self, recording: AudioSource, sample_rate: int, *, realtime: bool) -> None:
         self.name, self.sample_rate, self._realtime = str(recording), sample_rate, realtime
         self._blocks = blocks(recording, sample_rate, block_s=_CHUNK_S if realtime else 1.0)
         self._closed = False
 
     def chunks(self) -> Iterator[NDArray[Any]]:
         """Yield samples until the recording ends."""
-        began, n_samples = time.monotonic(), 0
+        start_s, n_samples = time.monotonic(), 0
         for block in self._blocks:
             n_samples += len(block)
             if self._realtime:
-                time.sleep(max(0.0, began + n_samples / self.sample_rate - time.monotonic()))
+                time.sleep(max(0.0, start_s + n_samples / self.sample_rate - time.monotonic()))
             if self._closed:
                 return
             yield block
@@ -130,22 +129,16 @@ class Microphone:
     device : int or str, optional
         Number or part of the name; by default the system's.
     sample_rate : int, optional
-        Samples a second [Hz]; by default the device's own.
-
-    Raises
-    ------
-    ModuleNotFoundError
-        If ``sounddevice`` is not installed.
-    AudioError
-        If there is no such device, or it cannot be opened.
+        In Hz; by default the device's own.
     """
 
     def __init__(self, device: int | str | None = None, sample_rate: int | None = None) -> None:
         sounddevice = _sounddevice()
+        if sample_rate is not None:
+            check_sample_rate(sample_rate)
         try:
             found = sounddevice.query_devices(device, "input")
             self.sample_rate = int(sample_rate or found["default_samplerate"])
-            check_sample_rate(self.sample_rate)
             self._arrived: queue.SimpleQueue[NDArray[Any] | None] = queue.SimpleQueue()
             self._stream = sounddevice.InputStream(
                 samplerate=self.sample_rate,
@@ -159,19 +152,14 @@ class Microphone:
         except (sounddevice.PortAudioError, ValueError) as error:
             raise AudioError(
                 f"the microphone{'' if device is None else f' {device!r}'} cannot be opened "
-                f"({error}); `ser-edge listen --devices` lists what there is"
+                f"({error})",
+                "`ser-edge listen --devices` lists the microphones",
             ) from None
         self.name = str(found["name"])
         self._closed = False
 
     def chunks(self) -> Iterator[NDArray[Any]]:
-        """Yield samples until `close`.
-
-        Raises
-        ------
-        AudioError
-            If the microphone is unplugged, or says nothing any more.
-        """
+        """Yield samples until `close`; an unplugged microphone raises `AudioError`."""
         with self._stream:
             while True:
                 try:
@@ -181,25 +169,17 @@ class Microphone:
                 if self._closed:
                     return
                 if data is None:
-                    raise AudioError(f"{self.name}: the microphone was lost; plug it in again")
+                    raise AudioError("the microphone was lost", "plug it in again", self.name)
                 yield data
 
     def close(self) -> None:
-        """Stop after the chunk that has come."""
+        """Stop after the current chunk."""
         self._closed = True
         self._arrived.put(None)
 
 
 def devices() -> list[str]:
-    """Return a line for each input device.
-
-    Raises
-    ------
-    ModuleNotFoundError
-        If ``sounddevice`` is not installed.
-    AudioError
-        If there is none.
-    """
+    """Return a line for each input device; none raises `AudioError`."""
     sounddevice = _sounddevice()
     found = [
         f"{number:3}  {device['name']}, {device['default_samplerate']:.0f} Hz"
@@ -207,7 +187,7 @@ def devices() -> list[str]:
         if device["max_input_channels"]
     ]
     if not found:
-        raise AudioError("there is no microphone; plug one in, or pipe sound in with --stdin")
+        raise AudioError("there is no microphone", "plug one in, or pipe audio in with --stdin")
     return found
 
 
@@ -216,7 +196,7 @@ def _sounddevice() -> Any:
         import sounddevice
     except OSError as error:  # the library behind it is missing
         raise AudioError(
-            f"sounddevice cannot be loaded ({error}); install PortAudio, such as "
-            "`apt install libportaudio2`"
+            f"sounddevice cannot be loaded ({error})",
+            "install PortAudio, such as `apt install libportaudio2`",
         ) from None
     return sounddevice

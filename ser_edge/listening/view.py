@@ -1,9 +1,8 @@
-"""What is heard, live in a terminal: a bar for each emotion, the level, and the pace."""
+"""The live view in a terminal: a bar for each emotion, the level, latency and events."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 from ser_edge.listening.events import Event
@@ -13,25 +12,20 @@ from ser_edge.streaming.segments import displayed_label
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-_WIDTH = 30
-_QUIET_DB = -70.0
-_N_EVENTS = 5
+_WIDTH = 30  # of a bar, in characters
+_QUIET_DB = -70.0  # the level bar's left end
+_N_EVENTS = 5  # shown at a time
 
 
 class View:
-    """A live view, to be entered and left; needs ``rich``.
+    """A live view; a context manager. Needs ``rich``.
 
     Parameters
     ----------
     title : str
-        What is heard, by what.
+        The source and the network.
     labels : sequence of str
         The emotions.
-
-    Raises
-    ------
-    ModuleNotFoundError
-        If ``rich`` is not installed.
     """
 
     def __init__(self, title: str, labels: Sequence[str]) -> None:
@@ -45,20 +39,15 @@ class View:
         self._live.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._live.stop()
 
     def event(self, event: Event) -> None:
-        """Show an event among the last ones."""
+        """Add an event to the list of the last ones."""
         self._events = [*self._events, event][-_N_EVENTS:]
 
     def status(self, status: Status) -> None:
-        """Show how it goes."""
+        """Redraw."""
         self._live.update(self._picture(status))
 
     def _picture(self, status: Status) -> RenderableType:
@@ -70,10 +59,10 @@ class View:
         bars = Table.grid(padding=(0, 1))
         for label in self._labels:
             share = segment.probabilities[label] if segment else 0.0
-            heard = segment is not None and displayed_label(segment) == label
+            active = segment is not None and displayed_label(segment) == label
             bars.add_row(
-                Text(label, style="bold" if heard else ""),
-                Text(_bar(share), style="cyan" if heard else "dim"),
+                Text(label, style="bold" if active else ""),
+                Text(_bar(share), style="cyan" if active else "dim"),
                 f"{share:4.0%}",
             )
         level = (status.level_db - _QUIET_DB) / -_QUIET_DB
@@ -81,11 +70,13 @@ class View:
         now = (
             f"{displayed_label(segment)}, {segment.probability:.0%}" if segment else "listening ..."
         )
-        pace = f"{status.heard_s:7.1f} s   latency {1e3 * status.latency_s:.0f} ms"
+        pace = f"{status.processed_s:7.1f} s   latency {1e3 * status.latency_s:.0f} ms"
         if status.skipped or status.dropped_s:
-            pace += f"   skipped {status.skipped}, lost {status.dropped_s:.1f} s"
-        told = [f"{event.time_s:8.1f} s  {event.event:<6}  {event.label}" for event in self._events]
-        return Group(Text(self._title, style="dim"), bars, Text(now, style="bold"), pace, *told)
+            pace += f"   skipped {status.skipped}, dropped {status.dropped_s:.1f} s"
+        events = [
+            f"{event.time_s:8.1f} s  {event.event:<6}  {event.label}" for event in self._events
+        ]
+        return Group(Text(self._title, style="dim"), bars, Text(now, style="bold"), pace, *events)
 
 
 def _bar(share: float) -> str:

@@ -1,4 +1,4 @@
-"""Tell systemd that the service runs, as ``sd_notify(3)`` does; nothing where there is none."""
+"""Notifications for systemd, as ``sd_notify(3)`` sends them; without systemd nothing is sent."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import os
 import socket
 import time
 
+_INTERVAL_S = 1.0  # well below any sensible WatchdogSec=
+
 
 class Watchdog:
-    """Says ``READY=1`` once, and ``WATCHDOG=1`` at most each second.
+    """Send ``READY=1`` once, then ``WATCHDOG=1`` once a second.
 
-    A unit with ``Type=notify`` and ``WatchdogSec=`` is restarted when that stops.
+    systemd restarts a unit with ``Type=notify`` and ``WatchdogSec=`` when these stop.
     """
 
     def __init__(self) -> None:
@@ -18,24 +20,24 @@ class Watchdog:
         self._next = 0.0
 
     def ready(self) -> None:
-        """Say that sound is heard from now on."""
+        """Report that the session has started."""
         self._send("READY=1")
 
     def alive(self) -> None:
-        """Say that it still is."""
+        """Report that it is still running."""
         now = time.monotonic()
         if now >= self._next:
-            self._next = now + 1.0
+            self._next = now + _INTERVAL_S
             self._send("WATCHDOG=1")
 
     def _send(self, message: str) -> None:
         if not self._address:
             return
-        # A name that begins with @ stands for one in Linux's abstract namespace.
+        # A leading @ means Linux's abstract namespace.
         address = self._address.replace("@", "\0", 1) if self._address[0] == "@" else self._address
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
             try:
                 notify.connect(address)
                 notify.sendall(message.encode())
-            except OSError:  # whoever started us listens no more; the sound goes on
+            except OSError:  # the service manager is gone; processing continues
                 self._address = ""

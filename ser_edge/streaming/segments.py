@@ -1,4 +1,4 @@
-"""A stream's segments joined to stretches of one emotion, and how programs and people read them."""
+"""Merged segments of a stream, and the formats in which they are written."""
 
 from __future__ import annotations
 
@@ -15,90 +15,90 @@ from ser_edge.prediction import Segment
 
 
 def merge_segments(segments: Iterable[Segment]) -> list[Segment]:
-    """Join neighbouring segments that say the same.
+    """Merge adjacent segments of the same label and state.
 
     Parameters
     ----------
     segments : iterable of Segment
-        Of a `ser_edge.streaming.stream.Stream`, in their order.
+        Consecutive segments of a `ser_edge.streaming.stream.Stream`.
 
     Returns
     -------
-    joined : list of Segment
-        Neighbours differ in label or state; of silence and of what is uncertain the label does not
-        count. Probabilities are means over time.
+    merged : list of Segment
+        Probabilities are means over time. Segments in state ``"silence"`` or ``"uncertain"`` merge
+        whatever their label.
 
     Examples
     --------
     >>> calm = {"happy": 0.2, "sad": 0.8}
-    >>> found = merge_segments([Segment(0, 3, "sad", 0.8, calm), Segment(3, 4, "sad", 0.4, calm)])
-    >>> found[0].start_s, found[0].end_s, round(found[0].probability, 3)
+    >>> merged = merge_segments([Segment(0, 3, "sad", 0.8, calm), Segment(3, 4, "sad", 0.4, calm)])
+    >>> merged[0].start_s, merged[0].end_s, round(merged[0].probability, 3)
     (0, 4, 0.7)
     """
-    return [_joined(list(group)) for _, group in groupby(segments, key=displayed_label)]
+    return [_merged(list(group)) for _, group in groupby(segments, key=displayed_label)]
 
 
 def displayed_label(segment: Segment) -> str:
-    """Return the label, or ``"uncertain"`` or ``"silence"`` where there is none to be named."""
+    """Return the label in state ``"speech"``, otherwise the state."""
     return segment.label if segment.state == "speech" else segment.state
 
 
-def _joined(group: Sequence[Segment]) -> Segment:
-    seconds = np.array([segment.end_s - segment.start_s for segment in group])
-    share = seconds / seconds.sum()
+def _merged(group: Sequence[Segment]) -> Segment:
+    durations = np.array([segment.end_s - segment.start_s for segment in group])
+    weights = durations / durations.sum()
     names = list(group[0].probabilities)
     rows = np.array([list(segment.probabilities.values()) for segment in group])
-    means = dict(zip(names, (share @ rows).tolist(), strict=True))
-    probability = float(share @ [segment.probability for segment in group])
+    means = dict(zip(names, (weights @ rows).tolist(), strict=True))
+    probability = float(weights @ [segment.probability for segment in group])
     first, last = group[0], group[-1]
     label = first.label if first.state == "speech" else max(means, key=means.__getitem__)
     return Segment(first.start_s, last.end_s, label, probability, means, first.state)
 
 
-def to_table(found: Sequence[Segment]) -> str:
-    """Return a line for each stretch, for people."""
+def to_table(segments: Sequence[Segment]) -> str:
+    """Return a line of text for each segment."""
     return "\n".join(
         f"{_clock(s.start_s)} - {_clock(s.end_s)}  "
         + (f"{s.label:<9}  {s.probability:4.0%}" if s.state == "speech" else s.state)
-        for s in found
+        for s in segments
     )
 
 
-def to_json(found: Sequence[Segment]) -> str:
-    """Return a JSON array of all that is known of the stretches."""
-    return json.dumps([asdict(segment) for segment in found], indent=1)
+def to_json(segments: Sequence[Segment]) -> str:
+    """Return a JSON array with all fields."""
+    return json.dumps([asdict(segment) for segment in segments], indent=1)
 
 
-def to_csv(found: Sequence[Segment]) -> str:
-    """Return a CSV: a column for each label's probability beside times, label and state."""
+def to_csv(segments: Sequence[Segment]) -> str:
+    """Return a CSV with times, label, state and a column for each label's probability."""
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
-    labels = list(found[0].probabilities) if found else []
+    labels = list(segments[0].probabilities) if segments else []
     rows.writerow(["start_s", "end_s", "label", "probability", "state", *labels])
-    for s in found:
-        shares = [f"{share:.4f}" for share in s.probabilities.values()]
+    for s in segments:
+        values = [f"{value:.4f}" for value in s.probabilities.values()]
         times = [f"{s.start_s:.3f}", f"{s.end_s:.3f}"]
-        rows.writerow([*times, s.label, f"{s.probability:.4f}", s.state, *shares])
+        rows.writerow([*times, s.label, f"{s.probability:.4f}", s.state, *values])
     return text.getvalue().rstrip("\n")
 
 
-def to_vtt(found: Sequence[Segment]) -> str:
-    """Return WebVTT, which players show as captions; silence and uncertainty have none."""
+def to_vtt(segments: Sequence[Segment]) -> str:
+    """Return WebVTT captions, of the segments in state ``"speech"``."""
     cues = [
         f"{_clock(s.start_s)} --> {_clock(s.end_s)}\n{s.label} ({s.probability:.0%})"
-        for s in found
+        for s in segments
         if s.state == "speech"
     ]
     return "\n\n".join(["WEBVTT", *cues])
 
 
-def to_audacity(found: Sequence[Segment]) -> str:
+def to_audacity(segments: Sequence[Segment]) -> str:
     """Return a label track for Audacity's File, Import, Labels."""
-    return "\n".join(f"{s.start_s:.6f}\t{s.end_s:.6f}\t{displayed_label(s)}" for s in found)
+    return "\n".join(f"{s.start_s:.6f}\t{s.end_s:.6f}\t{displayed_label(s)}" for s in segments)
 
 
 def _clock(seconds: float) -> str:
-    """HH:MM:SS.mmm, as WebVTT has it."""
+    """Return HH:MM:SS.mmm, the notation of WebVTT."""
     milliseconds = round(1000 * seconds)
     minutes, rest = divmod(milliseconds, 60_000)
     return f"{minutes // 60:02}:{minutes % 60:02}:{rest // 1000:02}.{rest % 1000:03}"
@@ -111,4 +111,4 @@ FORMATS: dict[str, Callable[[Sequence[Segment]], str]] = {
     "vtt": to_vtt,
     "audacity": to_audacity,
 }
-"""How `ser-edge predict --segments` can write them."""
+"""Writers of merged segments by format, as in `ser_edge.choices.SEGMENT_FORMATS`."""

@@ -1,8 +1,8 @@
-"""Emotion as it is heard: samples go in as they come, segments come out.
+"""Emotions in live audio: samples go in as they arrive, segments come out.
 
-Windows overlap, so that most frames of one are frames of the next: those are computed once
-(`ser_edge.features.rolling`). What the network says of a window is what `Classifier.predict` says
-of its samples; `ser_edge.streaming.smoothing` makes steady labels of it.
+Windows overlap, and most frames of one window are frames of the next; those are computed once
+(`ser_edge.features.rolling`). A window's probabilities equal those of `Classifier.predict` for the
+same samples; `ser_edge.streaming.smoothing` turns them into steady labels.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from numpy.typing import ArrayLike, NDArray
 from ser_edge.adaptation.online import OnlineAdaptation
 from ser_edge.adaptation.profile import Profile
 from ser_edge.audio import as_signal
+from ser_edge.checks import check_number
+from ser_edge.choices import HOP_S
 from ser_edge.classifier import Classifier
-from ser_edge.errors import ConfigError
 from ser_edge.features import FeatureExtractor
 from ser_edge.features.rolling import RollingFeatures
 from ser_edge.prediction import Segment
@@ -24,46 +25,44 @@ from ser_edge.resampling import Resampler
 from ser_edge.streaming.smoothing import LabelSmoother, StreamConfig
 from ser_edge.streaming.voice_activity import VoiceActivityDetector
 
-_NOISE_S = 10.0  # for which the floor is remembered
+_NOISE_S = 10.0  # history of the noise floor; speech pauses more often than that
 
 
 class Stream:
-    """Hear emotions in speech that goes on, in constant memory.
+    """Detect emotions in continuous speech, in constant memory.
 
-    Threads may share it: calls wait for each other.
+    Threads may share a stream: its methods lock it.
 
     Parameters
     ----------
     classifier : Classifier
         The network; its profile, if any, is used.
     sample_rate : int in [8000, 192000]
-        Samples a second of what will be fed [Hz].
+        Sample rate of the input [Hz].
     hop_s : float > 0
-        Time from one window to the next [s], rounded to whole frames; less than a window.
-    decisions : StreamConfig, optional
-        What is traded for what.
+        Time from one window to the next [s], rounded to whole frames; not longer than a window.
+    config : StreamConfig, optional
+        Smoothing, threshold and voice activity detection.
     adapt : bool
-        Whether to learn the speaker's voice from what is heard; see `Classifier.adapt`.
+        Whether to learn the speaker's voice from the stream; see `Classifier.adapt`.
 
     Attributes
     ----------
     hop_s : float
         Time from one window to the next [s].
     window_s : float
-        Length of a window [s]; so much has to be heard before the first segment.
+        Length of a window [s]; the first segment needs this much audio.
     skipped : int
-        Windows that were not heard, because only the latest was asked for.
+        Windows left out because only the latest was requested.
     level_db, floor_db : float
-        Loudest and lowest level of late [dB of full scale].
+        Level of the last hop's loudest block, and the noise floor [dB of full scale].
 
     Raises
     ------
-    AudioError
-        If the rate is out of range.
     ConfigError
-        If `hop_s` is not legal.
+        If `sample_rate` or `hop_s` is out of range.
     BundleError
-        If the bundle does not support adaptation, and `adapt` is asked for.
+        If `adapt` is set and the bundle does not support adaptation.
 
     Examples
     --------
@@ -81,30 +80,24 @@ class Stream:
         classifier: Classifier,
         sample_rate: int,
         *,
-        hop_s: float = 0.5,
-        decisions: StreamConfig | None = None,
+        hop_s: float = HOP_S,
+        config: StreamConfig | None = None,
         adapt: bool = False,
     ) -> None:
-        config = classifier.bundle.manifest.input
-        features = config.features
-        self._input, self._sample_rate = config, features.sample_rate
-        window_s = config.window.duration_s
-        if not (isinstance(hop_s, int | float) and 0 < hop_s <= window_s):
-            raise ConfigError(
-                f"hop_s={hop_s!r}; expected above 0 and less than a window's {window_s} s"
-            )
+        self._input = classifier.bundle.manifest.input
+        features = self._input.features
+        max_s = self._input.window.duration_s
+        check_number("hop_s", hop_s, 0, max_s, exclusive=True, unit="seconds")
+        self._resampler = Resampler(sample_rate, features.sample_rate)
+        self._n_window = self._input.window.n_samples(features.sample_rate)
         hop_frames = max(1, round(hop_s * features.sample_rate / features.hop_length))
-        self._n_window = config.window.n_samples(features.sample_rate)
-        extract = FeatureExtractor(features)
-        self._rolling = RollingFeatures(extract, self._n_window, hop_frames)
+        self._rolling = RollingFeatures(FeatureExtractor(features), self._n_window, hop_frames)
         self.hop_s = self._rolling.hop_samples / features.sample_rate
         self.window_s = self._n_window / features.sample_rate
-        self._resampler = Resampler(sample_rate, features.sample_rate)
-        self._decisions = decisions or StreamConfig()
-        self._decide = LabelSmoother(self._decisions, self.hop_s)
-        self._block = features.hop_length
+        self._config = config or StreamConfig()
+        self._smooth = LabelSmoother(self._config, self.hop_s)
         self._classifier, self._adapt = classifier, adapt
-        # A learner corrects what it hears itself, and learns from what was not corrected.
+        # The learner needs uncorrected probabilities, and corrects them itself.
         self._network = classifier.with_profile(None) if adapt else classifier
         self._learner = self._new_learner()
         self._lock = threading.Lock()
@@ -113,11 +106,10 @@ class Stream:
     def _new_learner(self) -> OnlineAdaptation | None:
         if not self._adapt:
             return None
-        manifest = self._classifier.bundle.manifest
         return OnlineAdaptation(
             self._classifier.speaker_model(),
             self._classifier.labels,
-            manifest.network_id,
+            self._classifier.bundle.manifest.network_id,
             window_s=self.window_s,
             hop_s=self.hop_s,
             start=self._classifier.profile,
@@ -125,51 +117,51 @@ class Stream:
 
     def _restart(self) -> None:
         self._rolling.restart()
-        self._decide.restart()
-        self._gate = VoiceActivityDetector(
-            self._block,
-            self._decisions.margin_db,
-            n_remembered=max(1, round(_NOISE_S / self.hop_s)),
+        self._smooth.restart()
+        self._vad = VoiceActivityDetector(
+            self._input.features.hop_length,
+            self._config.margin_db,
+            n_history=max(1, round(_NOISE_S / self.hop_s)),
         )
-        self._waiting: list[NDArray[np.float32]] = []
-        self._n_waiting = 0
-        self._heard_until = 0
-        self._quiet_s = 0.0
+        self._pending: list[NDArray[np.float32]] = []
+        self._n_pending = 0
+        self._last_end = 0  # of the last window, in samples
+        self._pause_s = 0.0
         self.skipped = 0
 
     @property
     def level_db(self) -> float:
-        """Level of the loudest block of the last hop [dB of full scale]."""
-        return self._gate.level_db
+        """Level of the last hop's loudest block [dB of full scale]."""
+        return self._vad.level_db
 
     @property
     def floor_db(self) -> float:
-        """Level of the noise [dB of full scale]."""
-        return self._gate.floor_db
+        """Noise floor [dB of full scale]."""
+        return self._vad.floor_db
 
     @property
     def profile(self) -> Profile | None:
-        """What was learned of the speaker; the classifier's profile where nothing was."""
+        """The learned profile, or the classifier's if nothing was learned."""
         return self._learner.profile if self._learner else self._classifier.profile
 
     def feed(self, samples: ArrayLike, *, latest: bool = False) -> list[Segment]:
-        """Take in the next samples.
+        """Process the next samples.
 
         Parameters
         ----------
         samples : np.ndarray [shape=(n,)]
-            Any number of them, mono: float within ±1, or int16, int32 or uint8 PCM.
+            Any number of mono samples: float within ±1, or int16, int32 or uint8 PCM.
         latest : bool
-            Whether of several windows only the last is to be heard, to catch up; its segment
-            reaches back to the one before.
+            Whether to process only the last of several complete windows, to catch up. Its segment
+            starts where the previous one ends.
 
         Returns
         -------
         segments : list of Segment
-            One a window that they complete, the same however the signal is cut: where it lies
-            since the window before, with the label decided on, that label's smoothed
-            probability, and the window's own ``probabilities``. ``state`` is ``"silence"`` where
-            nobody speaks, ``"uncertain"`` below the threshold, and else ``"speech"``.
+            One for each completed window, from the end of the previous window to its own end. The
+            result does not depend on how the signal is cut. ``label`` and ``probability`` are
+            smoothed, ``probabilities`` are the window's own. ``state`` is ``"silence"`` if nobody
+            speaks, ``"uncertain"`` below the threshold, otherwise ``"speech"``.
 
         Raises
         ------
@@ -182,67 +174,63 @@ class Stream:
             return []
         signal = as_signal(samples)
         with self._lock:
-            self._n_waiting += len(signal)
-            # Less than this cannot complete a window; together it is resampled faster.
-            needed = self._rolling.n_missing * self._resampler.sample_rate / self._sample_rate
-            if self._n_waiting < needed:
-                self._waiting.append(signal.copy())
+            self._n_pending += len(signal)
+            # Resampling is faster in larger pieces, so samples wait until they complete a window.
+            rates = self._resampler
+            if self._n_pending < self._rolling.n_missing * rates.sample_rate / rates.target_rate:
+                self._pending.append(signal.copy())
                 return []
-            return self._hear(self._resampler.feed(self._after_waiting(signal)), latest=latest)
+            return self._process(self._resampler.feed(self._take_pending(signal)), latest=latest)
 
     def flush(self) -> list[Segment]:
-        """End the signal, and be ready for another; what was learned of the speaker stays.
+        """End the signal and be ready for another; the learned profile stays.
 
         Returns
         -------
         segments : list of Segment
-            What had not come out yet. Less than a hop at the end is not heard.
+            The remaining ones. A rest shorter than a hop is ignored.
         """
         with self._lock:
-            ended = self._resampler.feed(self._after_waiting()), self._resampler.flush()
-            segments = self._hear(np.concatenate(ended))
+            rest = self._resampler.feed(self._take_pending()), self._resampler.flush()
+            segments = self._process(np.concatenate(rest))
             self._restart()
             return segments
 
     def reset(self) -> None:
-        """Forget the signal and the speaker."""
+        """Forget the signal and the learned profile."""
         with self._lock:
             self._resampler.flush()
             self._restart()
             self._learner = self._new_learner()
 
-    def _after_waiting(self, *last: NDArray[np.float32]) -> NDArray[np.float32]:
-        parts = [*self._waiting, *last] or [np.empty(0, np.float32)]
-        self._waiting, self._n_waiting = [], 0
+    def _take_pending(self, *last: NDArray[np.float32]) -> NDArray[np.float32]:
+        parts = [*self._pending, *last] or [np.empty(0, np.float32)]
+        self._pending, self._n_pending = [], 0
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
-    def _hear(self, samples: NDArray[np.float32], *, latest: bool = False) -> list[Segment]:
+    def _process(self, samples: NDArray[np.float32], *, latest: bool = False) -> list[Segment]:
         segments = []
         for start, window, features in self._rolling.feed(samples, latest=latest):
-            begin, end = self._heard_until, start + self._n_window
+            begin, end = self._last_end, start + self._n_window
             n_next = self._rolling.hop_samples if begin else self._n_window
             self.skipped += (end - begin - n_next) // self._rolling.hop_samples
-            self._heard_until = end
-            segments.append(
-                self._segment(window, features, begin / self._sample_rate, end / self._sample_rate)
-            )
+            self._last_end = end
+            segments.append(self._segment(window, features, begin, end))
         return segments
 
     def _segment(
-        self,
-        window: NDArray[np.float32],
-        features: NDArray[np.float32],
-        start_s: float,
-        end_s: float,
+        self, window: NDArray[np.float32], features: NDArray[np.float32], begin: int, end: int
     ) -> Segment:
-        n_new = round((end_s - start_s) * self._sample_rate)
-        speech = self._gate(window[-n_new:]) > 0  # of many that were skipped, the last
-        self._quiet_s = 0.0 if speech else self._quiet_s + end_s - start_s
-        silent = self._quiet_s >= self._decisions.silence_s
+        sample_rate = self._input.features.sample_rate
+        start_s, end_s = begin / sample_rate, end / sample_rate
+        # After skipped windows, begin lies before this window: all of it is new.
+        speech = self._vad(window[-(end - begin) :]) > 0
+        self._pause_s = 0.0 if speech else self._pause_s + end_s - start_s
+        silent = self._pause_s >= self._config.silence_s
         [probabilities] = self._network.probabilities(self._input.network_inputs(features[None]))
         if self._learner:
             probabilities = self._learner(probabilities, speech=not silent)
-        best, share, state = self._decide(probabilities, silent=silent)
+        best, probability, state = self._smooth(probabilities, silent=silent)
         labels = self._classifier.labels
         by_label = dict(zip(labels, probabilities.tolist(), strict=True))
-        return Segment(start_s, end_s, labels[best], share, by_label, state)
+        return Segment(start_s, end_s, labels[best], probability, by_label, state)

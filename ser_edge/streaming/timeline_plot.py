@@ -1,4 +1,4 @@
-"""A picture of a recording: waveform, emotions as a ribbon, probabilities over time."""
+"""The plot of a timeline: waveform, labels as a ribbon, probabilities."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ser_edge.errors import SerEdgeError
+from ser_edge.errors import ConfigError
 from ser_edge.files import written_whole
 from ser_edge.prediction import Segment
 from ser_edge.streaming.segments import displayed_label, merge_segments
@@ -33,31 +33,31 @@ _MORE_COLOURS = ("#9c755f", "#ff9da7", "#bab0ac", "#86bcb6")  # for labels of ot
 
 
 def check_picture(path: Path) -> None:
-    """See that there is matplotlib, and that it can write such a file.
-
-    Raises
-    ------
-    ModuleNotFoundError
-        If there is no matplotlib.
-    SerEdgeError
-        If the suffix is of no picture.
-    """
+    """Raise an error if matplotlib is not installed or cannot write a file with this suffix."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     if path.suffix[1:].lower() not in FigureCanvasAgg.filetypes:
-        raise SerEdgeError(f"{path}: is no picture; expected a name in .png, .svg or .pdf")
+        raise ConfigError(
+            f"the suffix {path.suffix!r} is not a picture's",
+            "choose a name that ends in .png, .svg or .pdf",
+            path,
+        )
 
 
 def plot_timeline(path: Path, timeline: Timeline) -> None:
-    """Draw it into a PNG file, or another that matplotlib knows by its suffix.
+    """Plot a timeline into a file.
 
     Parameters
     ----------
     path : Path
-        The file to write.
+        The file to write; its suffix decides the format.
     timeline : Timeline
-        What was heard.
+        See `ser_edge.streaming.timeline.analyze`.
 
+    Raises
+    ------
+    SerEdgeError
+        If the file cannot be written.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -72,15 +72,14 @@ def plot_timeline(path: Path, timeline: Timeline) -> None:
     colours = {name: _COLOURS.get(name) or others.get(name, "black") for name in names}
     figure = Figure(figsize=(11, 5.2), layout="constrained")
     FigureCanvasAgg(figure)
-    wave, ribbon, shares = figure.subplots(3, sharex=True, height_ratios=(2, 0.5, 3))
+    wave, ribbon, stack = figure.subplots(3, sharex=True, height_ratios=(2, 0.5, 3))
     time = np.linspace(0, seconds, len(timeline.envelope))
     wave.fill_between(time, *timeline.envelope.T, color="#555555", linewidth=0)
     wave.set_ylabel("waveform")
     wave.set_xlim(0, seconds)
-    for stretch in merge_segments(segments):
-        ribbon.axvspan(
-            stretch.start_s, stretch.end_s, color=colours[displayed_label(stretch)], linewidth=0
-        )
+    for merged in merge_segments(segments):
+        colour = colours[displayed_label(merged)]
+        ribbon.axvspan(merged.start_s, merged.end_s, color=colour, linewidth=0)
     ribbon.set_yticks([])
     ribbon.set_ylabel("emotion", rotation=0, ha="right", va="center")
     ribbon.legend(
@@ -91,7 +90,7 @@ def plot_timeline(path: Path, timeline: Timeline) -> None:
         fontsize="small",
         frameon=False,
     )
-    _stack(shares, segments, labels, colours)
+    _stack(stack, segments, labels, colours)
     with written_whole(path) as partial:
         figure.savefig(partial, dpi=110)
 
@@ -103,7 +102,7 @@ def _stack(
     rows = np.array([list(segment.probabilities.values()) for segment in segments])
     silent = np.array([segment.state == "silence" for segment in segments])
     rows[silent] = np.nan
-    # Each value from the segment's start to its end.
+    # Constant from a segment's start to its end.
     steps = np.repeat(rows, 2, axis=0).T
     axes.stackplot(
         np.repeat(edges, 2)[1:-1], steps, colors=[colours[label] for label in labels], linewidth=0

@@ -1,4 +1,4 @@
-"""Where somebody speaks: levels above a floor that follows the noise of the place."""
+"""Voice activity detection (VAD): levels above a floor that follows the noise."""
 
 from __future__ import annotations
 
@@ -8,72 +8,74 @@ from collections import deque
 import numpy as np
 from numpy.typing import NDArray
 
-_LOWEST_DB = -100.0
+_LOWEST_DB = -100.0  # digital silence; 16-bit noise is louder
 
 
 class VoiceActivityDetector:
-    """Tell stretches of equal length with speech in them from those without.
+    """Detect speech in consecutive hops of a signal.
 
-    The floor is the lowest level of the last while (minimum statistics, Martin 2001): speech has
-    pauses, and a steady noise has not. What lies a margin above it is speech.
+    The noise floor is the lowest level of the last hops (minimum statistics, Martin 2001): speech
+    has pauses, steady noise has none. A block is speech if its level is a margin above the floor.
 
     Parameters
     ----------
-    block : int > 0
-        Samples over which a level is taken; about 25 ms.
+    block_length : int > 0
+        Samples over which a level is computed; about 25 ms.
     margin_db : float
-        How far speech lies above the floor [dB].
-    least_db : float
-        What is lower is never speech [dB of full scale].
-    n_remembered : int > 0
-        For how many stretches a floor is remembered.
+        Level of speech above the noise floor [dB].
+    min_level_db : float
+        Level below which nothing is speech [dB of full scale].
+    n_history : int > 0
+        Hops over which the noise floor is taken.
 
     Attributes
     ----------
     level_db, floor_db : float
-        Of the stretch heard last: its loudest block, and the floor [dB of full scale].
+        Level of the last hop's loudest block, and the noise floor [dB of full scale].
 
     Examples
     --------
-    >>> gate = VoiceActivityDetector(block=100)
+    >>> vad = VoiceActivityDetector(block_length=100)
     >>> noise = 0.01 * np.random.default_rng(0).standard_normal(5000).astype(np.float32)
-    >>> gate(noise), gate(np.concatenate([noise[:2000], 20 * noise[2000:]])), gate(noise)
+    >>> vad(noise), vad(np.concatenate([noise[:2000], 20 * noise[2000:]])), vad(noise)
     (0.0, 0.6, 0.0)
     """
 
     def __init__(
         self,
-        block: int,
+        block_length: int,
         margin_db: float = 10.0,
-        least_db: float = -60.0,
-        n_remembered: int = 20,
+        min_level_db: float = -60.0,
+        n_history: int = 20,
     ) -> None:
-        self._block, self._margin_db, self._least_db = block, margin_db, least_db
-        self._lowest: deque[float] = deque(maxlen=n_remembered)
+        self._block_length, self._margin_db = block_length, margin_db
+        self._min_level_db = min_level_db
+        self._lowest: deque[float] = deque(maxlen=n_history)
         self.level_db = self.floor_db = _LOWEST_DB
 
     def __call__(self, samples: NDArray[np.float32]) -> float:
-        """Listen to the next stretch.
+        """Process the next hop.
 
         Parameters
         ----------
         samples : np.ndarray [shape=(n,), dtype=float32]
-            Whole blocks; what is left over is not heard.
+            Whole blocks; the remainder is ignored.
 
         Returns
         -------
-        share : float in [0, 1]
-            Of its blocks, those with speech.
+        speech : float in [0, 1]
+            Fraction of its blocks that are speech.
         """
-        blocks = samples[: len(samples) // self._block * self._block].reshape(-1, self._block)
-        # So few that Python is quicker than NumPy.
+        n_blocks = len(samples) // self._block_length
+        blocks = samples[: n_blocks * self._block_length].reshape(n_blocks, -1)
+        # Lists: for so few blocks Python is faster than NumPy.
         energies: list[float] = np.einsum("bn,bn->b", blocks, blocks).tolist()
-        self._lowest.append(self._in_db(min(energies)))
+        self._lowest.append(self._decibels(min(energies)))
         self.floor_db = min(self._lowest)
-        self.level_db = self._in_db(max(energies))
-        least_db = max(self.floor_db + self._margin_db, self._least_db)
-        least = 10 ** (least_db / 10) * self._block
-        return sum(energy > least for energy in energies) / len(energies)
+        self.level_db = self._decibels(max(energies))
+        threshold_db = max(self.floor_db + self._margin_db, self._min_level_db)
+        threshold = 10 ** (threshold_db / 10) * self._block_length
+        return sum(energy > threshold for energy in energies) / n_blocks
 
-    def _in_db(self, energy: float) -> float:
-        return 10 * math.log10(max(energy / self._block, 10 ** (_LOWEST_DB / 10)))
+    def _decibels(self, energy: float) -> float:
+        return 10 * math.log10(max(energy / self._block_length, 10 ** (_LOWEST_DB / 10)))

@@ -1,0 +1,89 @@
+"""`ser-edge predict`: the emotion in recordings, or the timeline of one."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from ser_edge.choices import SEGMENT_FORMATS
+from ser_edge.cli.loading import limit_blas, load_classifier
+from ser_edge.cli.options import add_hop, add_json, add_overwrite, add_profile, add_recordings
+from ser_edge.cli.stderr import print_error
+from ser_edge.errors import ConfigError, SerEdgeError
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    add_recordings(parser)
+    add_profile(parser)
+    add_json(parser, "print a JSON object for each recording")
+    timeline = parser.add_argument_group(
+        "timeline", "When each emotion occurs in one recording, of any length."
+    )
+    timeline.add_argument(
+        "--segments",
+        nargs="?",
+        const="table",
+        choices=SEGMENT_FORMATS,
+        metavar="FORMAT",
+        help=f"print it as {', '.join(SEGMENT_FORMATS)}; default table",
+    )
+    timeline.add_argument(
+        "--plot", type=Path, metavar="FILE", help="plot it as a PNG, SVG or PDF file"
+    )
+    add_overwrite(timeline)
+    add_hop(timeline)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the predictions; 1 if a recording could not be used."""
+    if arguments.segments or arguments.plot:
+        return _timeline(arguments)
+    classifier = load_classifier(arguments, arguments.profile)
+    status = 0
+    width = max(len(clip) for clip in arguments.clips)
+    for clip in arguments.clips:
+        try:
+            prediction = classifier.predict(clip)
+        except SerEdgeError as error:
+            print_error(error)
+            status = 1
+            continue
+        if arguments.json:
+            print(json.dumps({"clip": clip, **prediction.to_dict()}), flush=True)
+        else:
+            ranked = sorted(prediction.probabilities.items(), key=lambda item: -item[1])
+            others = "  ".join(f"{label} {value:.0%}" for label, value in ranked[1:3])
+            print(
+                f"{clip:<{width}}  {prediction.label:<8} {prediction.probability:4.0%}   {others}",
+                flush=True,
+            )
+    return status
+
+
+def _timeline(arguments: argparse.Namespace) -> int:
+    option = "--segments" if arguments.segments else "--plot"
+    if len(arguments.clips) > 1:
+        raise ConfigError(
+            f"argument {option}: {len(arguments.clips)} recordings, expected one",
+            "run the command once for each recording",
+        )
+    if arguments.json:
+        raise ConfigError(f"argument {option}: not allowed with --json", "use --segments json")
+    limit_blas(arguments.threads)
+    from ser_edge.files import check_writable
+    from ser_edge.streaming.segments import FORMATS, merge_segments
+    from ser_edge.streaming.timeline import analyze
+    from ser_edge.streaming.timeline_plot import check_picture, plot_timeline
+
+    if arguments.plot:
+        check_picture(arguments.plot)
+        check_writable(arguments.plot, "--plot", overwrite=arguments.overwrite)
+    classifier = load_classifier(arguments, arguments.profile)
+    timeline = analyze(classifier, arguments.clips[0], hop_s=arguments.hop)
+    if arguments.plot:
+        plot_timeline(arguments.plot, timeline)
+    if arguments.segments:
+        print(FORMATS[arguments.segments](merge_segments(timeline.segments)))
+    return 0
