@@ -50,6 +50,7 @@ class VariantFigures:
     metrics: dict[str, float | None]  # by `NAMES`; None where a variant has no such figure
     golden: str  # the state of its `ModelCheck`; "unknown" without golden clips
     golden_detail: str  # why it does not agree
+    golden_remedy: str  # what to do about that
     uar: float | None  # on the test speakers, if the manifest has it
 
 
@@ -121,6 +122,7 @@ def figures_of(
         metrics={n: None if v is None else float(f"{v:.6g}") for n, v in metrics.items()},
         golden=check.state if check else "unknown",
         golden_detail=check.detail if check else "",
+        golden_remedy=check.remedy if check else "",
         uar=manifest_uar(bundle.manifest.about, variant),
     )
 

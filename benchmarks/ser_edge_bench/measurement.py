@@ -17,14 +17,14 @@ from typing import Any
 from ser_edge import __version__
 from ser_edge.backends import INTERPRETERS
 from ser_edge.bundle import Bundle
-from ser_edge.doctor.examination import absence, remedy
+from ser_edge.doctor.examination import absence, explain
 from ser_edge.doctor.machine import this_machine
 from ser_edge.errors import BackendError, BundleError, SerEdgeError
 from ser_edge.isolated import run_isolated
 from ser_edge.verify.checks import ModelCheck
-from ser_edge.verify.comparison import compared
+from ser_edge.verify.comparison import compare
 from ser_edge.verify.golden import read_golden
-from ser_edge.verify.model_outputs import ask
+from ser_edge.verify.model_outputs import model_outputs
 from ser_edge_bench.clip import BenchClip
 from ser_edge_bench.figures import blocks_of, figures_of, interrupted_share, times_of
 from ser_edge_bench.plan import Plan
@@ -38,7 +38,6 @@ _TIMEOUT_S = 300.0
 
 _START, _ROUNDS = "ser_edge_bench.jobs:start", "ser_edge_bench.jobs:rounds"
 _THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
-_STAGES = {"import": "importing", "open": "opening the model", "run": "running it"}
 
 
 def setting_of(bundle: Bundle, clip: BenchClip, plan: Plan) -> Setting:
@@ -163,8 +162,7 @@ def measure_rounds(
     )
     if outcome.state != "works":
         raise SerEdgeError(
-            f"the process that measured {', '.join(names)} failed on "
-            f"{_STAGES.get(outcome.stage, 'its start')}: {outcome.problem}",
+            f"the process that measured {', '.join(names)} failed {explain(outcome, 'numpy')[0]}",
             "each variant has started alone: measure them one by one, with --variant",
         )
     return outcome.found
@@ -184,14 +182,8 @@ def _start(
     )
     if outcome.state == "works":
         return outcome.found
-    return Failure(
-        name=variant.name,
-        backend=variant.backend,
-        file=variant.model.file,
-        stage=_STAGES.get(outcome.stage, "starting Python"),
-        problem=outcome.problem,
-        remedy=outcome.remedy or remedy(outcome, interpreter.distribution),
-    )
+    reason = explain(outcome, interpreter.distribution)
+    return Failure(variant.name, variant.backend, variant.model.file, *reason)
 
 
 def _checks(bundle: Bundle, variants: Sequence[BenchVariant]) -> dict[str, ModelCheck]:
@@ -203,8 +195,8 @@ def _checks(bundle: Bundle, variants: Sequence[BenchVariant]) -> dict[str, Model
     checks = {}
     for backend in {variant.backend: None for variant in variants}:
         own = [variant for variant in variants if variant.backend == backend]
-        outputs = ask(bundle, backend, [v.model for v in own], timeout_s=_TIMEOUT_S)
+        outputs = model_outputs(bundle, backend, [v.model for v in own], timeout_s=_TIMEOUT_S)
         for variant in own:
             output = outputs[variant.model.file]
-            checks[variant.name] = compared(bundle, clips, backend, variant.model, output)
+            checks[variant.name] = compare(bundle, clips, backend, variant.model, output)
     return checks

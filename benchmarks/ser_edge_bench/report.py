@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ser_edge.errors import BackendError
 from ser_edge_bench.baseline import Comparison
 from ser_edge_bench.budget import Verdict
 from ser_edge_bench.figures import SHARED_STAGES, VariantFigures
@@ -149,12 +150,11 @@ def _notes(result: BenchResult) -> Iterator[str]:
         yield f"the processor is or was slowed down: {', '.join(result.after.throttled)}"
     for variant in result.variants:
         if variant.golden_detail:
-            yield f"{variant.name}: {variant.golden_detail}"
+            yield str(BackendError(variant.golden_detail, variant.golden_remedy, variant.name))
     for failure in result.failures:
-        remedy = f"; {failure.remedy}" if failure.remedy else ""
-        yield f"{failure.name} failed on {failure.stage}: {failure.problem}{remedy}"
+        yield f"not measured: {BackendError(failure.problem, failure.remedy, failure.name)}"
     for backend, why in result.not_tried.items():
-        yield f"{backend} was not tried: {why}"
+        yield f"not tried: {backend}: {why}"
 
 
 def _compared(comparison: Comparison) -> Section:

@@ -16,12 +16,11 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True)
 class Failure:
-    """A variant that its installed interpreter cannot run; ``stage`` is where it failed."""
+    """A variant that its installed interpreter cannot run."""
 
     name: str
     backend: str
     file: str
-    stage: str
     problem: str
     remedy: str
 

@@ -5,11 +5,16 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from ser_edge.cli.loading import bundle_folder, limit_blas
+from ser_edge.cli.options import BUNDLE_HELP
+from ser_edge.cli.stderr import print_error
 from ser_edge.cli.types import natural, positive
+from ser_edge.errors import SerEdgeError
 
 
-def add_bench(bench: argparse.ArgumentParser) -> None:
-    """Add the options to the subcommand's parser."""
+def add_options(bench: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    bench.add_argument("bundle", nargs="?", metavar="BUNDLE", help=BUNDLE_HELP)
     bench.add_argument("--clip", metavar="FILE", help="a recording; default a clip of the bundle")
     bench.add_argument(
         "--variant",
@@ -23,20 +28,20 @@ def add_bench(bench: argparse.ArgumentParser) -> None:
     method = bench.add_argument_group(
         "method", "Each variant runs until both the number of runs and the seconds are reached."
     )
-
-    def number(name: str, kind: type[float], metavar: str, text: str) -> None:
-        method.add_argument(f"--{name}", type=kind, metavar=metavar, help=text)
-
     method.add_argument("--threads", type=positive, metavar="N", help="of an inference; default 1")
     method.add_argument(
         "--processes", type=positive, metavar="N", help="fresh processes; default 3"
     )
     method.add_argument("--runs", type=positive, metavar="N", help="of a process; default 200")
-    number("seconds", float, "S", "of a variant in a process; default 2")
+    method.add_argument(
+        "--seconds", type=float, metavar="S", help="of a variant in a process; default 2"
+    )
     method.add_argument(
         "--warmup-runs", type=natural, metavar="N", help="discarded before these; default 10"
     )
-    number("warmup-s", float, "S", "discarded before these; default 0.5")
+    method.add_argument(
+        "--warmup-s", type=float, metavar="S", help="discarded before these; default 0.5"
+    )
     method.add_argument(
         "--quick", action="store_true", help="1 process, 20 runs: for a look, not for comparisons"
     )
@@ -66,3 +71,15 @@ def add_bench(bench: argparse.ArgumentParser) -> None:
         metavar="RATIO",
         help="allowed time as a multiple of the baseline's; default 1.15",
     )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Measure, and print the result; 1 if a limit is exceeded."""
+    limit_blas(1)
+    try:
+        from ser_edge_bench.command import bench_command
+
+        return bench_command(arguments, bundle_folder(arguments.bundle))
+    except KeyboardInterrupt:
+        print_error(SerEdgeError("interrupted", "nothing was written"))
+        return 130
