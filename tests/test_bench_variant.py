@@ -17,7 +17,8 @@ from ser_edge.errors import AudioError
 from ser_edge.manifest import ModelFile
 from ser_edge_bench import variant as module
 from ser_edge_bench.clip import clip_from_file, golden_clip, wav_bytes
-from ser_edge_bench.variant import BenchVariant, Pipeline, Stages, bench_variants, default_variant
+from ser_edge_bench.figures import SHARED_STAGES
+from ser_edge_bench.variant import BenchVariant, Pipeline, bench_variants, default_variant
 
 
 @pytest.fixture
@@ -31,19 +32,20 @@ def test_the_stages_give_what_predict_gives(bundle: Bundle, backend: str, precis
     classifier = Classifier.load(bundle.folder, backend=backend, precision=precision)
     prediction = classifier.predict(clip.content)
     expected = list(prediction.probabilities.values())
-    pipeline = Pipeline(bundle, BenchVariant(backend, classifier.model), 1)
-    stages = Stages(bundle)
-    samples = stages.resample(*read(clip.content))
+    variant = BenchVariant(backend, classifier.model)
+    pipeline = Pipeline(bundle, variant, 1)
     for each in (pipeline, pipeline.renewed()):
         np.testing.assert_array_equal(each.predict(clip.content), expected)
-        calls = stages.calls(clip.content) | each.calls("it", clip.content, samples)
-        by_stages: Any = calls["it:network"]()
-        np.testing.assert_array_equal(by_stages.mean(axis=0), expected)
-        whole: Any = calls["it:end_to_end"]()
-        np.testing.assert_array_equal(whole, expected)
-    features: Any = calls["features"]()
-    np.testing.assert_array_equal(features, pipeline.network_inputs(samples))
-    assert list(calls) == ["decode", "resample", "features", "it:network", "it:end_to_end"]
+        found: dict[str, Any] = {name: call() for name, call in each.calls(clip.content).items()}
+        decode, resample, features, network, end_to_end = found
+        assert (network, end_to_end) == (f"{variant.name}:network", f"{variant.name}:end_to_end")
+        assert (decode, resample, features) == SHARED_STAGES
+        np.testing.assert_array_equal(found[network].mean(axis=0), expected)
+        np.testing.assert_array_equal(found[end_to_end], expected)
+        by_features = classifier.probabilities(found[features]).mean(axis=0)
+        np.testing.assert_array_equal(by_features, expected)
+        assert found[decode][1] == 48000
+        assert len(found[resample]) == pytest.approx(3 * 22050, abs=1)
     assert clip.windows == prediction.n_windows == 1
 
 
@@ -72,13 +74,15 @@ def test_files_of_other_kinds(
     assert variant.name == f"{input_kind}.float32.onnx"
     rng = np.random.default_rng(0)
     content = wav_bytes(rng.normal(0, 0.1, 5 * 16000).astype(np.float32), 16000)
-    probabilities = Pipeline(bundle, variant, 1).predict(content)
+    pipeline = Pipeline(bundle, variant, 1)
+    probabilities = pipeline.predict(content)
     assert probabilities.sum() == pytest.approx(1)
     np.testing.assert_allclose(probabilities[:3], probabilities[0], rtol=1e-12)  # the windows' mean
     if input_kind == "audio":  # its output is probabilities: no softmax
         np.testing.assert_allclose(probabilities, [1 / 3] * 3 + [0] * 4)
-    (inputs,) = fake.inputs  # all windows at once
-    assert inputs.shape == (3, *shape)
+    network: Any = pipeline.calls(content)[f"{variant.name}:network"]()
+    np.testing.assert_allclose(network.mean(axis=0), probabilities)
+    assert [inputs.shape for inputs in fake.inputs] == [(3, *shape)] * 2  # all windows at once
 
 
 def test_the_golden_clip_needs_resampling(bundle: Bundle) -> None:

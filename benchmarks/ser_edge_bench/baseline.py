@@ -116,11 +116,9 @@ class Comparison:
         return {name: ratio for name, ratio in self.ratios.items() if ratio.low > self.max_slowdown}
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the JSON's entry ``baseline``."""
         return {**asdict(self), "slower": list(self.slower)}
 
     def complaints(self) -> Iterator[str]:
-        """Yield a sentence about each slower call."""
         for name, ratio in self.slower.items():
             yield (
                 f"{name} takes {ratio.value:.2f} times as long as in {self.path} ({self.share:.1%} "

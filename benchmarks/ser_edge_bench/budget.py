@@ -81,11 +81,9 @@ class Verdict:
 
     @property
     def measured(self) -> str:
-        """The value as text."""
         return "not measured" if self.value is None else f"{self.value:.4g}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the JSON's entry."""
         return {"budget": str(self.budget), "value": self.value, "ok": self.ok}
 
     def __str__(self) -> str:

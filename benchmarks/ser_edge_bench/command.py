@@ -29,33 +29,14 @@ _MAX_SLOWDOWN = 1.15
 def bench_command(arguments: argparse.Namespace, folder: str | os.PathLike[str]) -> int:
     """Run `ser-edge bench` with the options of `ser_edge.cli.bench`.
 
-    Everything that can be wrong in the arguments is checked before minutes of measuring.
-
-    Parameters
-    ----------
-    arguments : argparse.Namespace
-        The options.
-    folder : path
-        The bundle.
-
-    Returns
-    -------
-    status : int
-        0; 1 if a budget is missed or a call is slower than in the baseline.
-
-    Raises
-    ------
-    ConfigError
-        If an option is wrong.
-    SerEdgeError
-        If bundle, recording or baseline cannot be used, or nothing can be measured.
+    Everything is checked before minutes of measuring. The status is 1 if a budget is missed or a
+    call is slower than in the baseline, and 0 otherwise.
     """
     plan = _plan(arguments)
     budgets = [Budget.parse(text) for text in arguments.budget]
     _check_options(arguments, plan)
     bundle = Bundle.open(folder)
-    _check_variants(arguments, bundle, budgets)
-    _check_files(arguments)
+    _check_variants(arguments.variant, budgets, bundle)
     clip = clip_from_file(bundle, arguments.clip) if arguments.clip else _golden_clip(bundle)
     baseline = Baseline.load(arguments.baseline) if arguments.baseline else None
     if baseline:
@@ -85,11 +66,11 @@ def _plan(arguments: argparse.Namespace) -> Plan:
 
 
 def _check_options(arguments: argparse.Namespace, plan: Plan) -> None:
+    slowdown = arguments.max_slowdown
     if arguments.json == arguments.markdown == "-":
         raise ConfigError("--json and --markdown both print", "give one of them a FILE")
-    slowdown = arguments.max_slowdown
     if slowdown is not None and not arguments.baseline:
-        raise ConfigError(f"--max-slowdown {slowdown:g} needs --baseline")
+        raise ConfigError(f"--max-slowdown {slowdown:g} has no effect", "give a --baseline too")
     if slowdown is not None and not 1 <= slowdown <= 100:
         raise ConfigError(f"--max-slowdown {slowdown:g}, expected 1 to 100")
     if arguments.baseline and plan.processes < MIN_PROCESSES:
@@ -97,29 +78,20 @@ def _check_options(arguments: argparse.Namespace, plan: Plan) -> None:
             f"--baseline with {plan.processes} processes, expected {MIN_PROCESSES} or more",
             f"leave out --quick, or give --processes {MIN_PROCESSES}",
         )
-
-
-def _check_variants(
-    arguments: argparse.Namespace, bundle: Bundle, budgets: Sequence[Budget]
-) -> None:
-    known = [variant.name for variant in bench_variants(bundle)]
-    names = [("--variant", name) for name in arguments.variant]
-    names += [(f"--budget '{budget}'", budget.variant) for budget in budgets if budget.variant]
-    for option, name in names:
-        if name not in known:
-            raise ConfigError(
-                f"{option}: the bundle has no variant {name!r}, expected one of {', '.join(known)}",
-                source=bundle.folder,
-            )
-
-
-def _check_files(arguments: argparse.Namespace) -> None:
     for name in ("json", "markdown", "plot"):
         path = getattr(arguments, name)
         if path not in (None, "-"):
             check_writable(Path(path), f"--{name}", overwrite=arguments.overwrite)
     if arguments.plot:
         check_picture(arguments.plot)
+
+
+def _check_variants(names: list[str], budgets: list[Budget], bundle: Bundle) -> None:
+    known = [variant.name for variant in bench_variants(bundle)]
+    for name in (*names, *(budget.variant for budget in budgets if budget.variant)):
+        if name not in known:
+            problem = f"has no variant {name!r}, expected one of {', '.join(known)}"
+            raise ConfigError(problem, source=bundle.folder)
 
 
 def _golden_clip(bundle: Bundle) -> BenchClip:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -21,14 +21,13 @@ from typing import Any
 
 import numpy as np
 
-from ser_edge import audio
 from ser_edge.bundle import Bundle
 from ser_edge.isolated import child
 from ser_edge_bench.plan import Plan
 from ser_edge_bench.statistics import BLOCKS
 from ser_edge_bench.system import peak_bytes, reset_peak, resident_bytes
 from ser_edge_bench.timing import Kernel, Stopwatch
-from ser_edge_bench.variant import Pipeline, Stages, bench_variants
+from ser_edge_bench.variant import Pipeline, bench_variants
 
 _KERNELS = 20  # runs of the kernel in `start`; the median counts
 _REPORT_S = 0.25  # time between reports
@@ -86,7 +85,7 @@ def rounds(
     yield {"stage": "open"}
     pipelines = _opened(folder, plan.threads, *variants)
     yield {"stage": "run", "progress": 0.0}
-    done = Rounds(Bundle.open(folder), Path(clip).read_bytes(), pipelines, int(seed))
+    done = Rounds(Path(clip).read_bytes(), pipelines, int(seed))
     for share in done.until(plan.warmup_runs, plan.warmup_s):
         yield {"progress": 0.2 * share}
     done.clear()
@@ -104,15 +103,13 @@ def _opened(folder: str, threads: int, *names: str) -> dict[str, Pipeline]:
 class Rounds:
     """Rounds of all calls, and their times."""
 
-    def __init__(
-        self, bundle: Bundle, content: bytes, pipelines: dict[str, Pipeline], seed: int
-    ) -> None:
-        self._bundle, self._content, self._pipelines = bundle, content, pipelines
+    def __init__(self, content: bytes, pipelines: dict[str, Pipeline], seed: int) -> None:
+        self._content, self._pipelines = content, pipelines
+        self._calls: dict[str, Callable[[], object]] = {}
         self._watch, self._random = Stopwatch(), np.random.default_rng(seed)
         self.clear()
 
     def clear(self) -> None:
-        """Discard all times."""
         self._wall: defaultdict[str, list[float]] = defaultdict(list)
         self._own: defaultdict[str, list[float]] = defaultdict(list)
 
@@ -151,11 +148,11 @@ class Rounds:
         """Make everything but the opened files anew, elsewhere in memory; call each once."""
         sizes = self._random.integers(1, _PAD_BYTES, size=_PADS)
         self._pads = [np.ones(size, np.uint8) for size in sizes.tolist()]
-        content, stages = bytes(bytearray(self._content)), Stages(self._bundle)
-        samples = stages.resample(*audio.read(content))
-        self._kernel, self._calls = Kernel(), stages.calls(content)
-        for name, pipeline in self._pipelines.items():
-            self._calls |= pipeline.renewed().calls(name, content, samples)
+        content = bytes(bytearray(self._content))
+        self._kernel = Kernel()
+        self._calls = {}
+        for pipeline in self._pipelines.values():
+            self._calls |= pipeline.renewed().calls(content)
         self._kernel()
         for call in self._calls.values():
             call()

@@ -71,14 +71,7 @@ def measure(
 ) -> BenchResult:
     """Measure the named variants of a bundle, by default all.
 
-    Raises
-    ------
-    BackendError
-        If no variant can be measured.
-    BundleError
-        If a file of the bundle is not the exported one.
-    SerEdgeError
-        If no process can be started, or one that measures several variants ends early.
+    `BackendError` if none can be measured, `SerEdgeError` if a process of several ends early.
     """
     setting = setting_of(bundle, clip, plan)
     variants = [v for v in bench_variants(bundle) if not names or v.name in names]

@@ -31,7 +31,6 @@ class Section:
     notes: Sequence[str] = ()
 
     def render(self, markdown: bool) -> str:
-        """Return the section as text or as Markdown."""
         lines = [self.columns, *self.rows] if self.rows else []
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         widths = [max(_OTHER if i else _FIRST, width) for i, width in enumerate(widths)]
@@ -53,14 +52,12 @@ class Section:
 
 
 def render(sections: Sequence[Section], *, markdown: bool = False) -> str:
-    """Return a report as text, or as Markdown."""
     return "\n\n".join(section.render(markdown) for section in sections) + "\n"
 
 
 def report(
     result: BenchResult, verdicts: Sequence[Verdict] = (), comparison: Comparison | None = None
 ) -> list[Section]:
-    """Return the sections of a report."""
     sections = [
         Section(f"ser-edge bench: {result.setting.bundle['name']}", notes=list(_facts(result))),
         *_tables(result),

@@ -56,7 +56,6 @@ class BenchResult:
     times_ms: dict[str, list[list[float]]] = field(repr=False)  # single times; not in the JSON
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the content of the JSON file."""
         content = asdict(self)
         del content["times_ms"]
         setting = content.pop("setting")

@@ -6,7 +6,6 @@ Each value is None where the system does not report it.
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -110,14 +109,10 @@ def _status(name: str) -> int | None:
 
 
 def _throttled() -> tuple[str, ...] | None:
-    program = shutil.which("vcgencmd")
-    if program is None:
-        return None
+    command = ["vcgencmd", "get_throttled"]
     try:
-        done = subprocess.run(
-            [program, "get_throttled"], capture_output=True, text=True, timeout=10, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):  # not a Raspberry Pi
         return None
     return read_throttled(done.stdout)
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ser_edge import audio
-from ser_edge.backends import INTERPRETERS, open_model
+from ser_edge.backends import INTERPRETERS, Backend, open_model
 from ser_edge.backends.selection import model_for
 from ser_edge.bundle import Bundle
 from ser_edge.classifier import Classifier
@@ -52,82 +51,66 @@ def default_variant(bundle: Bundle, variants: Sequence[BenchVariant]) -> BenchVa
     return next((v for v in variants if v.model == model_for(bundle, v.backend)), variants[0])
 
 
-class Stages:
-    """The stages before the network, the same for all variants of a bundle."""
-
-    def __init__(self, bundle: Bundle) -> None:
-        self._input = bundle.manifest.input
-        self._frontend = Frontend(self._input.features, self._input.window)
-
-    def resample(self, samples: NDArray[np.float32], sample_rate: int) -> NDArray[np.float32]:
-        """Resample to the sample rate of the features."""
-        return resample(samples, sample_rate, self._input.features.sample_rate)
-
-    def features(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Compute the standardised features of all windows."""
-        return self._input.network_inputs(self._frontend(samples)[0])
-
-    def windows(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Cut the windows."""
-        length = self._frontend.window_samples
-        return np.stack([cut_window(samples, s, length) for s in self._frontend.starts(samples)])
-
-    def calls(self, content: bytes) -> dict[str, Callable[[], object]]:
-        """Return each stage as a call on the output of the stage before it."""
-        decoded, sample_rate = audio.read(content)
-        samples = self.resample(decoded, sample_rate)
-        return {
-            "decode": lambda: audio.read(content),
-            "resample": lambda: self.resample(decoded, sample_rate),
-            "features": lambda: self.features(samples),
-        }
-
-
 class Pipeline:
-    """An opened variant.
+    """An opened variant, and its calls.
 
     A file with ``input_kind="features"`` runs in ``Classifier.predict``, as for users. The runtime
     has no method for the other kinds; they run by the same steps.
     """
 
-    def __init__(self, bundle: Bundle, variant: BenchVariant, threads: int) -> None:
+    def __init__(
+        self, bundle: Bundle, variant: BenchVariant, threads: int, opened: Backend | None = None
+    ) -> None:
         model, backend = variant.model, variant.backend
-        opened = open_model(bundle.verified(model), backend, threads=threads)
+        opened = opened or open_model(bundle.verified(model), backend, threads=threads)
+        self._bundle, self._variant, self._threads, self._opened = bundle, variant, threads, opened
         self._classifier = Classifier(bundle, model, backend, opened, threads)
-        self._stages = Stages(bundle)
+        self._input = bundle.manifest.input
+        self._frontend = Frontend(self._input.features, self._input.window)
 
     def renewed(self) -> Pipeline:
         """Return a copy that shares the opened file only."""
-        other = copy(self)
-        other._classifier = self._classifier.with_profile(None)
-        other._stages = Stages(self._classifier.bundle)
-        return other
+        return Pipeline(self._bundle, self._variant, self._threads, self._opened)
 
     def predict(self, content: bytes) -> NDArray[np.float64]:
         """Return the probabilities of a recording [shape=(n_labels,)]."""
-        if self._classifier.model.input_kind == "features":
+        if self._variant.model.input_kind == "features":
             return np.array(list(self._classifier.predict(content).probabilities.values()))
-        samples = self._stages.resample(*audio.read(content))
-        return np.asarray(self.network(self.network_inputs(samples)).mean(axis=0))
+        samples = self._resample(*audio.read(content))
+        inputs = self._features(samples) if self._has_features else self._windows(samples)
+        return np.asarray(self._network(inputs).mean(axis=0))
 
-    def network_inputs(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the network's input of all windows, from resampled samples."""
-        if self._classifier.model.input_kind == "audio":
-            return self._stages.windows(samples)
-        return self._stages.features(samples)
+    def calls(self, content: bytes) -> dict[str, Callable[[], object]]:
+        """Return each stage, as a call on the output of the stage before it, and the whole.
 
-    def network(self, inputs: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return the probabilities of windows [shape=(n_windows, n_labels)]."""
-        if self._classifier.model.input_kind == "audio":  # softmax and temperature are in the file
-            return np.asarray(self._classifier.backend.run(inputs), np.float64)
-        return self._classifier.probabilities(inputs)
-
-    def calls(
-        self, name: str, content: bytes, samples: NDArray[np.float32]
-    ) -> dict[str, Callable[[], object]]:
-        """Return the network and the whole as calls."""
-        inputs = self.network_inputs(samples)
+        The stages before the network are the same for all variants.
+        """
+        decoded, sample_rate = audio.read(content)
+        samples = self._resample(decoded, sample_rate)
+        inputs = self._features(samples) if self._has_features else self._windows(samples)
         return {
-            f"{name}:network": lambda: self.network(inputs),
-            f"{name}:end_to_end": lambda: self.predict(content),
+            "decode": lambda: audio.read(content),
+            "resample": lambda: self._resample(decoded, sample_rate),
+            "features": lambda: self._features(samples),
+            f"{self._variant.name}:network": lambda: self._network(inputs),
+            f"{self._variant.name}:end_to_end": lambda: self.predict(content),
         }
+
+    @property
+    def _has_features(self) -> bool:
+        return self._variant.model.input_kind != "audio"
+
+    def _resample(self, samples: NDArray[np.float32], sample_rate: int) -> NDArray[np.float32]:
+        return resample(samples, sample_rate, self._input.features.sample_rate)
+
+    def _features(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        return self._input.network_inputs(self._frontend(samples)[0])
+
+    def _windows(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        length = self._frontend.window_samples
+        return np.stack([cut_window(samples, s, length) for s in self._frontend.starts(samples)])
+
+    def _network(self, inputs: NDArray[np.float32]) -> NDArray[np.float64]:
+        if self._has_features:
+            return self._classifier.probabilities(inputs)
+        return np.asarray(self._opened.run(inputs), np.float64)  # softmax, temperature in the file
