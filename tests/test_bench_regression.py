@@ -6,7 +6,7 @@ three of six processes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import combinations
 from typing import Any
@@ -18,12 +18,10 @@ from ser_edge import Bundle
 from ser_edge_bench import measurement
 from ser_edge_bench.baseline import Baseline, Comparison, compare
 from ser_edge_bench.clip import golden_clip
-from ser_edge_bench.figures import Processes, blocks_of
-from ser_edge_bench.measurement import measure_rounds
+from ser_edge_bench.figures import blocks_of
 from ser_edge_bench.plan import Plan
 from ser_edge_bench.result import BenchResult
 from ser_edge_bench.system import choose_cpus
-from ser_edge_bench.variant import bench_variants
 
 NUMERIC = "float32.numeric"
 PLAN = Plan(warmup_runs=0, warmup_s=0, runs=40, seconds=0)
@@ -53,19 +51,17 @@ def measure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Measure]:
     from conftest import BUNDLE
 
     bundle = Bundle.open(BUNDLE)
-    variants = [variant for variant in bench_variants(bundle) if variant.name == NUMERIC]
     folder = tmp_path_factory.mktemp("regression")
     clip = folder / "clip"
     clip.write_bytes(golden_clip(bundle).content)
     (folder / "planted.py").write_text(PLANTED)
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(folder)
-        yield lambda seeds: [
-            measure_rounds(bundle, clip, PLAN, variants, seed, choose_cpus(1)) for seed in seeds
-        ]
+        processes = measurement.Processes(bundle, clip, PLAN, choose_cpus(1))
+        yield lambda seeds: [processes.rounds([NUMERIC], seed) for seed in seeds]
 
 
-def run_of(processes: Processes) -> BenchResult:
+def run_of(processes: Sequence[dict[str, Any]]) -> BenchResult:
     return replace(result(NUMERIC), blocks=blocks_of(processes))
 
 
@@ -75,7 +71,7 @@ def baseline(measure: Measure) -> Baseline:
     return Baseline("old.json", run.to_dict(), run.blocks)
 
 
-def compared(baseline: Baseline, processes: Processes) -> Comparison:
+def compared(baseline: Baseline, processes: Sequence[dict[str, Any]]) -> Comparison:
     found = compare(run_of(processes), baseline, 1.15)
     assert found.same_unit
     return found

@@ -31,8 +31,8 @@ NAMES = (
 )
 """All metrics; ``docs/benchmarking.md`` explains them."""
 
-Processes = Sequence[dict[str, Any]]
-"""What the jobs of `ser_edge_bench.jobs` reported, by process."""
+Reports = Sequence[dict[str, Any]]
+"""The last report of each process; see `ser_edge_bench.jobs`."""
 
 # Shorter differences between the two clocks are their own error.
 _INTERRUPTED_MS = 0.05
@@ -54,7 +54,7 @@ class VariantFigures:
     uar: float | None  # on the test speakers, if the manifest has it
 
 
-def interrupted_share(processes: Processes) -> float | None:
+def interrupted_share(processes: Reports) -> float | None:
     """Return the share of calls that had to wait for the CPU; None where that is not counted."""
     if not all(process["waiting"] for process in processes):
         return None
@@ -67,13 +67,13 @@ def interrupted_share(processes: Processes) -> float | None:
     return round(float(np.mean(np.concatenate(waited) > _INTERRUPTED_MS)), 4)
 
 
-def times_of(processes: Processes) -> dict[str, list[list[float]]]:
+def times_of(processes: Reports) -> dict[str, list[list[float]]]:
     """Return each process's times [ms] of the kernel and the calls that every process made."""
     calls = [c for c in processes[0]["wall_ms"] if all(c in p["wall_ms"] for p in processes)]
     return {call: [process["wall_ms"][call] for process in processes] for call in calls}
 
 
-def blocks_of(processes: Processes) -> dict[str, list[list[float]]]:
+def blocks_of(processes: Reports) -> dict[str, list[list[float]]]:
     """Return each process's block medians of these calls [kernels]."""
     return {
         call: [[round(v, 5) for v in block_medians(_kernels(p, call))] for p in processes]
@@ -86,8 +86,8 @@ def figures_of(
     bundle: Bundle,
     variant: BenchVariant,
     clip_s: float,
-    processes: Processes,
-    starts: Processes,
+    processes: Reports,
+    starts: Reports,
     check: ModelCheck | None,
 ) -> VariantFigures:
     """Compute a variant's figures from the reports of the jobs `rounds` and `start`."""

@@ -136,13 +136,12 @@ class Rounds:
                 reported_s = perf_counter()
 
     def result(self) -> dict[str, Any]:
-        """Return the times in milliseconds; see `rounds`."""
-        both = (("wall_ms", self._wall), ("own_ms", self._own))
-        times = {
-            clock: {call: [round(1e3 * s, 5) for s in times_s] for call, times_s in calls.items()}
-            for clock, calls in both
-        }
-        return {**times, "waiting": self._watch.counts_waiting}
+        """Return the last report of `rounds`."""
+        calls = [call for call in ("kernel", *self._calls) if call in self._wall]
+        report: dict[str, Any] = {"waiting": self._watch.counts_waiting}
+        for clock, times_s in (("wall_ms", self._wall), ("own_ms", self._own)):
+            report[clock] = {call: [round(1e3 * s, 5) for s in times_s[call]] for call in calls}
+        return report
 
     def _allocate(self) -> None:
         """Make everything but the opened files anew, elsewhere in memory; call each once."""

@@ -8,7 +8,7 @@ import os
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -20,7 +20,7 @@ from ser_edge.bundle import Bundle
 from ser_edge.doctor.examination import absence, explain
 from ser_edge.doctor.machine import this_machine
 from ser_edge.errors import BackendError, BundleError, SerEdgeError
-from ser_edge.isolated import run_isolated
+from ser_edge.isolated import Outcome, run_isolated
 from ser_edge.verify.checks import ModelCheck
 from ser_edge.verify.comparison import compare
 from ser_edge.verify.golden import read_golden
@@ -38,6 +38,9 @@ _TIMEOUT_S = 300.0
 
 _START, _ROUNDS = "ser_edge_bench.jobs:start", "ser_edge_bench.jobs:rounds"
 _THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+
+
+OnReport = Callable[[dict[str, Any]], object]
 
 
 def setting_of(bundle: Bundle, clip: BenchClip, plan: Plan) -> Setting:
@@ -80,18 +83,19 @@ def measure(
     variants = [v for v in variants if v.backend not in not_tried]
     starts: dict[str, list[dict[str, Any]]] = {variant.name: [] for variant in variants}
     failures: list[Failure] = []
-    processes: list[dict[str, Any]] = []
+    rounds: list[dict[str, Any]] = []
     cpus = choose_cpus(plan.threads)
     date = datetime.now(timezone.utc).isoformat(timespec="seconds")
     before = conditions(*cpus[:1])
     with tempfile.TemporaryDirectory(prefix="ser-edge-bench-") as folder:
         path = Path(folder, "clip")
         path.write_bytes(clip.content)
+        processes = Processes(bundle, path, plan, cpus)
         for number in range(plan.processes):
             step = f"process {number + 1} of {plan.processes}"
             for variant in variants.copy():
                 progress(f"{step}: starting {variant.name}")
-                started = _start(bundle, path, plan, variant, cpus)
+                started = processes.start(variant)
                 if isinstance(started, Failure):
                     failures.append(started)
                     variants.remove(variant)
@@ -109,74 +113,75 @@ def measure(
             def show(report: dict[str, Any], step: str = step) -> None:
                 progress(f"{step}: {report.get('progress', 0):.0%} measured")
 
-            processes.append(measure_rounds(bundle, path, plan, variants, number, cpus, show))
+            rounds.append(processes.rounds([v.name for v in variants], number, show))
     progress("comparing with the golden clips")
     checks = _checks(bundle, variants)
     return BenchResult(
         date=date,
         setting=setting,
-        blas=processes[0].get("blas"),
-        cpus=cpus if all(process.get("pinned") for process in processes) else (),
+        blas=rounds[0].get("blas"),
+        cpus=cpus if all(process.get("pinned") for process in rounds) else (),
         before=before,
         after=conditions(*cpus[:1]),
-        kernel_ms=round(percentiles([process["own_ms"]["kernel"] for process in processes])[50], 5),
-        interrupted=interrupted_share(processes),
+        kernel_ms=round(percentiles([process["own_ms"]["kernel"] for process in rounds])[50], 5),
+        interrupted=interrupted_share(rounds),
         default=default_variant(bundle, variants).name,
         variants=tuple(
-            figures_of(bundle, v, clip.seconds, processes, starts[v.name], checks.get(v.name))
+            figures_of(bundle, v, clip.seconds, rounds, starts[v.name], checks.get(v.name))
             for v in variants
         ),
         failures=tuple(failures),
         not_tried=not_tried,
-        blocks=blocks_of(processes),
-        times_ms=times_of(processes),
+        blocks=blocks_of(rounds),
+        times_ms=times_of(rounds),
     )
 
 
-def measure_rounds(
-    bundle: Bundle,
-    clip: Path,
-    plan: Plan,
-    variants: Sequence[BenchVariant],
-    seed: int,
-    cpus: Sequence[int],
-    on_report: Callable[[dict[str, Any]], object] = lambda report: None,
-) -> dict[str, Any]:
-    """Measure variants in one fresh process; return the last report of `jobs.rounds`."""
-    names = [variant.name for variant in variants]
-    outcome = run_isolated(
-        "numpy",
-        _ROUNDS,
-        [os.fspath(bundle.folder), os.fspath(clip), json.dumps(asdict(plan)), str(seed), *names],
-        timeout_s=_TIMEOUT_S,
-        environment=dict.fromkeys(_THREADS, str(plan.threads)),
-        cpus=cpus,
-        on_report=on_report,
-    )
-    if outcome.state != "works":
-        raise SerEdgeError(
-            f"the process that measured {', '.join(names)} failed {explain(outcome, 'numpy')[0]}",
-            "each variant has started alone: measure them one by one, with --variant",
-        )
-    return outcome.found
+@dataclass(frozen=True)
+class Processes:
+    """Starts the processes of a run, with the same threads and CPUs."""
 
+    bundle: Bundle
+    clip: Path
+    plan: Plan
+    cpus: tuple[int, ...]
 
-def _start(
-    bundle: Bundle, clip: Path, plan: Plan, variant: BenchVariant, cpus: Sequence[int]
-) -> dict[str, Any] | Failure:
-    interpreter = INTERPRETERS[variant.backend]
-    outcome = run_isolated(
-        interpreter.module,
-        _START,
-        [os.fspath(bundle.folder), variant.name, os.fspath(clip), str(plan.threads)],
-        timeout_s=_TIMEOUT_S,
-        environment=dict.fromkeys(_THREADS, str(plan.threads)),
-        cpus=cpus,
-    )
-    if outcome.state == "works":
+    def start(self, variant: BenchVariant) -> dict[str, Any] | Failure:
+        """Return the last report of `jobs.start`."""
+        interpreter = INTERPRETERS[variant.backend]
+        arguments = [variant.name, str(self.clip), str(self.plan.threads)]
+        outcome = self._run(interpreter.module, _START, arguments)
+        if outcome.state == "works":
+            return outcome.found
+        reason = explain(outcome, interpreter.distribution)
+        return Failure(variant.name, variant.backend, variant.model.file, *reason)
+
+    def rounds(
+        self, names: Sequence[str], seed: int, on_report: OnReport = lambda report: None
+    ) -> dict[str, Any]:
+        """Return the last report of `jobs.rounds` with these variants."""
+        arguments = [str(self.clip), json.dumps(asdict(self.plan)), str(seed), *names]
+        outcome = self._run("numpy", _ROUNDS, arguments, on_report)
+        if outcome.state != "works":
+            problem = explain(outcome, "numpy")[0]
+            raise SerEdgeError(
+                f"the process that measured {', '.join(names)} failed {problem}",
+                "each variant has started alone: measure them one by one, with --variant",
+            )
         return outcome.found
-    reason = explain(outcome, interpreter.distribution)
-    return Failure(variant.name, variant.backend, variant.model.file, *reason)
+
+    def _run(
+        self, module: str, job: str, arguments: list[str], on_report: OnReport = lambda report: None
+    ) -> Outcome:
+        return run_isolated(
+            module,
+            job,
+            [str(self.bundle.folder), *arguments],
+            timeout_s=_TIMEOUT_S,
+            environment=dict.fromkeys(_THREADS, str(self.plan.threads)),
+            cpus=self.cpus,
+            on_report=on_report,
+        )
 
 
 def _checks(bundle: Bundle, variants: Sequence[BenchVariant]) -> dict[str, ModelCheck]:
