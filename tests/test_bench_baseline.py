@@ -1,4 +1,4 @@
-"""An earlier run: what can be compared, what is refused, and when a slowdown fails."""
+"""The baseline: which runs can be compared, which are refused, and when a slowdown counts."""
 
 from __future__ import annotations
 
@@ -10,23 +10,24 @@ from typing import Any
 
 import pytest
 from measured import MACHINE, result
+from raising import raises
 
-from ser_edge.errors import SerEdgeError
+from ser_edge.errors import ConfigError, SerEdgeError
 from ser_edge_bench.baseline import Baseline, compare
 from ser_edge_bench.plan import Plan
-from ser_edge_bench.result import Result
+from ser_edge_bench.result import BenchResult
 
 Save = Callable[..., Path]
 
 
 @pytest.fixture
 def save(tmp_path: Path) -> Save:
-    def written(run: Result | None = None, **changes: Any) -> Path:
+    def save(run: BenchResult | None = None, **changes: Any) -> Path:
         path = tmp_path / "old.json"
         path.write_text(json.dumps({**(run or result()).to_dict(), **changes}), "utf-8")
         return path
 
-    return written
+    return save
 
 
 def test_a_run_against_itself(save: Save) -> None:
@@ -44,36 +45,32 @@ def test_a_run_against_itself(save: Save) -> None:
 @pytest.mark.parametrize(
     ("paces", "slower"),
     [
-        ((1.1, 1.1, 1.1), False),  # within what is allowed
+        ((1.1, 1.1, 1.1), False),  # within the allowed slowdown
         ((1.2, 1.2, 1.2), True),
-        ((1.5, 1.5, 1.0), False),  # it may be noise
+        ((1.5, 1.5, 1.0), False),  # may be noise
         ((1.5, 1.4, 1.2), True),
         ((0.5, 0.5, 0.5), False),
     ],
 )
-def test_only_what_is_no_noise_fails(
-    save: Save, paces: tuple[float, float, float], slower: bool
-) -> None:
+def test_noise_does_not_count(save: Save, paces: tuple[float, float, float], slower: bool) -> None:
     run = result()
-    baseline = Baseline.load(save(run))
     features = [[10.0 * pace] * 20 for pace in paces]
-    found = compare(replace(run, blocks={**run.blocks, "features": features}), baseline, 1.15)
+    run = replace(run, blocks={**run.blocks, "features": features})
+    found = compare(run, Baseline.load(save()), 1.15)
     assert list(found.slower) == (["features"] if slower else [])
-    assert [said.split()[0] for said in found.complaints()] == list(found.slower)
+    assert [complaint.split()[0] for complaint in found.complaints()] == list(found.slower)
 
 
-def test_the_complaint_has_the_ratio_and_its_interval(save: Save) -> None:
+def test_a_complaint_has_the_ratio_and_its_interval(save: Save) -> None:
     found = compare(result(kernels=15.0), Baseline.load(save()), 1.15)
-    assert next(found.complaints()) == (
-        "decode takes 1.50 times what it took, at least 1.50 and at most 1.50 (99.3% interval); "
-        "allowed are 1.15"
-    )
+    complaint = next(found.complaints())
+    for value in ("decode", "1.50 times", "99.3%", "1.50 to 1.50", "1.15"):
+        assert value in complaint
     assert found.to_dict()["slower"] == list(found.ratios)
 
 
-def test_variants_that_only_one_has(save: Save) -> None:
-    run = result("int8.litert", "int8.onnx")
-    found = compare(run, Baseline.load(save()), 1.15)
+def test_variants_of_one_run_only(save: Save) -> None:
+    found = compare(result("int8.litert", "int8.onnx"), Baseline.load(save()), 1.15)
     assert "int8.litert:network" in found.ratios
     assert "int8.onnx:network" not in found.ratios
     assert set(found.missing) == {
@@ -81,94 +78,101 @@ def test_variants_that_only_one_has(save: Save) -> None:
         for name in ("int8.onnx", "float32.numeric")
         for stage in ("network", "end_to_end")
     }
-    with pytest.raises(SerEdgeError, match="has no variant in common"):
-        compare(result("int8.onnx"), Baseline.load(save()), 1.15)
+    path = save()
+    with raises(SerEdgeError, "variant", source=path):
+        compare(result("int8.onnx"), Baseline.load(path), 1.15)
 
 
 @pytest.mark.parametrize(
     ("changes", "note", "same_unit"),
     [
-        ({"machine": replace(MACHINE, cpu="Raspberry Pi 5")}, "another cpu: Raspb", False),
-        ({"machine": replace(MACHINE, python="CPython 3.13.0")}, "another python: C", False),
-        ({"versions": {"ser-edge": "0.1.0", "numpy": "1.26.4"}}, "another numpy: 2.1.0", False),
-        ({"versions": {"ser-edge": "0.2.0", "numpy": "2.1.0"}}, "ser-edge was 0.1.0, n", True),
+        ({"machine": replace(MACHINE, cpu="Abacus")}, f"cpu was {MACHINE.cpu}, is Abacus", False),
+        (
+            {"machine": replace(MACHINE, python="CPython 3.13.0")},
+            "python was CPython 3.12.1, is CPython 3.13.0",
+            False,
+        ),
+        (
+            {"versions": {"ser-edge": "0.1.0", "numpy": "1.26.4"}},
+            "numpy was 2.1.0, is 1.26.4",
+            False,
+        ),
+        (
+            {"versions": {"ser-edge": "0.2.0", "numpy": "2.1.0"}},
+            "ser-edge was 0.1.0, is 0.2.0",
+            True,
+        ),
         (
             {"bundle": {"folder": "b", "name": "mine", "digest": "f" * 64}},
-            "another bundle: pretrained, now mine",
+            "bundle was pretrained, is another mine",
             True,
         ),
     ],
 )
-def test_what_differs_is_told(
+def test_differences_are_noted(
     save: Save, changes: dict[str, Any], note: str, same_unit: bool
 ) -> None:
     run = result(kernels=15.0)
     run = replace(run, setting=replace(run.setting, **changes))
     found = compare(run, Baseline.load(save()), 1.15)
-    assert [told[: len(note)] for told in found.notes] == [note]
+    assert found.notes == (note,)
     assert found.same_unit == same_unit
-    assert bool(found.slower) == same_unit  # in another unit nothing fails
+    assert bool(found.slower) == same_unit  # in another unit no call is slower
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("changes", "values"),
     [
-        ({"plan": Plan(threads=2)}, "the plan has threads 1 there, and 2 here"),
-        (
-            {"clip": {"name": "mine", "rate": 16000, "seconds": 3.0, "windows": 1}},
-            "the clip has rate 48000 there, and 16000 here",
-        ),
-        (
-            {"clip": {"name": "mine", "rate": 48000, "seconds": 9.0, "windows": 7}},
-            r"the clip has seconds 3\.0 there, and 9\.0 here",
-        ),
+        ({"plan": Plan(threads=2)}, ("threads=1", "threads=2")),
+        ({"clip": {"sample_rate": 16000}}, ("sample_rate=48000", "sample_rate=16000")),
+        ({"clip": {"seconds": 9.0}}, ("seconds=3.0", "seconds=9.0")),
+        ({"clip": {"windows": 7}}, ("windows=1", "windows=7")),
     ],
 )
-def test_another_question_is_refused(save: Save, changes: dict[str, Any], message: str) -> None:
-    setting = replace(result().setting, **changes)
-    with pytest.raises(SerEdgeError, match=rf"old\.json: {message}; give the same"):
-        Baseline.load(save()).check(setting)
+def test_other_recordings_and_threads_are_refused(
+    save: Save, changes: dict[str, Any], values: tuple[str, str]
+) -> None:
+    setting, path = result().setting, save()
+    if "clip" in changes:
+        changes = {"clip": {**setting.clip, **changes["clip"]}}
+    with raises(ConfigError, *values, source=path):
+        Baseline.load(path).check(replace(setting, **changes))
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("changes", "value"),
     [
-        ({"schema": "other"}, "is no result"),
-        ({"version": 2}, "has version 2 of the schema"),
-        ({"version": None}, "has version None of the schema"),
-        ({"blocks": {}}, r"is damaged or was changed \(ValueError"),
-        ({"blocks": {"features": [[]] * 3}}, "is damaged or was changed"),
-        ({"blocks": {"features": [[0.0]] * 3}}, "is damaged or was changed"),
-        ({"blocks": {"features": [["x"]] * 3}}, "is damaged or was changed"),
-        ({"blocks": [1]}, "is damaged or was changed"),
-        ({"machine": {}}, r"is damaged or was changed \(KeyError: 'cpu'\)"),
-        ({"plan": 3}, r"is damaged or was changed \(TypeError"),
-        ({"versions": None}, "is damaged or was changed"),
-        ({"blocks": {"features": [[1.0]] * 2}}, "was measured in 2 processes, expected at least 3"),
+        ({"schema": "other"}, "schema='other'"),
+        ({"version": 2}, "version=2"),
+        ({"version": None}, "version=None"),
+        ({"blocks": {}}, "ValueError"),
+        ({"blocks": {"features": [[]] * 3}}, "ValueError"),
+        ({"blocks": {"features": [[0.0]] * 3}}, "ValueError"),
+        ({"blocks": {"features": [["x"]] * 3}}, "ValueError"),
+        ({"blocks": [1]}, "AttributeError"),
+        ({"machine": {}}, "KeyError: 'cpu'"),
+        ({"plan": 3}, "TypeError"),
+        ({"versions": None}, "TypeError"),
+        ({"blocks": {"features": [[1.0]] * 2}}, "2 processes"),
     ],
 )
-def test_files_that_do_not_fit(save: Save, changes: dict[str, Any], message: str) -> None:
-    with pytest.raises(SerEdgeError, match=message) as caught:
-        Baseline.load(save(**changes))
-    assert "\n" not in str(caught.value)
-    assert "`ser-edge bench --json FILE`" in str(caught.value)
-
-
-@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[" * 100_000, b"[]", b"3"])
-def test_files_of_something_else(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "old.json"
-    path.write_bytes(content)
-    with pytest.raises(SerEdgeError, match=r"^\S+old\.json: is (not JSON|no result)"):
+def test_results_that_do_not_fit(save: Save, changes: dict[str, Any], value: str) -> None:
+    path = save(**changes)
+    with raises(SerEdgeError, value, "`ser-edge bench --json FILE`", source=path):
         Baseline.load(path)
 
 
-def test_a_file_that_was_cut_short(save: Save) -> None:
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[" * 100_000, b"[]", b"3", None])
+def test_other_files(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "old.json"
+    if content is not None:
+        path.write_bytes(content)
+    with raises(SerEdgeError, source=path):
+        Baseline.load(path)
+
+
+def test_a_truncated_file(save: Save) -> None:
     path = save()
     path.write_text(path.read_text("utf-8")[:2000], "utf-8")
-    with pytest.raises(SerEdgeError, match="is not JSON"):
+    with raises(SerEdgeError, source=path):
         Baseline.load(path)
-
-
-def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(SerEdgeError, match="cannot be read"):
-        Baseline.load(tmp_path / "old.json")

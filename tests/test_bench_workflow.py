@@ -1,4 +1,4 @@
-"""The workflow of GitHub Actions: a file that can be read, of commands that are understood."""
+"""The workflow of GitHub Actions: valid YAML, with commands that the parser accepts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import pytest
 from ser_edge import Bundle
 from ser_edge.bundle import PRETRAINED
 from ser_edge.cli.parser import parse_arguments
-from ser_edge_bench.variant import variants
+from ser_edge_bench.budget import Budget
+from ser_edge_bench.variant import bench_variants
 
 ROOT = Path(__file__).parents[1]
 WORKFLOW = ROOT / ".github" / "workflows" / "bench.yml"
@@ -20,20 +21,23 @@ TEXT = WORKFLOW.read_text("utf-8")
 
 
 def commands(text: str) -> list[list[str]]:
-    """Return the words of each `ser-edge` command, continued over lines or not."""
+    """Return the words of each `ser-edge` command, with continued lines joined."""
     lines = text.replace("\\\n", " ").splitlines()
     return [shlex.split(line)[1:] for line in map(str.strip, lines) if line.startswith("ser-edge ")]
 
 
-def test_its_commands_are_understood() -> None:
+def test_its_command_is_legal_and_its_budgets_fit_the_bundle() -> None:
     (words,) = commands(TEXT)
     arguments = parse_arguments(words)
     assert arguments.command == "bench"
     assert (arguments.json, arguments.markdown) == ("bench.json", "bench.md")
-    limits = {budget.metric for budget in arguments.budget}
-    assert {"size_kb", "end_to_end.p50_kernels"} <= limits
-    known = {variant.name for variant in variants(Bundle.open(PRETRAINED))}
-    assert {budget.variant for budget in arguments.budget} - {""} <= known
+    budgets = [Budget.parse(text) for text in arguments.budget]
+    assert {"size_kb", "end_to_end.p50_kernels"} <= {budget.metric for budget in budgets}
+    sizes = {v.name: v.model.size_bytes / 1e3 for v in bench_variants(Bundle.open(PRETRAINED))}
+    for budget in budgets:
+        variant = budget.variant or "int8.litert"
+        assert variant in sizes
+        assert budget.metric != "size_kb" or sizes[variant] <= budget.limit
 
 
 def test_the_page_shows_it_as_it_is() -> None:
@@ -43,7 +47,7 @@ def test_the_page_shows_it_as_it_is() -> None:
     assert set(shown) >= {word for word in words if word.startswith("end_to_end")}
 
 
-def test_actions_are_held_at_a_version() -> None:
+def test_actions_have_a_version() -> None:
     actions = re.findall(r"uses: (\S+)", TEXT)
     assert len(actions) == 3
     assert all(re.fullmatch(r"actions/[a-z-]+@v\d+", action) for action in actions)
@@ -60,8 +64,8 @@ def test_it_is_yaml() -> None:
     assert "pull_request" in (content.get("on") or content[True])
 
 
-def test_it_is_laid_out_as_yaml_wants_it() -> None:
-    """Where there is no PyYAML: each line is a key, an item, a comment or a block's."""
+def test_its_indentation() -> None:
+    """Without PyYAML: each line is a key, an item, a comment or in a block."""
     block = 0
     for line in TEXT.splitlines():
         assert "\t" not in line

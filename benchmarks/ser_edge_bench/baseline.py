@@ -1,7 +1,7 @@
-"""An earlier run, and whether this one is slower than it by more than chance.
+"""An earlier run, and whether this run is slower by more than chance.
 
-Times are compared in kernels, since the machine's own pace changes from minute to minute. What is
-too slow is said only where the whole interval of the ratio lies above what is allowed.
+Times are compared in kernels, because the machine's speed changes from minute to minute. A call is
+slower if the whole interval of its ratio lies above the allowed slowdown.
 """
 
 from __future__ import annotations
@@ -12,30 +12,28 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ser_edge.errors import SerEdgeError
-from ser_edge_bench.plan import LEAST_PROCESSES
-from ser_edge_bench.result import SCHEMA, SCHEMA_VERSION, Result, Setting
+from ser_edge.errors import ConfigError, SerEdgeError
+from ser_edge_bench.plan import MIN_PROCESSES
+from ser_edge_bench.result import SCHEMA, SCHEMA_VERSION, BenchResult, Setting
 from ser_edge_bench.statistics import Ratio, bootstrap_ratio
 
 FALSE_ALARMS = 0.05
-"""In how many runs, at most, any interval at all should leave out the truth."""
+"""Share of runs in which one or more of the intervals miss the true ratio."""
 
-_AGAIN = "measure it anew with `ser-edge bench --json FILE`"
+_AGAIN = "measure the baseline again with `ser-edge bench --json FILE`"
+
+_COMPARED = {
+    "bundle": ("name", "digest"),
+    "clip": ("sample_rate", "seconds", "windows"),
+    "machine": ("cpu", "machine", "python"),
+    "versions": (),
+    "plan": ("threads",),
+}
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """An earlier run, as far as it is compared.
-
-    Parameters
-    ----------
-    path : str
-        Where it is.
-    setting : dict
-        As the JSON of a `Setting`, with ``blas``.
-    blocks : dict of str to list of list of float
-        See `ser_edge_bench.result.Result`.
-    """
+    """An earlier run: its file, its `Setting` with ``blas`` as JSON, and its blocks."""
 
     path: str
     setting: dict[str, Any]
@@ -43,203 +41,113 @@ class Baseline:
 
     @classmethod
     def load(cls, path: Path) -> Baseline:
-        """Read what ``ser-edge bench --json FILE`` wrote.
-
-        Raises
-        ------
-        SerEdgeError
-            If it cannot be read, is something else, or has too few processes to be compared.
-        """
+        """Read a file of ``ser-edge bench --json``; `SerEdgeError` if it cannot be compared."""
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise SerEdgeError(f"{path}: cannot be read ({error.strerror}); {_AGAIN}") from None
-        except (ValueError, RecursionError) as error:
-            raise SerEdgeError(f"{path}: is not JSON ({error}); {_AGAIN}") from None
-        if not isinstance(content, dict) or content.get("schema") != SCHEMA:
-            raise SerEdgeError(f'{path}: is no result; expected "schema": "{SCHEMA}", {_AGAIN}')
-        if content.get("version") != SCHEMA_VERSION:
-            raise SerEdgeError(
-                f"{path}: has version {content.get('version')!r} of the schema, and this ser-edge "
-                f"compares version {SCHEMA_VERSION}; {_AGAIN}"
-            )
-        try:
-            setting: dict[str, Any] = {name: dict(content[name]) for name in _LOOKED_AT}
+            for name, expected in (("schema", SCHEMA), ("version", SCHEMA_VERSION)):
+                found = content.get(name) if isinstance(content, dict) else None
+                if found != expected:
+                    raise SerEdgeError(f"{name}={found!r}, expected {expected!r}", _AGAIN, path)
+            setting: dict[str, Any] = {
+                name: {key: content[name][key] for key in keys or content[name]}
+                for name, keys in _COMPARED.items()
+            }
             setting["blas"] = content["blas"]
-            blocks = {name: _processes(series) for name, series in content["blocks"].items()}
+            blocks = {call: _times(series) for call, series in content["blocks"].items()}
             processes = min(len(series) for series in blocks.values())
-            for name, keys in _LOOKED_AT.items():
-                _ = [setting[name][key] for key in keys]
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise SerEdgeError(
-                f"{path}: is damaged or was changed ({type(error).__name__}: {error}); {_AGAIN}"
-            ) from None
-        if processes < LEAST_PROCESSES:
-            raise SerEdgeError(
-                f"{path}: was measured in {processes} processes, expected at least "
-                f"{LEAST_PROCESSES} to tell noise from slowness; {_AGAIN}"
-            )
+        except OSError as error:
+            raise SerEdgeError(f"cannot be read ({error.strerror})", _AGAIN, path) from None
+        except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+            reason = f"{type(error).__name__}: {error}"
+            raise SerEdgeError(f"is damaged, or not JSON ({reason})", _AGAIN, path) from None
+        if processes < MIN_PROCESSES:
+            problem = f"has {processes} processes, expected {MIN_PROCESSES} or more"
+            raise SerEdgeError(problem, _AGAIN, path)
         return cls(str(path), setting, blocks)
 
     def check(self, setting: Setting) -> None:
-        """Refuse to be compared with what is another question.
-
-        Raises
-        ------
-        SerEdgeError
-            If the recording or the number of threads is another.
-        """
+        """Raise `ConfigError` for another recording or another number of threads."""
         now = asdict(setting)
-        for name, keys in (("clip", ("rate", "seconds", "windows")), ("plan", ("threads",))):
-            for key in keys:
-                if self.setting[name][key] != now[name][key]:
-                    raise SerEdgeError(
-                        f"{self.path}: the {name} has {key} {self.setting[name][key]} there, and "
-                        f"{now[name][key]} here; give the same, or {_AGAIN}"
+        for name in ("clip", "plan"):
+            for key in _COMPARED[name]:
+                was, value = self.setting[name][key], now[name][key]
+                if was != value:
+                    raise ConfigError(
+                        f"was measured with {key}={was}, and this run has {key}={value}",
+                        f"give this run the same {name}, or {_AGAIN}",
+                        self.path,
                     )
 
     def differences(self, setting: Setting, blas: str | None) -> tuple[list[str], bool]:
-        """Say in what else the runs differ.
+        """Return notes on what else differs, and whether the kernel is the same unit.
 
-        Parameters
-        ----------
-        setting : Setting
-            Of the run that is compared.
-        blas : str or None
-            Its `Result.blas`.
-
-        Returns
-        -------
-        notes : list of str
-            A line each.
-        same_unit : bool
-            Whether a kernel is the same work at the same pace, so that a slowdown is the code's:
-            not on another processor, nor with another NumPy, BLAS or Python.
+        On another processor, or with another NumPy, BLAS or Python, it is not.
         """
-        now = asdict(setting) | {"blas": blas}
-        before, unit = self.setting, []
-        for key in ("cpu", "machine", "python"):
-            unit.append((key, before["machine"][key], now["machine"][key]))
-        unit.append(("numpy", before["versions"].get("numpy"), now["versions"].get("numpy")))
-        unit.append(("blas", before["blas"], blas))
-        foreign = [(name, was, is_) for name, was, is_ in unit if was != is_]
-        notes = [f"another {name}: {was}, now {is_}" for name, was, is_ in foreign]
+        before, now = self.setting, asdict(setting)
+        pairs = [(key, before["machine"][key], now["machine"][key]) for key in _COMPARED["machine"]]
+        pairs += [("numpy", before["versions"].get("numpy"), now["versions"].get("numpy"))]
+        pairs += [("blas", before["blas"], blas)]
+        same_unit = all(was == value for _, was, value in pairs)
         if before["bundle"]["digest"] != now["bundle"]["digest"]:
-            notes.append(f"another bundle: {before['bundle']['name']}, now {now['bundle']['name']}")
-        for name, is_ in now["versions"].items():
-            was = before["versions"].get(name)
-            if was != is_ and name != "numpy":
-                notes.append(f"{name} was {was or 'absent'}, now {is_}")
-        return notes, not foreign
+            pairs += [("bundle", before["bundle"]["name"], f"another {now['bundle']['name']}")]
+        others = [name for name in now["versions"] if name != "numpy"]
+        pairs += [(name, before["versions"].get(name), now["versions"][name]) for name in others]
+        notes = [f"{name} was {was}, is {value}" for name, was, value in pairs if was != value]
+        return notes, same_unit
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A run held against an earlier one.
-
-    Parameters
-    ----------
-    path : str
-        The earlier one.
-    max_slowdown : float
-        What is allowed.
-    share : float
-        Of the intervals.
-    ratios : dict of str to Ratio
-        By call, such as ``"features"`` or ``"int8.litert:end_to_end"``.
-    notes : tuple of str
-        In what the two differ.
-    same_unit : bool
-        Whether a slowdown would be the code's; where it is False, nothing is said to be too slow.
-    missing : tuple of str
-        Calls that only one of the two has.
-    """
+    """A run compared with an earlier one."""
 
     path: str
     max_slowdown: float
-    share: float
-    ratios: dict[str, Ratio]
-    notes: tuple[str, ...]
-    same_unit: bool
-    missing: tuple[str, ...]
+    share: float  # coverage of each interval
+    ratios: dict[str, Ratio]  # by call, such as "features" or "int8.litert:end_to_end"
+    notes: tuple[str, ...]  # what else differs between the runs
+    same_unit: bool  # whether the kernel is the same unit
+    missing: tuple[str, ...]  # calls that only one run has
 
     @property
     def slower(self) -> dict[str, Ratio]:
-        """What is too slow, for certain."""
+        """The calls that are slower for certain; none where the kernel is another unit."""
         if not self.same_unit:
             return {}
         return {name: ratio for name, ratio in self.ratios.items() if ratio.low > self.max_slowdown}
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON types."""
         return {**asdict(self), "slower": list(self.slower)}
 
     def complaints(self) -> Iterator[str]:
-        """Say what is too slow, a sentence each."""
         for name, ratio in self.slower.items():
             yield (
-                f"{name} takes {ratio.value:.2f} times what it took, at least {ratio.low:.2f} and "
-                f"at most {ratio.high:.2f} ({self.share:.1%} interval); allowed are "
-                f"{self.max_slowdown:g}"
+                f"{name} takes {ratio.value:.2f} times as long as in {self.path} ({self.share:.1%} "
+                f"interval {ratio.low:.2f} to {ratio.high:.2f}), allowed is {self.max_slowdown:g}"
             )
 
 
-def compare(result: Result, baseline: Baseline, max_slowdown: float) -> Comparison:
-    """Hold a run against an earlier one.
+def compare(result: BenchResult, baseline: Baseline, max_slowdown: float) -> Comparison:
+    """Compare a run with an earlier one.
 
-    Parameters
-    ----------
-    result : Result
-        This run.
-    baseline : Baseline
-        That one; see `Baseline.check`.
-    max_slowdown : float >= 1
-        How many times as long each call may take.
-
-    Returns
-    -------
-    comparison : Comparison
-        Its intervals are so wide that all of them together hold the truth in 19 of 20 runs
-        (Bonferroni).
-
-    Raises
-    ------
-    SerEdgeError
-        If the two have no call in common.
+    The intervals are Bonferroni-corrected: in 19 of 20 runs all of them hold the true ratio.
+    `SerEdgeError` if the two have no variant in common.
     """
     common = [name for name in result.blocks if name in baseline.blocks]
     if not any(":" in name for name in common):
-        raise SerEdgeError(
-            f"{baseline.path}: has no variant in common with this run; give the baseline of such a "
-            "bundle, and the interpreters that it was measured with"
-        )
+        raise SerEdgeError("has no variant of this run", _AGAIN, baseline.path)
     share = 1 - FALSE_ALARMS / len(common)
     notes, same_unit = baseline.differences(result.setting, result.blas)
-    return Comparison(
-        path=baseline.path,
-        max_slowdown=max_slowdown,
-        share=share,
-        ratios={
-            name: bootstrap_ratio(result.blocks[name], baseline.blocks[name], share=share)
-            for name in common
-        },
-        notes=tuple(notes),
-        same_unit=same_unit,
-        missing=tuple(sorted(set(result.blocks) ^ set(baseline.blocks))),
-    )
+    ratios = {
+        name: bootstrap_ratio(result.blocks[name], baseline.blocks[name], share=share)
+        for name in common
+    }
+    missing = tuple(sorted(set(result.blocks) ^ set(baseline.blocks)))
+    path, slowdown = baseline.path, max_slowdown
+    return Comparison(path, slowdown, share, ratios, tuple(notes), same_unit, missing)
 
 
-_LOOKED_AT = {
-    "bundle": ("name", "digest"),
-    "clip": ("rate", "seconds", "windows"),
-    "machine": ("cpu", "machine", "python"),
-    "versions": (),
-    "plan": ("threads",),
-}
-
-
-def _processes(series: Any) -> list[list[float]]:
-    """Check what a file has for a call: for each process numbers above zero."""
+def _times(series: Any) -> list[list[float]]:
+    """Check a call's blocks: for each process positive numbers."""
     processes = [[float(value) for value in blocks] for blocks in series]
     if not all(processes) or not all(0 < v < 1e9 for blocks in processes for v in blocks):
         raise ValueError("blocks without times")

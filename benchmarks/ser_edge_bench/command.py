@@ -1,4 +1,4 @@
-"""What the words of `ser-edge bench` mean."""
+"""The command `ser-edge bench`."""
 
 from __future__ import annotations
 
@@ -11,60 +11,46 @@ from pathlib import Path
 from typing import Any
 
 from ser_edge.bundle import Bundle
-from ser_edge.errors import BundleError
+from ser_edge.errors import BundleError, ConfigError
 from ser_edge.files import check_writable, written_whole
 from ser_edge.streaming.timeline_plot import check_picture
 from ser_edge_bench.baseline import Baseline, Comparison, compare
-from ser_edge_bench.bench_clip import golden_clip, own_clip
-from ser_edge_bench.budget import Budget, Verdict, judged
+from ser_edge_bench.budget import Budget, Verdict, judge
+from ser_edge_bench.clip import BenchClip, clip_from_file, golden_clip
 from ser_edge_bench.measurement import measure, setting_of
-from ser_edge_bench.plan import LEAST_PROCESSES, QUICK, Plan
-from ser_edge_bench.progress import Progress
-from ser_edge_bench.result import Result
-from ser_edge_bench.table import as_markdown, as_text
-from ser_edge_bench.variant import variants
+from ser_edge_bench.plan import MIN_PROCESSES, QUICK, Plan
+from ser_edge_bench.report import render, report
+from ser_edge_bench.result import BenchResult
+from ser_edge_bench.variant import bench_variants
 
 _MAX_SLOWDOWN = 1.15
 
 
 def bench_command(arguments: argparse.Namespace, folder: str | os.PathLike[str]) -> int:
-    """Run `ser-edge bench` with the options that `ser_edge.cli.bench` describes.
+    """Run `ser-edge bench` with the options of `ser_edge.cli.bench`.
 
-    Parameters
-    ----------
-    arguments : argparse.Namespace
-        The options. ``usage_error`` ends the process with 2.
-    folder : path
-        The bundle.
-
-    Returns
-    -------
-    status : int
-        0; 1 where a budget or the baseline is not kept.
-
-    Raises
-    ------
-    SerEdgeError
-        If bundle, recording or baseline cannot be used, or nothing can be measured.
+    Everything is checked before minutes of measuring. The status is 1 if a budget is missed or a
+    call is slower than in the baseline, and 0 otherwise.
     """
     plan = _plan(arguments)
-    budgets: tuple[Budget, ...] = (*arguments.budget, *arguments.budgets)
-    _check_usage(arguments, plan)
+    budgets = [Budget.parse(text) for text in arguments.budget]
+    _check_options(arguments, plan)
     bundle = Bundle.open(folder)
-    _check_names(arguments, bundle, budgets)
-    _check_places(arguments)
-    clip = own_clip(bundle, arguments.clip) if arguments.clip else _golden_clip(bundle)
+    _check_variants(arguments.variant, budgets, bundle)
+    clip = clip_from_file(bundle, arguments.clip) if arguments.clip else _golden_clip(bundle)
     baseline = Baseline.load(arguments.baseline) if arguments.baseline else None
     if baseline:
         baseline.check(setting_of(bundle, clip, plan))
-    with Progress() as progress:
-        result = measure(bundle, clip, plan, names=arguments.variant, progress=progress)
-        comparison = None
+    comparison = None
+    try:
+        result = measure(bundle, clip, plan, names=arguments.variant, progress=_progress)
         if baseline:
-            progress("comparing")
+            _progress("comparing with the baseline")
             comparison = compare(result, baseline, arguments.max_slowdown or _MAX_SLOWDOWN)
-    verdicts = judged(budgets, {v.name: v.metrics for v in result.variants}, result.default)
-    _tell(arguments, result, verdicts, comparison)
+    finally:
+        _progress("")
+    verdicts = judge(budgets, result)
+    _write(arguments, result, verdicts, comparison)
     complaints = [str(verdict) for verdict in verdicts if not verdict.ok]
     complaints += comparison.complaints() if comparison else ()
     for complaint in complaints:
@@ -75,54 +61,56 @@ def bench_command(arguments: argparse.Namespace, folder: str | os.PathLike[str])
 def _plan(arguments: argparse.Namespace) -> Plan:
     names = ("threads", "processes", "warmup_runs", "warmup_s", "runs", "seconds")
     given: dict[str, Any] = {name: getattr(arguments, name) for name in names}
-    chosen = {name: value for name, value in given.items() if value is not None}
-    return Plan(**{**(QUICK if arguments.quick else {}), **chosen})
+    given = {name: value for name, value in given.items() if value is not None}
+    return Plan(**{**(QUICK if arguments.quick else {}), **given})
 
 
-def _check_usage(arguments: argparse.Namespace, plan: Plan) -> None:
+def _check_options(arguments: argparse.Namespace, plan: Plan) -> None:
+    slowdown = arguments.max_slowdown
     if arguments.json == arguments.markdown == "-":
-        arguments.usage_error("--json and --markdown: only one can be printed, name a FILE")
-    if arguments.max_slowdown and not arguments.baseline:
-        arguments.usage_error("--max-slowdown goes with --baseline")
-    if arguments.baseline and plan.processes < LEAST_PROCESSES:
-        arguments.usage_error(
-            f"--baseline needs at least --processes {LEAST_PROCESSES}, to tell noise from slowness"
+        raise ConfigError("--json and --markdown both print", "give one of them a FILE")
+    if slowdown is not None and not arguments.baseline:
+        raise ConfigError(f"--max-slowdown {slowdown:g} has no effect", "give a --baseline too")
+    if slowdown is not None and not 1 <= slowdown <= 100:
+        raise ConfigError(f"--max-slowdown {slowdown:g}, expected 1 to 100")
+    if arguments.baseline and plan.processes < MIN_PROCESSES:
+        raise ConfigError(
+            f"--baseline with {plan.processes} processes, expected {MIN_PROCESSES} or more",
+            f"leave out --quick, or give --processes {MIN_PROCESSES}",
         )
-
-
-def _check_names(arguments: argparse.Namespace, bundle: Bundle, budgets: Sequence[Budget]) -> None:
-    known = [variant.name for variant in variants(bundle)]
-    for option, name in (
-        *(("--variant", name) for name in arguments.variant),
-        *((f"--budget {budget}", budget.variant) for budget in budgets if budget.variant),
-    ):
-        if name not in known:
-            arguments.usage_error(
-                f"{option}: there is no variant {name!r} in {bundle.folder}; there are "
-                f"{', '.join(known)}"
-            )
-
-
-def _check_places(arguments: argparse.Namespace) -> None:
-    """See that what is to be written can be, ahead of minutes of measuring."""
     for name in ("json", "markdown", "plot"):
-        place = getattr(arguments, name)
-        if place not in (None, "-"):
-            check_writable(Path(place), f"--{name}", overwrite=arguments.overwrite)
+        path = getattr(arguments, name)
+        if path not in (None, "-"):
+            check_writable(Path(path), f"--{name}", overwrite=arguments.overwrite)
     if arguments.plot:
         check_picture(arguments.plot)
 
 
-def _golden_clip(bundle: Bundle) -> Any:
+def _check_variants(names: list[str], budgets: list[Budget], bundle: Bundle) -> None:
+    known = [variant.name for variant in bench_variants(bundle)]
+    for name in (*names, *(budget.variant for budget in budgets if budget.variant)):
+        if name not in known:
+            problem = f"has no variant {name!r}, expected one of {', '.join(known)}"
+            raise ConfigError(problem, source=bundle.folder)
+
+
+def _golden_clip(bundle: Bundle) -> BenchClip:
     try:
         return golden_clip(bundle)
     except BundleError as error:
-        raise BundleError(f"{error}; or give a recording, --clip FILE") from None
+        remedy = "export the bundle again, or give a recording with --clip FILE"
+        raise BundleError(error.problem, remedy, error.source) from None
 
 
-def _tell(
+def _progress(text: str) -> None:
+    """Show a text in place of the last one, where stderr is a terminal."""
+    if sys.stderr is not None and sys.stderr.isatty():
+        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+
+
+def _write(
     arguments: argparse.Namespace,
-    result: Result,
+    result: BenchResult,
     verdicts: Sequence[Verdict],
     comparison: Comparison | None,
 ) -> None:
@@ -131,17 +119,18 @@ def _tell(
         "budgets": [verdict.to_dict() for verdict in verdicts],
         "baseline": comparison.to_dict() if comparison else None,
     }
+    sections = report(result, verdicts, comparison)
     texts = {
         "json": json.dumps(content, allow_nan=False) + "\n",
-        "markdown": as_markdown(result, verdicts, comparison),
+        "markdown": render(sections, markdown=True),
     }
-    printed = as_text(result, verdicts, comparison) + "\n"
+    printed = render(sections)
     for name, text in texts.items():
-        place = getattr(arguments, name)
-        if place == "-":
+        path = getattr(arguments, name)
+        if path == "-":
             printed = text
-        elif place:
-            with written_whole(Path(place)) as partial:
+        elif path:
+            with written_whole(Path(path)) as partial:
                 partial.write_text(text, encoding="utf-8")
     if arguments.plot:
         from ser_edge_bench.plot import plot_result

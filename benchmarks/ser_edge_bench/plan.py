@@ -1,4 +1,4 @@
-"""How much is measured, after MLPerf Tiny and the benchmark tool of LiteRT."""
+"""How often each call is measured, after MLPerf Tiny and LiteRT's benchmark tool."""
 
 from __future__ import annotations
 
@@ -7,49 +7,34 @@ from dataclasses import dataclass
 from ser_edge.errors import ConfigError
 
 QUICK = {"processes": 1, "warmup_runs": 2, "warmup_s": 0.0, "runs": 20, "seconds": 0.0}
-"""What ``--quick`` puts in place of the defaults: for a look, not for figures."""
+"""The settings of ``--quick``: for a look, too few for a comparison."""
 
-LEAST_PROCESSES = 3
-"""How many processes a run needs to be compared with another."""
+MIN_PROCESSES = 3
+"""Fewest processes of a run that is compared: they show how much processes differ by chance."""
+
+_LIMITS = {
+    "threads": (1, 64),
+    "processes": (1, 100),
+    "warmup_runs": (0, 1_000_000),
+    "warmup_s": (0, 3600),
+    "runs": (1, 1_000_000),
+    "seconds": (0, 3600),
+}
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How often each thing is run.
+    """How often each call is measured: until both the number of runs and the time are reached."""
 
-    Parameters
-    ----------
-    threads : int in [1, 64]
-        Threads of one inference and of NumPy's products.
-    processes : int in [1, 100]
-        Fresh processes, one after the other.
-    warmup_runs : int in [0, 1000000]
-        Runs ahead of those that count, in each process; more where they take less than `warmup_s`.
-    warmup_s : float in [0, 3600]
-        How long each model file warms up at least [s].
-    runs : int in [1, 1000000]
-        Runs that count, in each process; more where they take less than `seconds`.
-    seconds : float in [0, 3600]
-        How long each model file runs at least [s].
-    """
-
-    threads: int = 1
-    processes: int = 3
-    warmup_runs: int = 10
-    warmup_s: float = 0.5
-    runs: int = 200
-    seconds: float = 2.0
+    threads: int = 1  # of one inference, and of NumPy's matrix products
+    processes: int = 3  # fresh processes, one after the other
+    warmup_runs: int = 10  # discarded runs of each process
+    warmup_s: float = 0.5  # discarded time of each variant
+    runs: int = 200  # measured runs of each process
+    seconds: float = 2.0  # measured time of each variant
 
     def __post_init__(self) -> None:
-        limits = {
-            "threads": (1, 64),
-            "processes": (1, 100),
-            "warmup_runs": (0, 1_000_000),
-            "warmup_s": (0, 3600),
-            "runs": (1, 1_000_000),
-            "seconds": (0, 3600),
-        }
-        for name, (least, most) in limits.items():
+        for name, (low, high) in _LIMITS.items():
             value = getattr(self, name)
-            if not least <= value <= most:
-                raise ConfigError(f"{name}={value!r}; expected {least} to {most}")
+            if not low <= value <= high:
+                raise ConfigError(f"{name}={value!r}, expected {low} to {high}")

@@ -1,4 +1,4 @@
-"""What a run of ``ser-edge bench`` has found; ``docs/benchmarking.md`` has its JSON."""
+"""The result of ``ser-edge bench``; ``docs/benchmarking.md`` describes its JSON."""
 
 from __future__ import annotations
 
@@ -6,122 +6,39 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ser_edge.doctor.machine import Machine
-from ser_edge_bench.conditions import Conditions
+from ser_edge_bench.figures import VariantFigures
 from ser_edge_bench.plan import Plan
+from ser_edge_bench.system import Conditions
 
 SCHEMA = "ser-edge-bench"
 SCHEMA_VERSION = 1
 
 
 @dataclass(frozen=True)
-class VariantResult:
-    """What was measured of one model file in one interpreter.
-
-    Parameters
-    ----------
-    name, backend, file, precision, takes : str
-        See `ser_edge_bench.variant.Variant`.
-    metrics : dict of str to float or None
-        By the names of `ser_edge_bench.metrics.NAMES`; None where there is no such thing.
-    golden : str
-        ``"agrees"`` or ``"deviates"``, as ``ser-edge verify`` has it; ``"unknown"`` without golden
-        clips.
-    golden_detail : str
-        Why it does not agree.
-    uar : float or None
-        Its unweighted average recall on the test speakers, where the manifest tells it.
-    """
-
-    name: str
-    backend: str
-    file: str
-    precision: str
-    input_kind: str
-    metrics: dict[str, float | None]
-    golden: str
-    golden_detail: str
-    uar: float | None
-
-
-@dataclass(frozen=True)
 class Failure:
-    """A model file that an interpreter which is installed does not run.
-
-    Parameters
-    ----------
-    name, backend, file : str
-        See `ser_edge_bench.variant.Variant`.
-    reason : str
-        Why, and what to do.
-    """
+    """A variant that its installed interpreter cannot run."""
 
     name: str
     backend: str
     file: str
-    reason: str
+    problem: str
+    remedy: str
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What was measured where and with what: all that two runs must share to be compared.
+    """What is measured, where and how."""
 
-    Parameters
-    ----------
-    bundle : dict
-        ``folder``, ``name``, and ``digest``, the sha256 of its manifest, which has those of all
-        files.
-    clip : dict
-        ``name``, ``rate``, ``seconds``, ``windows``.
-    machine : Machine
-        What it is.
-    versions : dict of str to str
-        Of ser-edge, NumPy and the interpreters, by distribution.
-    plan : Plan
-        How much was measured.
-    """
-
-    bundle: dict[str, Any]
-    clip: dict[str, Any]
+    bundle: dict[str, Any]  # folder, name and digest (sha256 of the manifest)
+    clip: dict[str, Any]  # name, sample_rate, seconds and windows
     machine: Machine
-    versions: dict[str, str]
+    versions: dict[str, str]  # of ser-edge, NumPy and the interpreters, by distribution
     plan: Plan
 
 
 @dataclass(frozen=True)
-class Result:
-    """All of a run.
-
-    Parameters
-    ----------
-    date : str
-        When it began, in UTC, ISO 8601.
-    setting : Setting
-        What was measured where.
-    blas : str or None
-        What NumPy multiplies matrices with.
-    cpus : tuple of int
-        Where the processes were kept; empty where they could run anywhere.
-    before, after : Conditions
-        The state of the machine.
-    kernel_ms : float
-        What the calibration kernel took, the median [ms].
-    interrupted : float or None
-        Share of the calls during which the system gave the CPU to something else for a while; None
-        where it does not tell.
-    default : str
-        The variant that ``ser-edge predict`` takes.
-    variants : tuple of VariantResult
-        What was measured.
-    failures : tuple of Failure
-        What could not be.
-    not_tried : dict of str to str
-        The other interpreters, and why.
-    blocks : dict of str to list of list of float
-        By call (``"features"``, ``"int8.litert:network"``), for each process the medians of
-        stretches of its rounds, in kernels: what another run is compared with.
-    times_ms : dict of str to list of list of float
-        Each process's single times, by call; not in the JSON.
-    """
+class BenchResult:
+    """The result of a run; the JSON's table in ``docs/benchmarking.md`` explains the fields."""
 
     date: str
     setting: Setting
@@ -132,18 +49,13 @@ class Result:
     kernel_ms: float
     interrupted: float | None
     default: str
-    variants: tuple[VariantResult, ...]
+    variants: tuple[VariantFigures, ...]
     failures: tuple[Failure, ...]
     not_tried: dict[str, str]
     blocks: dict[str, list[list[float]]] = field(repr=False)
-    times_ms: dict[str, list[list[float]]] = field(repr=False)
-
-    def variant(self, name: str) -> VariantResult | None:
-        """Return what was measured of a variant, if it was."""
-        return next((variant for variant in self.variants if variant.name == name), None)
+    times_ms: dict[str, list[list[float]]] = field(repr=False)  # single times; not in the JSON
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON types."""
         content = asdict(self)
         del content["times_ms"]
         setting = content.pop("setting")

@@ -1,7 +1,7 @@
-"""From times of single calls to a figure, and from two runs to a ratio with an interval.
+"""From single times to figures, and from two runs to a ratio with an interval.
 
-A run is some processes of many rounds. A figure is taken within each process, and of the processes
-the median: one that met a bad moment has no say.
+A run is several processes of many rounds. Each figure is computed in each process, and the median
+over the processes counts, so one process at a bad moment does not matter.
 """
 
 from __future__ import annotations
@@ -12,29 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ser_edge_bench.metrics import PERCENTILES
-
+PERCENTILES = (50, 90, 95, 99)
 BLOCKS = 20
 _RESAMPLES = 5000
 
 
-def median_of(values: Sequence[float]) -> float:
-    """Return the median of what each process gave."""
-    return float(np.median(values))
-
-
 def percentiles(processes: Sequence[ArrayLike]) -> dict[int, float]:
-    """Return the percentiles of times.
-
-    Parameters
-    ----------
-    processes : sequence of array_like [shape=(n_rounds,)]
-        Each process's times.
-
-    Returns
-    -------
-    values : dict of int to float
-        By percentile, the median over the processes.
+    """Return `PERCENTILES` of each process's times, the median over the processes.
 
     Examples
     --------
@@ -42,14 +26,13 @@ def percentiles(processes: Sequence[ArrayLike]) -> dict[int, float]:
     4.0
     """
     each = [np.percentile(np.asarray(times, np.float64), PERCENTILES) for times in processes]
-    middle = np.median(each, axis=0)
-    return dict(zip(PERCENTILES, middle.tolist(), strict=True))
+    return dict(zip(PERCENTILES, np.median(each, axis=0).tolist(), strict=True))
 
 
 def block_medians(times: ArrayLike) -> list[float]:
-    """Return the medians of up to 20 stretches of a process's rounds, in order.
+    """Return the medians of up to 20 blocks of consecutive rounds.
 
-    Rounds that follow each other are alike; what is drawn anew has to be more than a round.
+    Neighbouring rounds are correlated, so a bootstrap has to draw blocks, not rounds.
 
     Examples
     --------
@@ -57,21 +40,12 @@ def block_medians(times: ArrayLike) -> list[float]:
     (20, [3.0, 4.0])
     """
     values = np.asarray(times, np.float64)
-    parts = np.array_split(values, min(BLOCKS, len(values)))
-    return [float(np.median(part)) for part in parts]
+    return [float(np.median(part)) for part in np.array_split(values, min(BLOCKS, len(values)))]
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """How many times as long something takes as it took, between two runs.
-
-    Parameters
-    ----------
-    value : float
-        The ratio of the two medians.
-    low, high : float
-        The interval in which it lies but for noise.
-    """
+    """A run's time divided by an earlier run's, and the interval ``low`` to ``high`` of it."""
 
     value: float
     low: float
@@ -81,22 +55,11 @@ class Ratio:
 def bootstrap_ratio(
     now: Sequence[Sequence[float]], before: Sequence[Sequence[float]], *, share: float
 ) -> Ratio:
-    """Compare two runs by a hierarchical bootstrap.
+    """Compare two runs by a hierarchical bootstrap with a fixed seed.
 
-    Of each run as many processes as it has are drawn with replacement, and from each of these as
-    many blocks as it has; the median of the processes' medians is divided by the other run's.
-
-    Parameters
-    ----------
-    now, before : sequence of sequence of float
-        Each process's blocks.
-    share : float in (0, 1)
-        Of ratios so drawn that lie in the interval.
-
-    Returns
-    -------
-    ratio : Ratio
-        Of the runs as they are, with that interval. The same runs give the same one.
+    From each run, given as each process's blocks, as many processes as it has are drawn with
+    replacement, and from each of these as many blocks as it has. The median of the processes'
+    medians is divided by the other run's. ``share`` is the coverage of the interval.
 
     Examples
     --------
@@ -106,16 +69,16 @@ def bootstrap_ratio(
     rng = np.random.default_rng(0)
     drawn = _drawn(now, rng) / _drawn(before, rng)
     low, high = np.quantile(drawn, [(1 - share) / 2, (1 + share) / 2])
-    middles = [median_of([median_of(blocks) for blocks in run]) for run in (now, before)]
-    return Ratio(middles[0] / middles[1], float(low), float(high))
+    medians = [float(np.median([np.median(blocks) for blocks in run])) for run in (now, before)]
+    return Ratio(medians[0] / medians[1], float(low), float(high))
 
 
 def _drawn(run: Sequence[Sequence[float]], rng: np.random.Generator) -> NDArray[np.float64]:
-    """Return medians of so many runs put together of this one's processes and blocks."""
-    taken = rng.integers(len(run), size=(_RESAMPLES, len(run)))
-    middles = np.empty(taken.shape)
+    """Return the medians of resampled runs."""
+    drawn = rng.integers(len(run), size=(_RESAMPLES, len(run)))
+    medians = np.empty(drawn.shape)
     for number, blocks in enumerate(run):
-        places = taken == number
+        places = drawn == number
         size = np.count_nonzero(places), len(blocks)
-        middles[places] = np.median(rng.choice(np.asarray(blocks, np.float64), size), axis=1)
-    return np.asarray(np.median(middles, axis=1))
+        medians[places] = np.median(rng.choice(np.asarray(blocks, np.float64), size), axis=1)
+    return np.asarray(np.median(medians, axis=1))
