@@ -33,7 +33,7 @@ def answers(rng: np.random.Generator) -> dict[str, NDArray[Any]]:
 
 def compared(here: dict[str, NDArray[Any]], **there: NDArray[Any]) -> dict[str, Difference]:
     changed = {f"small/{name.replace('_', ' ')}": values for name, values in there.items()}
-    return {row.form: row for row in differences(here, here | changed)}
+    return {row.variant: row for row in differences(here, here | changed)}
 
 
 def test_the_same_is_the_same(answers: dict[str, NDArray[Any]]) -> None:

@@ -1,4 +1,4 @@
-"""Real clips by way of our resampler and of soxr; benchmarks/parity_resampling.py takes all."""
+"""Real clips by way of our resampler and of soxr; benchmarks/resampling_parity.py takes all."""
 
 from __future__ import annotations
 

@@ -17,18 +17,18 @@ MOST_FLOAT = 1e-3
 
 @dataclass(frozen=True)
 class Difference:
-    """One form of one bundle in one interpreter, on both machines.
+    """One variant of one bundle in one interpreter, on both machines.
 
     Attributes
     ----------
-    bundle, form : str
-        ``form`` is ``"features"``, or interpreter and precision.
+    bundle, variant : str
+        ``variant`` is ``"features"``, or interpreter and precision.
     n_clips, n_windows : int
         How many were compared.
     largest : float
         Of features or of probabilities, over all windows.
     steps : float, optional
-        Of an int8 form: largest difference of logits, in steps of the quantised output, or of what
+        Of an int8 variant: largest difference of logits, in steps of the quantised output, or of what
         that would be if the last layer were not in float32.
     others : int
         Clips with another label.
@@ -37,7 +37,7 @@ class Difference:
     """
 
     bundle: str
-    form: str
+    variant: str
     n_clips: int
     n_windows: int
     largest: float
@@ -61,18 +61,20 @@ def differences(
         yield Difference(name, "features", *counts, largest, None, 0, fits=largest <= MOST_FEATURES)
         temperature = float(here[f"{name}/temperature"])
         for key in sorted(set(here) & set(there)):
-            bundle, _, form = key.partition("/")
-            if bundle != name or " " not in form:
+            bundle, _, variant = key.partition("/")
+            if bundle != name or " " not in variant:
                 continue
             logits = here[key].astype(np.float64), there[key].astype(np.float64)
             of_windows = [softmax(values / temperature) for values in logits]
             largest = _largest(*of_windows)
             labels = [_labels(values, clips) for values in of_windows]
             others = int(np.count_nonzero(labels[0] != labels[1]))
-            step = _step(logits[0]) if form.endswith("int8") else None
+            step = _step(logits[0]) if variant.endswith("int8") else None
             steps = None if step is None else _largest(*logits) / step
             near = largest <= MOST_FLOAT or (steps is not None and steps < 1.01)
-            yield Difference(name, form, *counts, largest, steps, others, fits=near and not others)
+            yield Difference(
+                name, variant, *counts, largest, steps, others, fits=near and not others
+            )
 
 
 def _largest(here: NDArray[Any], there: NDArray[Any]) -> float:

@@ -134,7 +134,7 @@ class Examination:
         if asked != set(self._backends):
             self.failures.append(f"it has {sorted(asked)}; expected {sorted(self._backends)}")
         rows = list(differences(*answers))
-        header = ["bundle", "form", "clips", "largest difference", "steps", "other labels", ""]
+        header = ["bundle", "variant", "clips", "largest difference", "steps", "other labels", ""]
         print(markdown_table(header, [_told(row) for row in rows]))
         self.failures += [f"{row} is too far" for row in rows if not row.fits]
         return rows
@@ -193,7 +193,7 @@ def _told(row: Difference) -> tuple[str, ...]:
     steps = "" if row.steps is None else f"{row.steps:.2f}"
     verdict = "" if row.fits else "TOO FAR"
     largest = f"{row.largest:.1e}"
-    return row.bundle, row.form, str(row.n_clips), largest, steps, str(row.others), verdict
+    return row.bundle, row.variant, str(row.n_clips), largest, steps, str(row.others), verdict
 
 
 @contextmanager
