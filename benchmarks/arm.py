@@ -8,6 +8,7 @@ writes ``results/arm.json`` from what ``python -m emulated`` wrote, and tables o
 from __future__ import annotations
 
 import json
+import sys
 
 from measuring import document_tables, results
 
@@ -15,6 +16,8 @@ from measuring import document_tables, results
 def main() -> None:
     """Collect the devices' files."""
     paths = sorted((results.ROOT / "build" / "emulated").glob("*.json"))
+    if not paths:
+        sys.exit("build/emulated has no results; run make test-arm64 test-armhf first")
     devices = [json.loads(path.read_text("utf-8")) for path in paths]
     content = json.dumps({"devices": devices}, indent=1)
     (results.RESULTS / "arm.json").write_text(f"{content}\n", encoding="utf-8")

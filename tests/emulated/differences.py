@@ -28,8 +28,8 @@ class Difference:
     largest : float
         Of features or of probabilities, over all windows.
     steps : float, optional
-        Of an int8 variant: largest difference of logits, in steps of the quantised output, or of what
-        that would be if the last layer were not in float32.
+        Of an int8 variant: largest difference of logits, in steps of the quantised output, or of
+        what that would be if the last layer were not in float32.
     others : int
         Clips with another label.
     fits : bool
