@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from measuring import document_tables, report_plots, results
+from measuring.accuracy_tables import table
 from ser_edge_train.tables import markdown_table
 
 Found = dict[str, Any]
@@ -49,7 +50,7 @@ def report(folder: Path = results.RESULTS) -> str:
 
 
 def feature_speed(found: Found) -> str:
-    """Warm, by stage, the first call, other libraries, throughput."""
+    """All features, by stage, the first call, other libraries, throughput."""
     parts = [
         "ZCR, RMS and 20 MFCC of 2.5 s at 22 050 Hz, processes of each NumPy in turns:",
         document_tables.feature_speed(found),
@@ -57,26 +58,25 @@ def feature_speed(found: Found) -> str:
     if found["numpy"]["missing"]:
         parts.append(f"The other generation of NumPy is missing: {found['numpy']['missing']}")
     ours, theirs = (found["stages_ms"][library] for library in ("ser-edge", "librosa"))
+    stages = [{"stage": stage, "ours": ours[stage], "theirs": theirs[stage]} for stage in ours]
+    stages.append({"stage": "sum", "ours": sum(ours.values()), "theirs": sum(theirs.values())})
     parts += [
         "By stage; librosa computes its mel filters in each call:",
-        markdown_table(
-            ["stage", "ser-edge", "librosa"],
-            [(stage, f"{ours[stage]:.3f} ms", f"{theirs[stage]:.3f} ms") for stage in ours]
-            + [("sum", *(f"{sum(times.values()):.3f} ms" for times in (ours, theirs)))],
+        table(
+            stages,
+            "stage | ser-edge | librosa",
+            "{stage} | {ours:.3f} ms | {theirs:.3f} ms",
         ),
         "In a new process, without NumPy's import; compiled code is cached, and librosa imports "
         "its parts with the first call:",
-        markdown_table(
-            ["library", "import", "first call", "tenth call"],
+        table(
             [
-                (
-                    name,
-                    f"{row['import_s']:.3f} s",
-                    f"{1e3 * row['first_s']:.1f} ms",
-                    f"{1e3 * row['tenth_s']:.1f} ms",
-                )
+                {"library": name, "import_s": row["import_s"]}
+                | {key: 1e3 * row[f"{key}_s"] for key in ("first", "tenth")}
                 for name, row in found["cold"].items()
             ],
+            "library | import | first call | tenth call",
+            "{library} | {import_s:.3f} s | {first:.1f} ms | {tenth:.1f} ms",
         ),
         "MFCC alone, in one run. Each library is set as near to librosa's as its parameters allow, "
         f"and compared on {found['peers_compared_on']}; nothing is fitted:",
@@ -91,29 +91,20 @@ def feature_speed(found: Found) -> str:
     if found["peers_missing"]:
         parts.append(f"Not installed, left out: {', '.join(found['peers_missing'])}.")
     if found["throughput"]:
-        header = ["library", "processes", "clips per second", "times real time"]
-        rows = [
-            (
-                row["library"],
-                row["processes"],
-                *(f"{row[key]:.0f}" for key in ("clips_per_s", "times_real_time")),
-            )
-            for row in found["throughput"]
-        ]
+        columns = (
+            "library | processes | clips per second | times real time",
+            "{library} | {processes} | {clips_per_s:.0f} | {times_real_time:.0f}",
+        )
         parts += [
             "Corpus files decoded, resampled and turned into features, in pools of processes "
             "[wall-clock time]:",
-            markdown_table(header, rows),
+            table(found["throughput"], *columns),
         ]
     return "\n\n".join(parts)
 
 
 def _peer(name: str, row: Found) -> tuple[str, ...]:
-    cells = [
-        f"{name} {row['version']}",
-        f"{row['ms']:.2f} ms",
-        f"{row['librosa_over_it']:.2f} times",
-    ]
+    cells = f"{name} {row['version']}", f"{row['ms']:.2f} ms", f"{row['librosa_over_it']:.2f} times"
     if "median_difference" not in row:
         return (*cells, "", "", "", "", "the reference")
     differences = (f"{row[f'{key}_difference']:.1e}" for key in ("median", "p99", "largest"))
@@ -124,59 +115,54 @@ def resampling(found: Found) -> str:
     """Times by sample rate."""
     times = found["minima_ms"]
     sample_rates = list(next(iter(times.values())))
-    return (
-        "2.5 s to 22 050 Hz; the fastest round, wall-clock time, by pytest-benchmark:\n\n"
-        + markdown_table(
-            ["from [Hz]", *times],
-            [(rate, *(f"{each[rate]:.2f} ms" for each in times.values())) for rate in sample_rates],
-        )
-    )
+    rows = [(rate, *(f"{each[rate]:.2f} ms" for each in times.values())) for rate in sample_rates]
+    title = "2.5 s to 22 050 Hz; the fastest round, wall-clock time, by pytest-benchmark:"
+    return f"{title}\n\n{markdown_table(['from [Hz]', *times], rows)}"
 
 
 def parity(found: Found) -> str:
     """Distributions of the errors, and variants compared with Keras."""
     rows = [
-        (
-            group if group == "same samples" else f"files, {group}",
-            corpus,
-            name,
-            f"{d['n']:,}",
-            *(f"{d[key]:.1e}" for key in ("median", "p99", "p999", "largest")),
-        )
+        {
+            "of": group if group == "same samples" else f"files, {group}",
+            "corpus": corpus,
+            "name": name,
+            **errors,
+        }
         for group, by_corpus in found["distributions"].items()
         for corpus, names in by_corpus.items()
-        for name, d in names.items()
+        for name, errors in names.items()
     ]
-    header = ["of", "corpus", "descriptor", "numbers", "median", "99 %", "99.9 %", "largest"]
+    columns = (
+        "of | corpus | descriptor | values | median | 99 % | 99.9 % | largest",
+        "{of} | {corpus} | {name} | {n:,} | {median:.1e} | {p99:.1e} | {p999:.1e} | {largest:.1e}",
+    )
     parts = [
         "Median and largest absolute differences of the published descriptors:",
         document_tables.feature_parity(found),
         "By descriptor and corpus, in the descriptor's unit (MFCC and log_mel in dB, centroid and "
         "rolloff in Hz, the others without):",
-        markdown_table(header, rows),
+        table(rows, *columns),
     ]
     for run in found["runs"]:
-        header = (
-            "file,interpreter,same label,expected on other clips,largest change,SNR,UAR change,"
-            "McNemar p".split(",")
-        )
         rows = [
-            (
-                f"`{variant['file']}`",
-                variant["backend"],
-                f"{variant['same_label']:.1%}",
-                f"{variant['expected_same_label']:.1%}",
-                f"{variant['largest_change']:.1e}",
-                "exact" if variant["snr_db"] is None else f"{variant['snr_db']:.0f} dB",
-                f"{100 * variant['uar_change']:+.1f} points",
-                f"{variant['mcnemar_p']:.2f}",
-            )
-            for variant in run["variants"]
+            {
+                **row,
+                "snr": "exact" if row["snr_db"] is None else f"{row['snr_db']:.0f} dB",
+                "points": 100 * row["uar_change"],
+            }
+            for row in run["variants"]
         ]
+        columns = (
+            "file | interpreter | same label | expected on other clips | largest change | SNR | "
+            "UAR change | McNemar p",
+            "`{file}` | {backend} | {same_label:.1%} | {expected_same_label:.1%} | "
+            "{largest_change:.1e} | {snr} | {points:+.1f} points | {mcnemar_p:.2f}",
+        )
         parts += [
             f"Variants of `{run['run']}` (recipe `{run['recipe']}`) compared with Keras, on "
             f"{run['n_clips']} test clips:",
-            markdown_table(header, rows),
+            table(rows, *columns),
         ]
     if not found["runs"]:
         parts.append("No run was given, so no exported variant was compared.")
@@ -191,28 +177,26 @@ def model_variants(found: Found) -> str:
         interval = ""
         if bundle["uar_low"] is not None:
             interval = f" ({bundle['uar_low']:.1%} to {bundle['uar_high']:.1%})"
-        rows = []
-        for variant in sorted(bundle["variants"], key=lambda variant: float(variant["ms"])):
-            total_ms = variant["ms"] + (0 if variant["input_kind"] == "audio" else features_ms)
-            rows.append(
-                (
-                    f"`{variant['file']}`",
-                    variant["backend"],
-                    f"{variant['size_kib']:.0f}",
-                    f"{variant['ms']:.3f}",
-                    f"{variant['low_ms']:.3f} to {variant['high_ms']:.3f}",
-                    f"{total_ms:.2f}",
-                    "" if variant["uar"] is None else f"{variant['uar']:.1%}",
-                )
-            )
-        header = ["file", "interpreter", "KiB", "ms", "quartiles", "with features", "UAR"]
+        rows = [
+            {
+                **row,
+                "total_ms": row["ms"] + features_ms * (row["input_kind"] != "audio"),
+                "reached": "" if row["uar"] is None else f"{row['uar']:.1%}",
+            }
+            for row in sorted(bundle["variants"], key=lambda row: float(row["ms"]))
+        ]
+        columns = (
+            "file | interpreter | KiB | ms | quartiles | with features | UAR",
+            "`{file}` | {backend} | {size_kib:.0f} | {ms:.3f} | {low_ms:.3f} to {high_ms:.3f} | "
+            "{total_ms:.2f} | {reached}",
+        )
         parts += [
             f"`{bundle['name']}`: recipe `{bundle['recipe']}`, {bundle['parameters']:,} "
             f"parameters, {bundle['epochs']} epochs; protocol `{bundle['protocol']}`, "
             f"{', '.join(bundle['corpora'])}, {bundle['n_clips']} clips of "
             f"{bundle['n_speakers']} speakers; Keras {bundle['uar']:.1%}{interval} UAR. "
             f"Features of a window of {bundle['window_s']:g} s: {features_ms:.2f} ms.",
-            markdown_table(header, rows),
+            table(rows, *columns),
         ]
     parts.append(
         "`audio.*` have samples as input, so their time includes the features. UAR is of speakers "
@@ -224,23 +208,23 @@ def model_variants(found: Found) -> str:
 def startup(found: Found) -> str:
     """CPU time, memory and wall-clock time of whole processes."""
     parts = [document_tables.startup(found, found["sizes"])] if found["sizes"] else []
+    columns = (
+        "process | CPU | wall | peak memory | less CPU than Keras | less memory",
+        "{process} | {cpu_s:.3f} s | {wall_s:.3f} s | {peak_mib:.0f} MiB | {cpu:.1f} times "
+        "| {memory:.1f} times",
+    )
     for threads, medians in found["medians"].items():
-        notebook = medians.get("librosa + Keras")
+        keras = medians["librosa + Keras"]
         rows = [
-            (
-                name,
-                f"{cost['cpu_s']:.3f} s",
-                f"{cost['wall_s']:.3f} s",
-                f"{cost['peak_mib']:.0f} MiB",
-                *(
-                    f"{notebook[key] / cost[key]:.1f} times" if notebook else ""
-                    for key in ("cpu_s", "peak_mib")
-                ),
-            )
+            {
+                **cost,
+                "process": name,
+                "cpu": keras["cpu_s"] / cost["cpu_s"],
+                "memory": keras["peak_mib"] / cost["peak_mib"],
+            }
             for name, cost in medians.items()
         ]
-        header = ["process", "CPU", "wall", "peak memory", "less CPU than Keras", "less memory"]
-        parts += [f"With {threads}, medians of {found['repeats']}:", markdown_table(header, rows)]
+        parts += [f"With {threads}, medians of {found['repeats']}:", table(rows, *columns)]
     return "\n\n".join(parts)
 
 
@@ -248,18 +232,15 @@ def scaling(found: Found) -> str:
     """Fits of how the cost grows."""
     units = {"length_s": "second of the clip", "batch": "window", "clips": "clip"}
     rows = [
-        (
-            name,
-            unit,
-            f"{fit['intercept_ms']:.3g} ms",
-            f"{fit['slope_ms']:.3g} ms",
-            f"{fit['largest_misfit']:.0%}",
-            f"{fit['exponent']:.2f}",
-            f"{fit['size'][0]:g} to {fit['size'][-1]:g}",
-        )
+        {**fit, "name": name, "unit": unit, "range": (fit["size"][0], fit["size"][-1])}
         for group, unit in units.items()
         for name, fit in found[group].items()
     ]
+    columns = (
+        "what | per | intercept | slope | largest misfit | exponent | range",
+        "{name} | {unit} | {intercept_ms:.3g} ms | {slope_ms:.3g} ms | {largest_misfit:.0%} "
+        "| {exponent:.2f} | {range[0]:g} to {range[1]:g}",
+    )
     threads = found["threads"]
     predictions = (f"{rate:.0f}" for rate in threads["shared_predictions_per_s"])
     of_threads = [
@@ -269,12 +250,11 @@ def scaling(found: Found) -> str:
         ),
         ("predictions per second, one shared classifier", *predictions),
     ]
-    header = ["what", "per", "intercept", "slope", "largest misfit", "exponent", "range"]
     return "\n\n".join(
         [
             f"Bundle `{found['bundle']}`, {found['backend']} for whole predictions. Intercept and "
             "slope are of a line with the least relative errors, the exponent of a power:",
-            markdown_table(header, rows),
+            table(rows, *columns),
             "By threads, wall-clock time:",
             markdown_table(["what", *(f"threads: {n}" for n in threads["counts"])], of_threads),
         ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,14 @@ PROTOCOLS = {
     "speaker": "test speakers not in training",
     "corpus": "another corpus: EMO-DB",
 }
+INTERVAL = "{ci_low:.1%} to {ci_high:.1%}"
 Row = dict[str, Any]
+
+
+def table(rows: Iterable[Mapping[str, Any]], header: str, row: str) -> str:
+    """Lay out results: a header, and a format string over a result's keys; ``|`` parts columns."""
+    cells = [[cell.strip().format_map(each) for cell in row.split("|")] for each in rows]
+    return markdown_table([cell.strip() for cell in header.split("|")], cells)
 
 
 def exported_studies(content: dict[str, Any]) -> str:
@@ -28,52 +35,32 @@ def exported_studies(content: dict[str, Any]) -> str:
 
 def study_table(rows: Sequence[Row]) -> str:
     """Show the figures of each study and variant."""
-    header = (
-        "recipe,tested on,protocol,classes,variant,UAR,95 % interval,WA,parameters,multiply-adds"
-    )
-    return markdown_table(
-        header.split(","),
-        [
-            (
-                row["recipe"],
-                row["corpus"],
-                f"{row['protocol']}, {row['folds']} x {row['seeds']}",
-                row["classes"],
-                row["precision"] + (", adapted" if row["adapted"] else ""),
-                f"{row['uar']:.1%}",
-                _interval(row),
-                f"{row['wa']:.1%}",
-                f"{row['parameters']:,}",
-                f"{row['macs'] / 1e6:.1f} M",
-            )
-            for row in rows
-        ],
+    extended = [
+        {**row, "adaptation": ", adapted" * row["adapted"], "millions": row["macs"] / 1e6}
+        for row in rows
+    ]
+    return table(
+        extended,
+        "recipe | tested on | protocol | classes | variant | UAR | 95 % interval | WA | "
+        "parameters | multiply-adds",
+        "{recipe} | {corpus} | {protocol}, {folds} x {seeds} | {classes} | "
+        "{precision}{adaptation} | {uar:.1%} | {ci_low:.1%} to {ci_high:.1%} | {wa:.1%} | "
+        "{parameters:,} | {millions:.1f} M",
     )
 
 
 def protocols(content: dict[str, Any]) -> str:
-    """Show each recipe's figures by protocol, as far as there are any."""
+    """Show each recipe's figures by protocol."""
     float32 = _float32(content)
-    studies = {
-        recipe: {protocol: float32.get(f"{recipe}-{protocol}") for protocol in PROTOCOLS}
-        for recipe in ("seed-kaggle", "seed", "edge")
-    }
-    studies["edge"]["corpus"] = float32.get("edge-emodb")
-    recipes = [recipe for recipe, found in studies.items() if any(found.values())]
-    cells = {
-        recipe: {
-            protocol: f"{row['uar']:.1%} ({_interval(row)})" if row else ""
-            for protocol, row in studies[recipe].items()
-        }
-        for recipe in recipes
-    }
-    return markdown_table(
-        ["protocol", "", *(f"`{recipe}`" for recipe in recipes)],
-        [
-            (f"`{protocol}`", meaning, *(cells[recipe][protocol] for recipe in recipes))
-            for protocol, meaning in PROTOCOLS.items()
-        ],
-    )
+    recipes = ("seed-kaggle", "seed", "edge")
+    rows = []
+    for protocol, meaning in PROTOCOLS.items():
+        studies = [float32.get(f"{recipe}-{protocol}") for recipe in recipes[:-1]]
+        studies.append(float32.get("edge-emodb" if protocol == "corpus" else f"edge-{protocol}"))
+        cell = f"{{uar:.1%}} ({INTERVAL})"
+        cells = (cell.format_map(study) if study else "" for study in studies)
+        rows.append((f"`{protocol}`", meaning, *cells))
+    return markdown_table(["protocol", "", *(f"`{recipe}`" for recipe in recipes)], rows)
 
 
 def adaptation(content: dict[str, Any]) -> str:
@@ -92,22 +79,19 @@ def adaptation(content: dict[str, Any]) -> str:
 
 def learning(content: dict[str, Any]) -> str:
     """Show the UAR by the number of training speakers."""
-    return markdown_table(
-        ["training speakers", "UAR on others", "95 % interval", "deviation over folds"],
+    return table(
         [
-            (name.split("-")[1], f"{row['uar']:.1%}", _interval(row), f"{row['uar_sd_folds']:.1%}")
+            {**row, "speakers": name.split("-")[1]}
             for name, row in _float32(content).items()
             if name.endswith("-speakers")
         ],
+        "training speakers | UAR on others | 95 % interval | deviation over folds",
+        "{speakers} | {uar:.1%} | {ci_low:.1%} to {ci_high:.1%} | {uar_sd_folds:.1%}",
     )
 
 
 def _float32(content: dict[str, Any]) -> dict[str, Row]:
     return {row["study"]: row for row in content["rows"] if row["precision"] == "float32"}
-
-
-def _interval(row: Row) -> str:
-    return f"{row['ci_low']:.1%} to {row['ci_high']:.1%}"
 
 
 def plot_adaptation(content: dict[str, Any], path: Path) -> None:

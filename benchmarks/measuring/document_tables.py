@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from measuring import accuracy_tables, results
+from measuring.accuracy_tables import table
 from ser_edge_train.tables import markdown_table
 
 Found = dict[str, Any]
@@ -23,43 +24,37 @@ PROCESSES = (
     ("librosa + ONNX Runtime", "librosa + ONNX Runtime int8", ""),
     ("librosa + Keras", "librosa + Keras", "librosa + Keras + TensorFlow"),
 )
-PUBLISHED = {"zcr": "ZCR", "rms": "RMS", "mfcc": "MFCC"}
+PUBLISHED = ("zcr", "rms", "mfcc")
 
 
 def feature_speed(found: Found) -> str:
     """Show the time of the features with each generation of NumPy."""
-    rows = [
-        (
-            one["numpy"],
-            f"{one['times']['ser-edge']['ms']:.2f} ms",
-            f"{one['times']['librosa']['ms']:.2f} ms",
-            f"{one['librosa_over_ours']:.1f} times",
-            f"{one['ours_over_fft']:.2f} times",
-            f"{one['ours_over_batch']:.2f} times",
-        )
-        for one in found["numpy"]["generations"]
-    ]
-    header = (
-        "NumPy,ser-edge,librosa,speed-up over librosa,time over the FFTs alone,speed-up in a batch"
+    return table(
+        found["numpy"]["generations"],
+        "NumPy | ser-edge | librosa | speed-up over librosa | time over the FFTs alone | "
+        "speed-up in a batch",
+        "{numpy} | {times[ser-edge][ms]:.2f} ms | {times[librosa][ms]:.2f} ms | "
+        "{librosa_over_ours:.1f} times | {ours_over_fft:.2f} times | "
+        "{ours_over_batch:.2f} times",
     )
-    return markdown_table(header.split(","), rows)
 
 
 def feature_parity(found: Found) -> str:
     """Show how close the published descriptors are to librosa's."""
     n_clips = sum(found["clips"].values())
-    rows = []
-    for place, group, corpus in (
+    places = (
         (f"same samples: {n_clips} real clips", "same samples", "all corpora"),
         ("same samples: random signals", "same samples", "random signals"),
         ("corpus files, frames 50 ms or more inside", "inside", "all corpora"),
         ("corpus files, frames at the edges", "edges", "all corpora"),
-    ):
-        distributions = found["distributions"].get(group, {}).get(corpus)
-        if distributions:
-            cells = [distributions[name] for name in PUBLISHED]
-            rows.append((place, *(f"{c['median']:.0e}, {c['largest']:.1e}" for c in cells)))
-    return markdown_table(["on", *(PUBLISHED.values())], rows)
+    )
+    rows = [
+        {"on": title, **found["distributions"][group][corpus]}
+        for title, group, corpus in places
+        if corpus in found["distributions"].get(group, {})
+    ]
+    errors = (f"{{{name}[median]:.0e}}, {{{name}[largest]:.1e}}" for name in PUBLISHED)
+    return table(rows, "on | ZCR | RMS | MFCC", " | ".join(["{on}", *errors]))
 
 
 def startup(found: Found, sizes: Found) -> str:
@@ -68,39 +63,31 @@ def startup(found: Found, sizes: Found) -> str:
     first = next(medians[name] for name, *_ in PROCESSES if name in medians)
     rows = []
     for name, title, packages in PROCESSES:
-        if name not in medians:
-            continue
-        cost = medians[name]
-        cells = [f"{cost['cpu_s']:.2f} s", f"{cost['peak_mib']:.0f} MiB"]
-        if not name.startswith("ser-edge"):
-            for i, key in enumerate(("cpu_s", "peak_mib")):
-                cells[i] += f" ({cost[key] / first[key]:.0f} times the first row)"
-        size = sizes["sizes"].get(packages)
-        rows.append((title, *cells, f"{size['mb']:.0f} MB" if size else ""))
+        if name in medians:
+            cost = medians[name]
+            cells = [f"{cost['cpu_s']:.2f} s", f"{cost['peak_mib']:.0f} MiB"]
+            if not name.startswith("ser-edge"):
+                for i, key in enumerate(("cpu_s", "peak_mib")):
+                    cells[i] += f" ({cost[key] / first[key]:.0f} times the first row)"
+            size = sizes["sizes"].get(packages)
+            rows.append((title, *cells, f"{size['mb']:.0f} MB" if size else ""))
     own = sizes["sizes"]["ser-edge alone"]["mb"]
-    table = markdown_table(["", "CPU time", "peak memory", "installed"], rows)
-    return f"{table}\n\nser-edge itself is {own:.0f} MB of what is installed."
+    costs = markdown_table(["", "CPU time", "peak memory", "installed"], rows)
+    return f"{costs}\n\nser-edge itself is {own:.0f} MB of what is installed."
 
 
 def stream_cost(found: Found) -> str:
     """Show what a hop costs, and what hours of sound do."""
-    rows = [
-        (
-            f"{hop['hop_s']} s",
-            f"{hop['ms']:.2f} ms",
-            f"{hop['features_share']:.1%}",
-            f"{hop['share']:.1%}",
-            f"{hop['real_time_factor']:.5f}",
-        )
-        for hop in found["hops"]
-    ]
-    header = "hop,time per hop,its features / a window's,hop / a whole window,real-time factor"
+    columns = (
+        "hop | time per hop | its features / a window's | hop / a whole window | real-time factor",
+        "{hop_s} s | {ms:.2f} ms | {features_share:.1%} | {share:.1%} | {real_time_factor:.5f}",
+    )
     hours = found["hours"]
     memory = [f"{mib:.1f} MiB" for mib in (hours["opened_mib"], *hours["resident_mib"])]
     return (
         f"A whole window: features {found['window_features_ms']:.2f} ms, "
         f"network {found['window_network_ms']:.3f} ms.\n\n"
-        f"{markdown_table(header.split(','), rows)}\n\n"
+        f"{table(found['hops'], *columns)}\n\n"
         f"{hours['hours']:g} hours at {hours['sample_rate']} Hz in chunks of 50 ms: real-time "
         f"factor {hours['real_time_factor']:.5f}; memory {memory[0]} with the bundle open, "
         f"{memory[1]} after a tenth, {memory[-1]} at the end; the last segment ends "
@@ -116,61 +103,52 @@ def stream_defaults(found: Found) -> str:
     for row in found["validation"]:
         changed = [name for name in found["settings"] if row[name] != default[name]]
         title = f"`{changed[0]}={row[changed[0]]:g}`" if changed else "**defaults**"
-        rows.append((title, row))
-    rows.sort(key=lambda row: row[0])
-    rows.append(("defaults, test speakers", default))
-    return markdown_table(
-        ["setting", "F1", "blocks found", "segments right", "delay", "changes per minute"],
-        [
-            (
-                title,
-                f"{row['f1']:.1%}",
-                f"{row['recall']:.0%}",
-                f"{row['precision']:.0%}",
-                f"{row['delay_s']:.1f} s",
-                f"{row['changes_per_minute']:.1f}",
-            )
-            for title, row in rows
-        ],
+        rows.append({"setting": title, **row})
+    rows.sort(key=lambda row: str(row["setting"]))
+    return table(
+        [*rows, {"setting": "defaults, test speakers", **default}],
+        "setting | F1 | blocks found | segments right | delay | changes per minute",
+        "{setting} | {f1:.1%} | {recall:.0%} | {precision:.0%} | {delay_s:.1f} s | "
+        "{changes_per_minute:.1f}",
     )
 
 
 def arm_differences(found: Found) -> str:
     """Show how far an emulated device's results are from this machine's."""
     rows = [
-        (
-            device["device"],
-            row["bundle"],
-            row["variant"],
-            row["n_clips"],
-            f"{row['largest']:.1e}",
-            "" if row["steps"] is None else f"{row['steps']:.2g}",
-            row["others"],
-        )
+        {
+            **row,
+            "device": device["device"],
+            "steps": f"{row['steps']:.2g}" if row["steps"] is not None else "",
+        }
         for device in found["devices"]
         for row in device["differences"]
     ]
-    header = "device,bundle,variant,clips,largest difference,steps,other labels"
-    return markdown_table(header.split(","), rows)
+    return table(
+        rows,
+        "device | bundle | variant | clips | largest difference | steps | other labels",
+        "{device} | {bundle} | {variant} | {n_clips} | {largest:.1e} | {steps} | {others}",
+    )
 
 
 def arm_costs(found: Found) -> str:
     """Show what a prediction costs on an emulated device."""
     rows = [
-        (
-            device["device"],
-            cost["backend"],
-            f"{cost['instructions'] / 1e6:.0f} M",
-            f"{cost['start_instructions'] / 1e9:.2f} G",
-            f"{cost['peak_mib']:.0f} MiB",
-            f"{cost['disk_mb']:.0f} MB",
-            cost["n_files"],
-        )
+        {
+            **cost,
+            "device": device["device"],
+            "millions": cost["instructions"] / 1e6,
+            "start_billions": cost["start_instructions"] / 1e9,
+        }
         for device in found["devices"]
         for cost in device["costs"]
     ]
-    header = "device,interpreter,a prediction,until the first,peak memory,disk,files"
-    return markdown_table(header.split(","), rows)
+    return table(
+        rows,
+        "device | interpreter | a prediction | until the first | peak memory | disk | files",
+        "{device} | {backend} | {millions:.0f} M | {start_billions:.2f} G | "
+        "{peak_mib:.0f} MiB | {disk_mb:.0f} MB | {n_files}",
+    )
 
 
 # Each table, and the results that it is made of.
@@ -202,9 +180,9 @@ def fill_documents(folder: Path = results.RESULTS, root: Path = results.ROOT) ->
     def filled(match: re.Match[str]) -> str:
         if match[2] not in TABLES:
             raise ValueError(f"{page}: {match[2]!r} is no table, expected one of {list(TABLES)}")
-        table, names = TABLES[match[2]]
+        render, names = TABLES[match[2]]
         found = [results.read(name, folder) for name in names]
-        return match[0] if None in found else f"{match[1]}{table(*found)}\n{match[3]}"
+        return match[0] if None in found else f"{match[1]}{render(*found)}\n{match[3]}"
 
     for page in (root / "README.md", *sorted((root / "docs").rglob("*.md"))):
         text = page.read_text(encoding="utf-8")
