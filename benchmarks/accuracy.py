@@ -40,28 +40,14 @@ TRAIN_SPEAKERS = (4, 8, 12, 16, 20)
 
 @dataclass(frozen=True)
 class Study:
-    """A recipe under a protocol.
-
-    Parameters
-    ----------
-    name : str
-        Name of its folder.
-    corpora : tuple of str
-        Corpora to train and test on.
-    options : TrainOptions
-    seeds : int
-    folds : tuple of int, optional
-        By default all.
-    exported : bool
-        Whether int8 and adaptation are measured as well.
-    """
+    """A recipe under a protocol."""
 
     name: str
     corpora: tuple[str, ...]
     options: TrainOptions
     seeds: int = 3
-    folds: tuple[int, ...] | None = None
-    exported: bool = True
+    folds: tuple[int, ...] | None = None  # all
+    exported: bool = True  # int8 and adaptation are measured as well
 
     @property
     def corpus(self) -> str:
@@ -88,40 +74,28 @@ def _quick(recipe: str, **options: Any) -> TrainOptions:
 
 
 def _studies() -> Iterator[Study]:
-    for recipe, seeds in (("edge", 3), ("edge-max", 3)):
+    corpora: tuple[str, ...]
+    for recipe in ("edge", "edge-max"):
         options = TrainOptions(recipe=recipe, calm_apart=True)
-        yield Study(f"{recipe}-ravdess", ("ravdess",), options, seeds=seeds)
+        yield Study(f"{recipe}-ravdess", ("ravdess",), options)
     for recipe in ("edge", "edge-robust"):
         options = _quick(recipe, protocol="corpus", test_corpus="emodb")
         yield Study(f"{recipe}-emodb", ("ravdess", "tess", "emodb"), options)
     for recipe in ("edge", "seed", "seed-kaggle"):
         for protocol in PROTOCOLS:
-            across = protocol == "corpus"
-            if across and recipe == "edge":
+            if protocol != "corpus":
+                corpora, test_corpus = ("ravdess", "tess"), None
+            elif recipe != "edge":
+                corpora, test_corpus = ("ravdess", "tess", "emodb"), "emodb"
+            else:
                 continue  # edge-emodb is the same
-            yield Study(
-                f"{recipe}-{protocol}",
-                ("ravdess", "tess", "emodb")[: 3 if across else 2],
-                _quick(
-                    recipe,
-                    protocol=protocol,
-                    test_corpus="emodb" if across else None,
-                    epochs=_epochs(recipe, protocol),
-                ),
-                seeds=1,
-                folds=(0,),
-                exported=False,
-            )
+            epochs = _epochs(recipe, protocol)
+            options = _quick(recipe, protocol=protocol, test_corpus=test_corpus, epochs=epochs)
+            yield Study(f"{recipe}-{protocol}", corpora, options, 1, (0,), exported=False)
     for count in TRAIN_SPEAKERS:
         options = _quick("edge", train_speakers=count)
-        yield Study(
-            f"edge-{count}-speakers",
-            ("ravdess",),
-            options,
-            seeds=1,
-            folds=(0, 2, 4),
-            exported=False,
-        )
+        name = f"edge-{count}-speakers"
+        yield Study(name, ("ravdess",), options, 1, (0, 2, 4), exported=False)
 
 
 STUDIES = {study.name: study for study in _studies()}

@@ -79,14 +79,14 @@ class Server:
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("run_folder", type=Path, help="run of `ser-edge train`, with its bundle")
-    parser.add_argument("--clips", type=Path, nargs="*", help="folders; default the golden clips")
+    parser.add_argument("--clips", type=Path, nargs="+", required=True, help="folders of clips")
     parser.add_argument("--n-clips", type=int, default=60, help="clips to draw; default 60")
     parser.add_argument("--rounds", type=int, default=5, help="default 5")
     parser.add_argument("--requests", type=int, default=240, help="max per round; default 240")
     parser.add_argument("--seconds", type=float, default=20, help="max per round; default 20")
     arguments = parser.parse_args(argv)
     run = arguments.run_folder.resolve()
-    bodies = wav_bodies(arguments.clips, run / "bundle", arguments.n_clips)
+    bodies = wav_bodies(arguments.clips, arguments.n_clips)
     (code,) = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
     ours = Server("ser-edge, LiteRT int8", code, run / "bundle")
     keras_code = code.replace("from ser_edge import", "from measuring.keras_classifier import")
@@ -100,7 +100,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     found = {
         "servers": {c.name: c.figures() for c in (ours, theirs)},
         "same_label": f"{sum(same)} of {len(same)} clips",
-        "clips": [str(folder.name) for folder in arguments.clips or ()] or "golden",
+        "clips": [folder.name for folder in arguments.clips],
         "clients": CLIENTS,
         "rounds": arguments.rounds,
     }
@@ -108,15 +108,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(table(found))
 
 
-def wav_bodies(folders: Sequence[Path] | None, bundle: Path, count: int) -> list[bytes]:
+def wav_bodies(folders: Sequence[Path], count: int) -> list[bytes]:
     """Draw clips, each as the content of a 16-bit WAV file."""
-    if folders:
-        paths = sorted(path for folder in folders for path in audio_files(folder))
-        drawn = random.Random(0).sample(paths, min(count, len(paths)))
-        return [as_wav(*read(path)) for path in drawn]
-    with np.load(bundle / "golden.npz", allow_pickle=False) as golden:
-        samples = [golden[name] for name in golden.files if name.endswith("_samples")]
-    return [as_wav(clip / np.float32(32768), 22050) for clip in samples]
+    paths = sorted(path for folder in folders for path in audio_files(folder))
+    return [as_wav(*read(path)) for path in random.Random(0).sample(paths, min(count, len(paths)))]
 
 
 def as_wav(samples: Any, sample_rate: int) -> bytes:

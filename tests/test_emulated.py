@@ -1,4 +1,4 @@
-"""Predictions of two machines are told apart; the emulators themselves run by ``make test-arm64``."""
+"""Predictions of two machines are compared; the emulators themselves run by ``make test-arm64``."""
 
 from __future__ import annotations
 

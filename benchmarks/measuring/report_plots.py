@@ -62,81 +62,61 @@ def _features(found: Found) -> Figure:
 def _parity(found: Found) -> Figure:
     figure = Figure(figsize=(10, 3.8), layout="constrained")
     same, files = figure.subplots(1, 2, sharey=True)
-    edges = np.asarray(found["decades"])
-    shown = {
-        same: ("same samples", "same samples"),
-        files: ("inside", "files: thick 50 ms inside, thin at the edges"),
-    }
-    for axes, (group, title) in shown.items():
-        groups = [group, "edges"] if group == "inside" else [group]
-        for each in groups:
-            histograms = found["histograms"].get(each, {})
-            for number, name in enumerate(("zcr", "rms", "mfcc")):
-                if name in histograms:
-                    counts = np.asarray(histograms[name]["counts"], float)
-                    total = counts.sum() + histograms[name]["exact"]
-                    axes.stairs(
-                        counts / max(total, 1),
-                        10**edges,
-                        color=f"C{number}",
-                        linewidth=0.8 if each == "edges" else 1.8,
-                        label=None if each == "edges" else _with_exact(name, histograms[name]),
-                    )
-        axes.set(
-            xscale="log",
-            xlim=(7e-11, 1e3),
-            xlabel="absolute difference from librosa (first bin: and below)",
-            title=title,
-        )
+    edges = 10 ** np.asarray(found["decades"])
+    for axes, group, width in (
+        (same, "same samples", 1.8),
+        (files, "inside", 1.8),
+        (files, "edges", 0.8),
+    ):
+        for number, name in enumerate(("zcr", "rms", "mfcc")):
+            if name in found["histograms"].get(group, {}):
+                histogram = found["histograms"][group][name]
+                total = max(histogram["exact"] + sum(histogram["counts"]), 1)
+                label = f"{name.upper()}, {histogram['exact'] / total:.0%} exactly equal"
+                axes.stairs(
+                    np.asarray(histogram["counts"]) / total,
+                    edges,
+                    color=f"C{number}",
+                    linewidth=width,
+                    label=None if group == "edges" else label,
+                )
+        axes.set(xscale="log", xlim=(7e-11, 1e3))
+        axes.set_xlabel("absolute difference from librosa (first bin: and below)")
         axes.legend(fontsize="small")
-    same.set_ylabel("share of all values")
+    same.set(title="same samples", ylabel="share of all values")
     same.yaxis.set_major_formatter(PercentFormatter(1))
+    files.set_title("files: thick 50 ms inside, thin at the edges")
     return figure
-
-
-def _with_exact(name: str, histogram: Found) -> str:
-    total = histogram["exact"] + sum(histogram["counts"])
-    return f"{name.upper()}, {histogram['exact'] / max(total, 1):.0%} exactly equal"
 
 
 def _models(found: Found) -> Figure:
     figure = Figure(figsize=(9, 5), layout="constrained")
     axes = figure.subplots()
     for number, bundle in enumerate(found["bundles"]):
-        for variant in bundle["variants"]:
-            if variant["uar"] is not None and variant["input_kind"] == "features":
+        colour = f"C{number}"
+        variants = [v for v in bundle["variants"] if v["input_kind"] == "features"]
+        for variant in variants:
+            if variant["uar"] is not None:
                 axes.scatter(
                     variant["ms"],
                     variant["uar"],
                     s=2.2 * variant["size_kib"] ** 0.6 + 12,
                     marker=MARKERS[variant["backend"]],
-                    facecolor=f"C{number}",
+                    facecolor=colour,
                     edgecolor="black",
                     linewidth=0.6,
                     alpha=0.65,
                 )
-        sizes = [
-            variant["size_kib"]
-            for variant in bundle["variants"]
-            if variant["input_kind"] == "features"
-        ]
-        axes.scatter(
-            [],
-            [],
-            color=f"C{number}",
-            label=f"{bundle['name']} ({bundle['recipe']}), {min(sizes):.0f} to "
-            f"{max(sizes):.0f} KiB",
-        )
-        axes.axvline(bundle["features"]["ms"], color=f"C{number}", linestyle=":", linewidth=1)
+        sizes = [variant["size_kib"] for variant in variants]
+        name = f"{bundle['name']} ({bundle['recipe']})"
+        label = f"{name}, {min(sizes):.0f} to {max(sizes):.0f} KiB"
+        axes.scatter([], [], color=colour, label=label)
+        axes.axvline(bundle["features"]["ms"], color=colour, linestyle=":", linewidth=1)
     for backend, marker in MARKERS.items():
-        axes.scatter(
-            [], [], marker=marker, facecolor="none", edgecolor="black", label=INTERPRETERS[backend]
-        )
-    axes.set_xscale("log")
-    axes.set(
-        xlabel="network on one window, one thread [ms]; dotted: features of the window",
-        ylabel="UAR on speakers not in training",
-    )
+        outline: dict[str, Any] = {"marker": marker, "facecolor": "none", "edgecolor": "black"}
+        axes.scatter([], [], label=INTERPRETERS[backend], **outline)
+    axes.set(xscale="log", ylabel="UAR on speakers not in training")
+    axes.set_xlabel("network on one window, one thread [ms]; dotted: features of the window")
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
     axes.grid(alpha=0.3, which="both")
     figure.legend(loc="outside right upper", fontsize="small", title="area: file size")
@@ -147,16 +127,13 @@ def _start(found: Found) -> Figure:
     figure = Figure(figsize=(10, 3.2), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
     medians = found["medians"]["one thread"]
-    for axes, key, label in (
-        (left, "cpu_s", "CPU time [s]"),
-        (right, "peak_mib", "peak memory [MiB]"),
-    ):
-        values = [cost[key] for cost in medians.values()]
-        colours = ["C0" if name.startswith("ser-edge") else "C3" for name in medians]
-        bars = axes.barh(list(medians), values, color=colours)
+    colours = ["C0" if name.startswith("ser-edge") else "C3" for name in medians]
+    for axes, key in ((left, "cpu_s"), (right, "peak_mib")):
+        bars = axes.barh(list(medians), [cost[key] for cost in medians.values()], color=colours)
         axes.bar_label(bars, fmt="%.3g", padding=3, fontsize="small")
-        axes.set(xlabel=label)
         axes.margins(x=0.15)
+    left.set_xlabel("CPU time [s]")
+    right.set_xlabel("peak memory [MiB]")
     left.invert_yaxis()
     return figure
 
@@ -167,9 +144,8 @@ def _stream(found: Found) -> Figure:
     hours = found["hours"]
     resident = [hours["opened_mib"], *hours["resident_mib"]]
     memory.plot(np.linspace(0, hours["hours"], len(resident)), resident, "-o", markersize=4)
-    memory.set(
-        xlabel="sound processed [h]", ylabel="resident memory [MiB]", ylim=(0, 1.2 * max(resident))
-    )
+    memory.set(xlabel="sound processed [h]", ylabel="resident memory [MiB]")
+    memory.set_ylim(0, 1.2 * max(resident))
     memory.grid(alpha=0.3)
     names = [f"{hop['hop_s']} s" for hop in found["hops"]]
     bars = cost.bar(names, [hop["ms"] for hop in found["hops"]])
@@ -192,9 +168,7 @@ def _scale(found: Found) -> Figure:
     for name, ms in found["threads"]["inference_ms"].items():
         threads.plot(counts, np.asarray(ms) / ms[0], "-o", markersize=4, label=f"time, {name}")
     rates = np.asarray(found["threads"]["shared_predictions_per_s"])
-    threads.plot(
-        counts, rates / rates[0], "--s", color="black", label="predictions per second, shared"
-    )
+    threads.plot(counts, rates / rates[0], "--sk", label="predictions per second, shared")
     threads.set(xlabel="threads", ylabel="relative to one thread", ylim=(0, None), xticks=counts)
     threads.grid(alpha=0.3)
     threads.legend(fontsize="x-small")
