@@ -1,8 +1,9 @@
 """Do labels stay the same when NumPy resamples a clip instead of soxr?
 
-Networks of a bundle predict each clip from `ser_edge.audio.load` and from ``librosa.load``. A clip is a tie between two labels if an inaudible change of soxr's samples
-(noise at -120 dB, or a gain of 0.01 dB) changes its label; no two resamplers can be expected to
-agree there. Exit status 1 if a label differs on a clip that is no tie. parity.py compares the features.
+Networks of a bundle predict each clip from `ser_edge.audio.load` and from ``librosa.load``. A clip
+is a tie between two labels if an inaudible change of soxr's samples (noise at -120 dB, or a gain of
+0.01 dB) changes its label; no two resamplers can be expected to agree there. Exit status 1 if a
+label differs on a clip that is no tie. parity.py compares the features.
 
 python benchmarks/resampling_parity.py CORPORA --bundle RUN/bundle
 """
