@@ -31,10 +31,7 @@ from ser_edge.streaming.segments import displayed_label, merge_segments
 from ser_edge_train.progress import tracked
 
 BLOCKS = 12
-GRID = {
-    "smoothing_s": (0.0, 0.5, 1.0, 2.0),
-    "threshold": (0.0, 0.35, 0.5, 0.65, 0.8),
-}
+GRID = {"smoothing_s": (0.0, 0.5, 1.0, 2.0), "threshold": (0.0, 0.35, 0.5, 0.65, 0.8)}
 
 
 @dataclass(frozen=True)

@@ -62,11 +62,7 @@ def feature_speed(found: Found) -> str:
     stages.append({"stage": "sum", "ours": sum(ours.values()), "theirs": sum(theirs.values())})
     parts += [
         "By stage; librosa computes its mel filters in each call:",
-        table(
-            stages,
-            "stage | ser-edge | librosa",
-            "{stage} | {ours:.3f} ms | {theirs:.3f} ms",
-        ),
+        table(stages, "stage | ser-edge | librosa", "{stage} | {ours:.3f} ms | {theirs:.3f} ms"),
         "In a new process, without NumPy's import; compiled code is cached, and librosa imports "
         "its parts with the first call:",
         table(
