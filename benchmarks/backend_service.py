@@ -2,9 +2,9 @@
 
     python benchmarks/backend_service.py runs/edge --clips speech/ravdess speech/tess
 
-writes ``results/backend_service.json``. Each server is one process with one thread on one core; 8
-clients use the others. The servers take turns, round after round. Linux only: memory and CPU time
-are read from /proc.
+writes ``results/backend_service.json`` and the page's table. Each server is one process with one
+thread on one core; 8 clients use the others. The servers take turns, round after round. Linux only:
+memory and CPU time are read from /proc.
 """
 
 from __future__ import annotations
@@ -31,21 +31,12 @@ from typing import Any
 
 import numpy as np
 
-from measuring import results
+from measuring import document_tables, results
 from measuring.speech import audio_files
 from ser_edge.audio import read
-from ser_edge_train.tables import markdown_table
 
 PAGE = results.ROOT / "docs" / "mobile-backend.md"
 CLIENTS = 8
-ROWS = {
-    "requests per second": "requests_per_s",
-    "median latency [ms]": "p50_ms",
-    "95th percentile of the latency [ms]": "p95_ms",
-    "CPU time per request [ms]": "cpu_ms_per_request",
-    "peak memory [MiB]": "peak_rss_mib",
-    "ready after [s]": "start_s",
-}
 SINGLE = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
@@ -105,7 +96,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "rounds": arguments.rounds,
     }
     print(results.write("backend_service", found))
-    print(table(found))
+    document_tables.fill_documents()
 
 
 def wav_bodies(folders: Sequence[Path], count: int) -> list[bytes]:
@@ -200,17 +191,6 @@ def measure(
 def cpu_seconds(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def table(found: dict[str, Any]) -> str:
-    """Lay out the figures as in docs/mobile-backend.md."""
-    ours, theirs = found["servers"].values()
-    rows = []
-    for name, key in ROWS.items():
-        a, b = ours[key], theirs[key]
-        rows.append((name, f"{a:.3g}", f"{b:.3g}", f"{max(a, b) / min(a, b):.1f}"))
-    header = ["", *found["servers"], "ratio"]
-    return f"{markdown_table(header, rows)}\n\nsame label on {found['same_label']}"
 
 
 if __name__ == "__main__":

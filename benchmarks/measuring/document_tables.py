@@ -24,6 +24,14 @@ PROCESSES = (
     ("librosa + ONNX Runtime", "librosa + ONNX Runtime int8", ""),
     ("librosa + Keras", "librosa + Keras", "librosa + Keras + TensorFlow"),
 )
+BACKEND_ROWS = {
+    "requests per second": "requests_per_s",
+    "median latency [ms]": "p50_ms",
+    "95th percentile of the latency [ms]": "p95_ms",
+    "CPU time per request [ms]": "cpu_ms_per_request",
+    "peak memory [MiB]": "peak_rss_mib",
+    "ready after [s]": "start_s",
+}
 PUBLISHED = ("zcr", "rms", "mfcc")
 
 
@@ -151,6 +159,21 @@ def arm_costs(found: Found) -> str:
     )
 
 
+def backend_service(found: Found) -> str:
+    """Show what the endpoint costs with ser-edge, and with librosa and Keras."""
+    ours, theirs = found["servers"].values()
+    rows = [
+        (title, f"{ours[key]:.3g}", f"{theirs[key]:.3g}", f"{_ratio(ours[key], theirs[key]):.1f}")
+        for title, key in BACKEND_ROWS.items()
+    ]
+    costs = markdown_table(["", *found["servers"], "ratio"], rows)
+    return f"{costs}\n\nThe labels are the same on {found['same_label']}."
+
+
+def _ratio(a: float, b: float) -> float:
+    return max(a, b) / min(a, b)
+
+
 # Each table, and the results that it is made of.
 TABLES: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {
     "features:speed": (feature_speed, ("feature_speed",)),
@@ -158,6 +181,7 @@ TABLES: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {
     "start:costs": (startup, ("startup", "installed_size")),
     "stream:costs": (stream_cost, ("stream_cost",)),
     "stream:decisions": (stream_defaults, ("stream_defaults",)),
+    "backend:costs": (backend_service, ("backend_service",)),
     "arm:differences": (arm_differences, ("arm",)),
     "arm:costs": (arm_costs, ("arm",)),
     "accuracy:goals": (accuracy_tables.exported_studies, ("accuracy",)),
