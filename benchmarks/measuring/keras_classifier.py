@@ -31,6 +31,8 @@ class Classifier:
     def __init__(self, run: Path) -> None:
         tf.config.threading.set_intra_op_parallelism_threads(1)
         tf.config.threading.set_inter_op_parallelism_threads(1)
+        import ser_edge_train.networks  # noqa: F401 - registers its layer; starts TensorFlow
+
         settings = json.loads((run / "run.json").read_text("utf-8"))
         input_config = settings["input"]
         self._labels = settings["labels"]

@@ -82,7 +82,8 @@ def _parity(found: Found) -> Figure:
                 )
         axes.set(xscale="log", xlim=(7e-11, 1e3))
         axes.set_xlabel("absolute difference from librosa (first bin: and below)")
-        axes.legend(fontsize="small")
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(fontsize="small")
     same.set(title="same samples", ylabel="share of all values")
     same.yaxis.set_major_formatter(PercentFormatter(1))
     files.set_title("files: thick 50 ms inside, thin at the edges")
