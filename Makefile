@@ -39,27 +39,27 @@ test-armhf: $(VENV)/installed
 emulated-%:
 	PYTHONPATH=tests $(BIN)/python -m emulated $(EMULATED) $*
 
-# What this machine can measure, and the report and README's tables of it: SPEECH holds ravdess, tess and
-# emodb, RUNS are networks that were trained and exported (benchmarks/bench_models.py says how).
+# Measures what this machine can, then writes the report and the tables of README and docs. SPEECH
+# holds ravdess, tess and emodb; RUNS are trained and exported (benchmarks/model_variants.py says how).
 SPEECH ?= speech
 RUNS ?=
 CLIP ?= $(SPEECH)/ravdess/Actor_02/03-01-05-02-01-01-02.wav
 BUNDLES = $(addsuffix /bundle,$(RUNS))
 bench: $(VENV)/installed
-	$(BIN)/python -m pytest -q benchmarks -p benchmark
-	$(BIN)/python benchmarks/bench_features.py --corpora $(SPEECH)
-	$(BIN)/python benchmarks/bench_parity.py $(RUNS) --corpora $(SPEECH)
-	$(BIN)/python benchmarks/bench_models.py $(BUNDLES) ser_edge/pretrained
+	$(BIN)/python -m pytest -q benchmarks/bench_resampling.py -p benchmark
+	$(BIN)/python benchmarks/feature_speed.py --corpora $(SPEECH)
+	$(BIN)/python benchmarks/parity.py $(RUNS) --corpora $(SPEECH)
+	$(BIN)/python benchmarks/model_variants.py $(BUNDLES) ser_edge/pretrained
 	$(if $(and $(RUNS),$(wildcard $(CLIP))),\
-		$(BIN)/python benchmarks/bench_start.py --run $(firstword $(RUNS)) --clip $(CLIP),\
-		@echo 'bench_start.py: left out, it needs RUNS and CLIP')
-	$(BIN)/python benchmarks/bench_stream.py
-	$(BIN)/python benchmarks/bench_scale.py $(firstword $(BUNDLES)) --corpora $(SPEECH)
-	$(BIN)/python benchmarks/report.py
+		$(BIN)/python benchmarks/startup.py --run $(firstword $(RUNS)) --clip $(CLIP),\
+		@echo 'startup.py: left out, it needs RUNS and CLIP')
+	$(BIN)/python benchmarks/stream_cost.py
+	$(BIN)/python benchmarks/scaling.py $(firstword $(BUNDLES)) --corpora $(SPEECH)
+	$(BIN)/python benchmarks/write_report.py
 
 # Trains and exports ser_edge/pretrained again.
 pretrained: $(VENV)/installed
-	$(BIN)/python benchmarks/pretrained.py $(SPEECH)
+	$(BIN)/python benchmarks/rebuild_pretrained.py $(SPEECH)
 
 api: $(VENV)/installed
 	$(BIN)/pdoc --docformat numpy --template-directory docs/api --output-directory build/api \

@@ -1,15 +1,13 @@
-"""How often speech is heard rightly: recipes, protocols and forms, on real corpora.
-
-Trains every study of `STUDIES` by cross-validation, exports its networks to int8, lets LiteRT hear
-the test clips, as they come and with 60 s of the speaker's other clips to adapt to, and writes
-``results/accuracy.json``, the tables that README and docs have of it, and ``docs/adaptation.png``.
-What is finished under ``--out`` is not done again, so that the command may be interrupted; results
-of studies that are not there stay. Figures are means over folds and seeds; the interval is a
-bootstrap over speakers of all folds together.
+"""How accurate are the recipes, by protocol and variant, on real corpora?
 
 python benchmarks/accuracy.py CORPORA --out runs/accuracy [--only NAME ...]
 
-CORPORA is a folder that holds ravdess, tess and emodb.
+writes ``results/accuracy.json``, its tables in README and docs, and ``docs/adaptation.png``.
+CORPORA is a folder with ravdess, tess and emodb. Every study of `STUDIES` is cross-validated, its
+networks are exported to int8, and LiteRT predicts the test clips, without adaptation and adapted by
+60 s of the speaker's other clips. Finished work under ``--out`` is kept, so the command may be
+interrupted; results of other studies stay. Figures are means over folds and seeds; the interval is
+a bootstrap over the speakers of all folds.
 """
 
 from __future__ import annotations
@@ -23,7 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from accuracy_tables import PROTOCOLS, RESULTS, write_tables
+from measuring import document_tables, results
+from measuring.accuracy_tables import PROTOCOLS, plot_adaptation
 from ser_edge import Bundle, Classifier
 from ser_edge_train.crossval import cross_validate, find_runs
 from ser_edge_train.enrolment import ENROLMENTS, adapted
@@ -36,94 +35,67 @@ from ser_edge_train.train import TrainOptions
 
 SECONDS = (0, 5, 15, 30, 60)
 DRAWS = 3
-LEARNING = (4, 8, 12, 16, 20)
+TRAIN_SPEAKERS = (4, 8, 12, 16, 20)
 
 
 @dataclass(frozen=True)
 class Study:
-    """A recipe under a protocol.
-
-    Parameters
-    ----------
-    name : str
-        Of its folder.
-    corpora : tuple of str
-        What it is trained and tested on.
-    options : TrainOptions
-    seeds : int
-    folds : tuple of int, optional
-        By default all.
-    exported : bool
-        Whether int8 and adaptation are measured as well.
-    """
+    """A recipe under a protocol."""
 
     name: str
     corpora: tuple[str, ...]
     options: TrainOptions
     seeds: int = 3
-    folds: tuple[int, ...] | None = None
-    exported: bool = True
+    folds: tuple[int, ...] | None = None  # all
+    exported: bool = True  # int8 and adaptation are measured as well
 
     @property
     def corpus(self) -> str:
-        """What it is tested on."""
+        """Corpus or corpora to test on."""
         return self.options.test_corpus or "+".join(self.corpora)
 
 
 def _epochs(recipe: str, protocol: str) -> int | None:
-    """Return how long the published recipes are trained; ours as they say."""
+    """Return the epochs of the published recipes; None leaves ours as they are."""
     if recipe == "seed-kaggle":
         return 1  # of 50: 100 to 170 steps, an hour on one core
     if recipe != "seed":
         return None
-    # In the leaky protocol a clip is one vector, as published, elsewhere it may be several: five
-    # epochs there have 400 steps, three here 380.
+    # In the leaky protocol a clip is one vector, as published; in the others it may be several:
+    # five epochs have 400 steps there, three epochs 380 here.
     return 5 if protocol == "leaky" else 3
 
 
 def _quick(recipe: str, **options: Any) -> TrainOptions:
-    """Leave `edge` one network, trained once: enough to compare, in a quarter of the time."""
+    """Limit `edge` to one network, trained once: enough to compare, a quarter of the time."""
     if recipe == "edge":
         options |= {"members": 1, "refit": False}
     return TrainOptions(recipe=recipe, **options)
 
 
 def _studies() -> Iterator[Study]:
-    # edge-max's four networks are edge's first four.
-    for recipe, seeds in (("edge", 3), ("edge-max", 3)):
+    corpora: tuple[str, ...]
+    for recipe in ("edge", "edge-max"):
         options = TrainOptions(recipe=recipe, calm_apart=True)
-        yield Study(f"{recipe}-ravdess", ("ravdess",), options, seeds=seeds)
+        yield Study(f"{recipe}-ravdess", ("ravdess",), options)
     for recipe in ("edge", "edge-robust"):
         options = _quick(recipe, protocol="corpus", test_corpus="emodb")
         yield Study(f"{recipe}-emodb", ("ravdess", "tess", "emodb"), options)
     for recipe in ("edge", "seed", "seed-kaggle"):
         for protocol in PROTOCOLS:
-            across = protocol == "corpus"
-            if across and recipe == "edge":
+            if protocol != "corpus":
+                corpora, test_corpus = ("ravdess", "tess"), None
+            elif recipe != "edge":
+                corpora, test_corpus = ("ravdess", "tess", "emodb"), "emodb"
+            else:
                 continue  # edge-emodb is the same
-            yield Study(
-                f"{recipe}-{protocol}",
-                ("ravdess", "tess", "emodb")[: 3 if across else 2],
-                _quick(
-                    recipe,
-                    protocol=protocol,
-                    test_corpus="emodb" if across else None,
-                    epochs=_epochs(recipe, protocol),
-                ),
-                seeds=1,
-                folds=(0,),
-                exported=False,
-            )
-    for count in LEARNING:
+            epochs = _epochs(recipe, protocol)
+            options = _quick(recipe, protocol=protocol, test_corpus=test_corpus, epochs=epochs)
+            yield Study(f"{recipe}-{protocol}", corpora, options, 1, (0,), exported=False)
+    for count in TRAIN_SPEAKERS:
         options = _quick("edge", train_speakers=count)
-        yield Study(
-            f"edge-{count}-speakers",
-            ("ravdess",),
-            options,
-            seeds=1,
-            folds=(0, 2, 4),
-            exported=False,
-        )
+        name = f"edge-{count}-speakers"
+        yield Study(name, ("ravdess",), options, 1, (0, 2, 4), exported=False)
 
 
 STUDIES = {study.name: study for study in _studies()}
@@ -139,7 +111,8 @@ def main() -> None:
     arguments = parser.parse_args()
     for name in arguments.only:
         _train_and_export(STUDIES[name], arguments.corpora, arguments.out / name, arguments.jobs)
-    content = json.loads(RESULTS.read_text(encoding="utf-8"))
+    path = results.RESULTS / "accuracy.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
     rows = {name: [r for r in content["rows"] if r["study"] == name] for name in STUDIES}
     curves = content["adaptation"]
     for name in arguments.only:
@@ -148,8 +121,9 @@ def main() -> None:
         "rows": [row for name in STUDIES for row in rows[name]],
         "adaptation": {name: curves[name] for name in STUDIES if curves.get(name)},
     }
-    RESULTS.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    write_tables(content)
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    plot_adaptation(content, results.ROOT / "docs" / "adaptation.png")
+    document_tables.fill_documents()
 
 
 def _train_and_export(study: Study, corpora: Path, out: Path, jobs: int) -> None:
@@ -163,14 +137,18 @@ def _train_and_export(study: Study, corpora: Path, out: Path, jobs: int) -> None
         cross_validate(sources, out, study.options, folds=study.folds, seeds=study.seeds, jobs=jobs)
     if not study.exported:
         return
-    forms = chosen_variants(formats=["tflite"], precisions=["int8"])
+    variants = chosen_variants(formats=["tflite"], precisions=["int8"])
     runs = find_runs(out)
     for run in tracked(runs, f"{study.name}: exporting", len(runs)):
         if not (run.folder / "bundle").is_dir():
             source = run_source(run.folder)
-            # The gate is what every export passes; the figures here are of what comes out of it.
+            # With the acceptance criteria of every export; degraded networks are measured too.
             export(
-                source, run.folder / "bundle", forms, gate=AcceptanceCriteria(), allow_degraded=True
+                source,
+                run.folder / "bundle",
+                variants,
+                gate=AcceptanceCriteria(),
+                allow_degraded=True,
             )
 
 
@@ -196,16 +174,16 @@ def _measure(study: Study, folder: Path) -> tuple[list[dict[str, Any]], list[dic
     rows = [{**common, "precision": "float32", "adapted": False, **_figures(float32, labels)}]
     if not study.exported:
         return rows, []
-    int8 = [_int8_answers(run) for run in runs]
+    int8 = [_int8_predictions(run) for run in runs]
     rows.append({**common, "precision": "int8", "adapted": False, **_figures(int8, labels)})
     curve = []
     for enrolment in ENROLMENTS:
         for seconds in SECONDS:
-            heard = [
-                _adapted(run, answers, seconds, enrolment)
-                for run, answers in zip(runs, int8, strict=True)
+            after = [
+                _adapted(run, predictions, seconds, enrolment)
+                for run, predictions in zip(runs, int8, strict=True)
             ]
-            figures = _figures(heard, labels)
+            figures = _figures(after, labels)
             curve.append({"enrolment": enrolment, "seconds": seconds, **figures})
     adapted_row = next(p for p in curve if (p["enrolment"], p["seconds"]) == ("mixed", 60))
     figures = {name: adapted_row[name] for name in ("uar", "wa", "f1", "ci_low", "ci_high")}
@@ -213,7 +191,7 @@ def _measure(study: Study, folder: Path) -> tuple[list[dict[str, Any]], list[dic
     return rows, curve
 
 
-def _int8_answers(run: Run) -> Predictions:
+def _int8_predictions(run: Run) -> Predictions:
     bundle = Bundle.open(run.folder / "bundle")
     classifier = Classifier.load(bundle.folder, backend="litert", precision="int8")
     held = run.held_out("test")
@@ -221,11 +199,11 @@ def _int8_answers(run: Run) -> Predictions:
     return held.answers(logits, bundle.manifest.temperature)
 
 
-def _adapted(run: Run, answers: Predictions, seconds: float, enrolment: str) -> Predictions:
+def _adapted(run: Run, predictions: Predictions, seconds: float, enrolment: str) -> Predictions:
     settings = run.settings
     draws = [
         adapted(
-            answers,
+            predictions,
             settings.speakers,
             settings.labels,
             seconds=seconds,
@@ -238,10 +216,10 @@ def _adapted(run: Run, answers: Predictions, seconds: float, enrolment: str) -> 
     return Predictions.join(draws)
 
 
-def _figures(answers: Sequence[Predictions], labels: Sequence[str]) -> dict[str, Any]:
+def _figures(predictions: Sequence[Predictions], labels: Sequence[str]) -> dict[str, Any]:
     """Average over runs, with the interval of all of them together."""
-    each = [one.score(labels) for one in answers]
-    pooled = Predictions.join(answers)
+    each = [one.score(labels) for one in predictions]
+    pooled = Predictions.join(predictions)
     whole = score(pooled.y_true, pooled.predicted, pooled.speakers.tolist(), labels)
     means = {name: float(np.mean([asdict(s)[name] for s in each])) for name in ("uar", "wa", "f1")}
     return {**means, "ci_low": whole.uar_low, "ci_high": whole.uar_high}

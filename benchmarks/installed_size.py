@@ -1,16 +1,16 @@
-"""How much room the runtime takes with each interpreter, and the libraries of the notebook's way.
+"""How large is an installation with each interpreter, and one of a notebook's libraries?
 
-Builds the wheel and lets pip install it, with all that it needs, into folders that hold nothing
-else; pip itself is not counted. Versions are those of constraints.txt for this Python. Sizes are
-the sums of the files' lengths, with the bytecode that pip writes.
+Builds the wheel and lets pip install it with its dependencies into empty folders, with the versions
+of constraints.txt. Sizes are sums of file sizes, with the bytecode that pip writes, without pip.
 
 python benchmarks/installed_size.py
+
+writes ``results/installed_size.json``.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import platform
 import subprocess
 import sys
@@ -19,42 +19,42 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-ROOT = Path(__file__).parents[1]
-RESULTS = Path(__file__).parent / "results" / "size.json"
+from measuring import results
+
 NOTEBOOK = "librosa + Keras + TensorFlow"
 
 
-def wanted(wheel: Path) -> dict[str, list[str]]:
-    """Return what pip is asked for, by name."""
+def packages(wheel: Path) -> dict[str, list[str]]:
+    """Return pip's arguments for each installation."""
     runtime = "NumPy + ser-edge"
-    packages = {
+    found = {
         "ser-edge alone": ["--no-deps", str(wheel)],
         runtime: [str(wheel)],
         f"{runtime} + LiteRT": [f"{wheel}[litert]"],
         f"{runtime} + ONNX Runtime": [f"{wheel}[onnx]"],
     }
     if sys.version_info < (3, 12):
-        packages[f"{runtime} + tflite-runtime"] = [f"{wheel}[tflite]"]
+        found[f"{runtime} + tflite-runtime"] = [f"{wheel}[tflite]"]
     else:
-        print("tflite-runtime: left out, it has no wheel for this Python; run it in 3.10 or 3.11")
+        print("tflite-runtime: left out, no wheel for this Python; use 3.10 or 3.11")
     tensorflow = "tensorflow-cpu" if platform.machine() == "x86_64" else "tensorflow"
-    packages[NOTEBOOK] = ["librosa", "keras", tensorflow]
-    return packages
+    found[NOTEBOOK] = ["librosa", "keras", tensorflow]
+    return found
 
 
 def run_module(*words: object) -> None:
-    """Run a module of this Python, and end with what it says where it fails."""
+    """Run a module with this Python; exit with its output if it fails."""
     command = [sys.executable, "-m", *map(str, words)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"{' '.join(command)}\n{done.stdout}{done.stderr}")
 
 
-def installed(packages: list[str]) -> dict[str, Any]:
-    """Install packages into an empty folder and count what lies there."""
+def installed(arguments: list[str]) -> dict[str, Any]:
+    """Install into an empty folder and measure it."""
     with TemporaryDirectory() as folder:
-        constraints = ROOT / "constraints.txt"
-        run_module("pip", "install", "--target", folder, "--constraint", constraints, *packages)
+        constraints = results.ROOT / "constraints.txt"
+        run_module("pip", "install", "--target", folder, "--constraint", constraints, *arguments)
         sizes = [path.stat().st_size for path in Path(folder).rglob("*") if path.is_file()]
         held = sorted(f"{d.name} {d.version}" for d in distributions(path=[folder]))
     return {"mb": round(sum(sizes) / 1e6, 2), "files": len(sizes), "packages": held}
@@ -62,19 +62,15 @@ def installed(packages: list[str]) -> dict[str, Any]:
 
 def main() -> None:
     """Measure, print a table and write the figures."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--out", type=Path, default=RESULTS)
-    arguments = parser.parse_args()
+    argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0]).parse_args()
     sizes = {}
     with TemporaryDirectory() as folder:
-        run_module("build", "--wheel", "--no-isolation", "--outdir", folder, ROOT)
+        run_module("build", "--wheel", "--no-isolation", "--outdir", folder, results.ROOT)
         (wheel,) = Path(folder).glob("*.whl")
-        for name, packages in wanted(wheel).items():
-            sizes[name] = installed(packages)
+        for name, arguments in packages(wheel).items():
+            sizes[name] = installed(arguments)
             print(f"{name:<34} {sizes[name]['mb']:8.1f} MB {sizes[name]['files']:7} files")
-    python = f"{platform.python_version()}, {platform.system()} {platform.machine()}"
-    arguments.out.parent.mkdir(exist_ok=True)
-    arguments.out.write_text(json.dumps({"python": python, "sizes": sizes}, indent=1) + "\n")
+    print(results.write("installed_size", {"sizes": sizes}))
 
 
 if __name__ == "__main__":

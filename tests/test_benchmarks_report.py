@@ -1,9 +1,8 @@
-"""The benchmarks' report, plots and README tables come of the results' files alone."""
+"""The report, its plots and the tables of README and docs come from the results files alone."""
 
 import json
 import shutil
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -30,7 +29,7 @@ CURVE = {
     "largest_misfit": 0.01,
     "exponent": 0.96,
 }
-SCALE = {
+SCALING = {
     "about": ABOUT,
     "bundle": "tiny",
     "backend": "numeric",
@@ -45,81 +44,100 @@ SCALE = {
 }
 
 
-@pytest.fixture
-def report(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+@pytest.fixture(autouse=True)
+def importable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(BENCHMARKS)
-    import report
-
-    return report
 
 
 def write(folder: Path, name: str, found: dict[str, Any]) -> None:
     (folder / f"{name}.json").write_text(json.dumps(found), encoding="utf-8")
 
 
-def test_what_was_measured_is_shown_and_the_rest_named(report: ModuleType, tmp_path: Path) -> None:
-    write(tmp_path, "scale", SCALE)
-    text = report.report(tmp_path)
+def copy_pages(folder: Path) -> list[Path]:
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    (folder / "docs").mkdir()
+    return [Path(shutil.copy(page, folder / page.relative_to(ROOT))) for page in pages]
+
+
+def test_report_shows_results_and_names_missing_ones(tmp_path: Path) -> None:
+    from write_report import SECTIONS, report
+
+    assert report(tmp_path).count("not measured yet") == len(SECTIONS)
+    assert ".png" not in report(tmp_path)
+    write(tmp_path, "scaling", SCALING)
+    text = report(tmp_path)
     row = next(line for line in text.splitlines() if line.startswith("| features"))
     for cell in ("second of the clip", "0.125 ms", "0.875 ms", "1%", "0.96", "1 to 2"):
         assert f" {cell} " in row
     assert "Abacus, 3 cores" in text
-    assert "![How does cost grow?](scale.png)" in text
-    assert text.count("not measured yet") == 5
+    assert "![How does the cost grow?](scaling.png)" in text
+    assert text.count("not measured yet") == len(SECTIONS) - 1
 
 
-def test_without_results_the_report_says_so(report: ModuleType, tmp_path: Path) -> None:
-    text = report.report(tmp_path)
-    assert text.count("not measured yet") == 6
-    assert ".png" not in text
+def test_plots_are_drawn_from_available_results(tmp_path: Path) -> None:
+    from measuring import report_plots
+
+    write(tmp_path, "scaling", SCALING)
+    report_plots.draw(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["scaling.json", "scaling.png"]
+    assert (tmp_path / "scaling.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_plots_are_drawn_of_what_there_is(report: ModuleType, tmp_path: Path) -> None:
-    write(tmp_path, "scale", SCALE)
-    report.report_plots.draw(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["scale.json", "scale.png"]
-    assert (tmp_path / "scale.png").read_bytes().startswith(b"\x89PNG")
+def test_committed_report_equals_committed_results() -> None:
+    from write_report import report
+
+    path = BENCHMARKS / "results" / "REPORT.md"
+    assert path.read_text(encoding="utf-8") == report()
 
 
-def test_the_committed_report_is_that_of_the_committed_results(report: ModuleType) -> None:
-    results = BENCHMARKS / "results"
-    assert (results / "REPORT.md").read_text(encoding="utf-8") == report.report(results)
+def test_documents_show_the_committed_results(tmp_path: Path) -> None:
+    from measuring import document_tables
+
+    pages = copy_pages(tmp_path)
+    document_tables.fill_documents(root=tmp_path)
+    for page in pages:
+        committed = (ROOT / page.relative_to(tmp_path)).read_text(encoding="utf-8")
+        assert page.read_text(encoding="utf-8") == committed
 
 
-def test_documents_show_the_committed_results(report: ModuleType, tmp_path: Path) -> None:
-    documents = ("README.md", "docs/raspberry-pi.md")
-    (tmp_path / "docs").mkdir()
-    for name in documents:
-        shutil.copy(ROOT / name, tmp_path / name)
-    report.readme_tables.fill_documents(BENCHMARKS / "results", tmp_path)
-    for name in documents:
-        filled = (tmp_path / name).read_text(encoding="utf-8")
-        assert filled == (ROOT / name).read_text(encoding="utf-8")
+def test_documents_follow_their_results(tmp_path: Path) -> None:
+    from measuring import document_tables
 
-
-def test_documents_follow_their_results(report: ModuleType, tmp_path: Path) -> None:
-    shutil.copy(ROOT / "README.md", tmp_path)
+    page = tmp_path / "README.md"
+    page.write_text("<!-- features:speed -->\nold\n<!-- end -->\n", encoding="utf-8")
+    document_tables.fill_documents(tmp_path, tmp_path)
+    assert "old" in page.read_text(encoding="utf-8")
     times = {"ser-edge": {"ms": 12.34}, "librosa": {"ms": 56.78}}
-    of_numpy = {"librosa_over_ours": 4.6, "ours_over_fft": 1.5, "ours_over_batch": 1.1}
-    generation = {"numpy": "7.8.9", "times": times, **of_numpy}
-    write(tmp_path, "features", {"numpy": {"generations": [generation]}})
-    report.readme_tables.fill_documents(tmp_path, tmp_path)
-    readme = (tmp_path / "README.md").read_text(encoding="utf-8")
-    row = next(line for line in readme.splitlines() if line.startswith("| 7.8.9"))
+    ratios = {"librosa_over_ours": 4.6, "ours_over_fft": 1.5, "ours_over_batch": 1.1}
+    generation = {"numpy": "7.8.9", "times": times, **ratios}
+    write(tmp_path, "feature_speed", {"numpy": {"generations": [generation]}})
+    document_tables.fill_documents(tmp_path, tmp_path)
+    rows = page.read_text(encoding="utf-8").splitlines()
+    row = next(line for line in rows if line.startswith("| 7.8.9"))
     for cell in ("12.34 ms", "56.78 ms", "4.6 times", "1.50 times", "1.10 times"):
         assert f" {cell} " in row
 
 
-def test_rounding_keeps_digits_and_types(report: ModuleType) -> None:
-    rounded = report.record.rounded({"a": [0.123456, 12345678], "b": "0.123456", "c": None})
-    assert rounded == {"a": [0.1235, 12345678], "b": "0.123456", "c": None}
+def test_unknown_mark_is_an_error(tmp_path: Path) -> None:
+    from measuring import document_tables
+
+    text = "<!-- features:sped -->\n<!-- end -->\n"
+    (tmp_path / "README.md").write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match="features:sped"):
+        document_tables.fill_documents(tmp_path, tmp_path)
 
 
-def test_a_line_is_fitted_as_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    from growth import curve
+def test_rounding_keeps_digits_and_types() -> None:
+    from measuring.results import rounded
 
-    fit = curve([1, 2, 4, 8], [3.0, 5.0, 9.0, 17.0])
+    found = rounded({"a": [0.123456, 12345678], "b": "0.123456", "c": None})
+    assert found == {"a": [0.1235, 12345678], "b": "0.123456", "c": None}
+
+
+def test_growth_of_a_line_is_fitted_exactly() -> None:
+    from measuring.timing import fit_growth
+
+    fit = fit_growth([1, 2, 4, 8], [3.0, 5.0, 9.0, 17.0])
     assert (fit["intercept_ms"], fit["slope_ms"]) == (1, 2)
     assert fit["largest_misfit"] < 1e-9
-    assert curve([1, 10, 100], [2.0, 20.0, 200.0])["exponent"] == pytest.approx(1)
+    assert fit_growth([1, 10, 100], [2.0, 20.0, 200.0])["exponent"] == pytest.approx(1)

@@ -1,6 +1,6 @@
 """The bundle that comes with the package, held to its card on test clips of its training.
 
-``data/pretrained.npz`` has their features; benchmarks/pretrained.py wrote it with the bundle.
+``data/pretrained.npz`` has their features; benchmarks/rebuild_pretrained.py wrote both.
 """
 
 from __future__ import annotations

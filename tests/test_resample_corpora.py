@@ -1,4 +1,4 @@
-"""Real clips, resampled by us and by soxr; benchmarks/parity_resampling.py compares all clips."""
+"""Real clips, resampled by us and by soxr; benchmarks/resampling_parity.py compares all clips."""
 
 from __future__ import annotations
 

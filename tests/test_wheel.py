@@ -46,10 +46,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_it_holds_exactly_the_packages(wheel: Path) -> None:
     assert wheel.name == "ser_edge-0.1.0-py3-none-any.whl"
     info = "ser_edge-0.1.0.dist-info"
-    expected = {
-        f"{info}/{name}"
-        for name in ("METADATA", "WHEEL", "RECORD", "entry_points.txt")
-    }
+    expected = {f"{info}/{name}" for name in ("METADATA", "WHEEL", "RECORD", "entry_points.txt")}
     expected |= {f"{info}/licenses/{name}" for name in LICENCES}
     expected.add("ser_edge_train/speakers.json")
     pretrained = PACKAGES["ser_edge"] / "pretrained"

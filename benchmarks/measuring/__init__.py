@@ -1,0 +1,1 @@
+"""What the benchmark scripts share: timing, results files, speech, tables, plots."""
