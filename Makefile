@@ -63,7 +63,8 @@ pretrained: $(VENV)/installed
 
 api: $(VENV)/installed
 	$(BIN)/pdoc --docformat numpy --template-directory docs/api --output-directory build/api \
-		ser_edge ser_edge.audio ser_edge.features ser_edge.resampling ser_edge.frontend ser_edge.verify
+		ser_edge ser_edge.adaptation ser_edge.audio ser_edge.features ser_edge.frontend ser_edge.resampling \
+		ser_edge.streaming ser_edge.verify
 
 clean:
 	rm -rf $(VENV) .nox build dist
