@@ -1,4 +1,4 @@
-"""A Markdown report as one page of HTML that holds its pictures."""
+"""A Markdown report as one HTML page with embedded images."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def html_page(markdown: str, folder: Path) -> str:
     markdown : str
         CommonMark with tables; its first heading is the page's title.
     folder : Path
-        Where the pictures lie that it names.
+        The folder of its images.
 
     Returns
     -------
     page : str
-        A whole document that refers to nothing outside.
+        A complete document without external references.
     """
     body = MarkdownIt("commonmark").enable("table").render(markdown)
     title = re.search(r"<h1>(.*?)</h1>", body)

@@ -14,7 +14,7 @@ from ser_edge_train.metrics import Scores
 
 
 def plot_confusion(path: Path, scores: Scores, labels: Sequence[str], title: str) -> None:
-    """Draw a confusion matrix: shares of each true class, with the number of clips."""
+    """Draw a confusion matrix: colours are shares of the true class, numbers are clips."""
     counts = np.array(scores.confusion)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     figure = Figure(figsize=(6.4, 5.6), layout="constrained")
@@ -31,11 +31,11 @@ def plot_confusion(path: Path, scores: Scores, labels: Sequence[str], title: str
 
 
 def plot_history(path: Path, history: Mapping[str, Sequence[float]]) -> None:
-    """Draw the learning curves: loss and accuracy, training and validation."""
+    """Draw loss and accuracy of training and validation by epoch."""
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
         epochs = range(1, len(history[name]) + 1)
-        points = {"marker": ".", "markersize": 4}  # so that a single epoch is seen
+        points = {"marker": ".", "markersize": 4}  # makes a single epoch visible
         axes.plot(epochs, history[name], label="training, augmented", **points)
         axes.plot(epochs, history[f"val_{name}"], label="validation", **points)
         axes.set(xlabel="epoch", ylabel=name)
@@ -50,7 +50,7 @@ def _save(figure: Figure, path: Path) -> None:
 
 
 def plot_reliability(path: Path, before: Reliability, after: Reliability) -> None:
-    """Draw how often clips are heard rightly against how sure the network was."""
+    """Draw a reliability diagram: accuracy by predicted probability."""
     figure = Figure(figsize=(5.2, 4.6), layout="constrained")
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color="0.7", linestyle="--")
@@ -59,7 +59,7 @@ def plot_reliability(path: Path, before: Reliability, after: Reliability) -> Non
         axes.plot(found.confidence, found.accuracy, marker="o", label=label)
     axes.set(
         xlabel="probability of the predicted label",
-        ylabel="share heard rightly",
+        ylabel="accuracy",
         xlim=(0, 1),
         ylim=(0, 1),
     )
@@ -69,14 +69,14 @@ def plot_reliability(path: Path, before: Reliability, after: Reliability) -> Non
 
 
 def plot_risk_coverage(path: Path, curves: Mapping[str, RiskCoverage]) -> None:
-    """Draw the share of wrong answers against the share of clips that are answered."""
+    """Draw risk-coverage curves: the error rate by the share of clips that are answered."""
     figure = Figure(figsize=(5.2, 4.6), layout="constrained")
     axes = figure.subplots()
     for name, curve in curves.items():
         axes.plot(curve.coverage, curve.risk, label=f"{name} (area {curve.area:.2f})")
     axes.set(
-        xlabel="share of the clips that are answered",
-        ylabel="share of the answers that are wrong",
+        xlabel="coverage: share of clips that are answered",
+        ylabel="risk: share of wrong answers",
         xlim=(0, 1),
         ylim=(0, None),
     )
@@ -101,7 +101,7 @@ def plot_speakers(path: Path, uar_of_speakers: Mapping[str, float]) -> None:
 
 
 def plot_comparison(path: Path, scores: Mapping[str, Scores]) -> None:
-    """Draw the UAR of several networks or protocols with their intervals."""
+    """Draw the UAR of several runs with their intervals; protocol leaky in red."""
     figure = Figure(figsize=(7.2, 1.2 + 0.5 * len(scores)), layout="constrained")
     axes = figure.subplots()
     for place, (name, one) in enumerate(scores.items()):
