@@ -24,6 +24,7 @@ from ser_edge_train.recipes import BatchAugmentation, WaveAugmentation
 from ser_edge_train.room_simulation import RoomSimulation
 
 Samples = NDArray[np.float32]
+Rng = np.random.Generator
 
 _ENVELOPE_N_FFT = 1024
 _ENVELOPE_S = 0.0016  # cepstrum kept for the envelope: below the period of the highest voice [s]
@@ -37,26 +38,23 @@ def augment_wave(
     sample_rate: int,
     settings: WaveAugmentation,
     number: int,
-    rng: np.random.Generator,
-    session: np.random.Generator,
+    rng: Rng,
+    session: Rng,
 ) -> Samples:
     """Compute one augmentation of a clip.
 
     Parameters
     ----------
     samples : np.ndarray [shape=(n,), dtype=float32]
-        The clip.
     sample_rate : int > 0
         [Hz]
     settings : WaveAugmentation
-        The kind of augmentation.
     number : int >= 0
         The augmentation; 0 is the clip itself.
     rng : np.random.Generator
         Random numbers of this clip.
     session : np.random.Generator
-        Random numbers that all clips of a speaker share for this augmentation, for room and
-        microphone.
+        Random numbers that all clips of a speaker share for this augmentation, for the room.
 
     Returns
     -------
@@ -68,9 +66,7 @@ def augment_wave(
     return _KINDS[settings.kind](samples, sample_rate, number, rng, session)
 
 
-def _published(
-    samples: Samples, sample_rate: int, number: int, rng: np.random.Generator, _: Any
-) -> Samples:
+def _published(samples: Samples, sample_rate: int, number: int, rng: Rng, _: Rng) -> Samples:
     """Noise and shift, or pitch and speed, with the constants of the published recipe."""
     if number % 2:
         return np.roll(_noisy(samples, rng), rng.integers(-5000, 5000))
@@ -78,26 +74,18 @@ def _published(
     return np.asarray(time_stretch(shifted, rate=0.8), dtype=np.float32)
 
 
-def _kaggle(
-    samples: Samples, sample_rate: int, number: int, rng: np.random.Generator, _: Any
-) -> Samples:
+def _kaggle(samples: Samples, sample_rate: int, number: int, rng: Rng, _: Rng) -> Samples:
     """Noise (1), pitch (2), or both (3)."""
     shifted = pitch_shift(samples, sr=sample_rate, n_steps=0.7) if number in (2, 3) else samples
     return np.asarray(_noisy(shifted, rng) if number in (1, 3) else shifted, dtype=np.float32)
 
 
-def _noisy(samples: Samples, rng: np.random.Generator) -> Samples:
+def _noisy(samples: Samples, rng: Rng) -> Samples:
     amplitude = 0.035 * rng.uniform() * samples.max()
     return np.asarray(samples + amplitude * rng.standard_normal(len(samples)), dtype=np.float32)
 
 
-def _voices(
-    samples: Samples,
-    sample_rate: int,
-    number: int,
-    rng: np.random.Generator,
-    session: np.random.Generator,
-) -> Samples:
+def _voices(samples: Samples, sample_rate: int, number: int, rng: Rng, session: Rng) -> Samples:
     """Pitch by up to 3.5 semitones, formants by up to 2.5, speed by up to 15 %; room or noise."""
     pitch, formants = (2 ** (rng.uniform(-limit, limit) / 12) for limit in (3.5, 2.5))
     shifted = _shift_voice(samples, sample_rate, pitch, rng.uniform(0.87, 1.15))
@@ -111,13 +99,7 @@ def _voices(
     return np.asarray(augmented, dtype=np.float32)
 
 
-def _coded(
-    samples: Samples,
-    sample_rate: int,
-    number: int,
-    rng: np.random.Generator,
-    session: np.random.Generator,
-) -> Samples:
+def _coded(samples: Samples, sample_rate: int, number: int, rng: Rng, session: Rng) -> Samples:
     """Like `_voices`, with a codec in half of the rooms."""
     augmented = _voices(samples, sample_rate, number, rng, session)
     if number % 2 and session.random() < 0.5:
@@ -132,27 +114,15 @@ def _shift_voice(samples: Samples, sample_rate: int, factor: float, speed: float
     only: one pass gives all three.
     """
     stretched = time_stretch(samples, rate=speed / factor)
-    return np.asarray(
-        librosa.resample(stretched, orig_sr=sample_rate * factor, target_sr=sample_rate)
-    )
+    raised = librosa.resample(stretched, orig_sr=sample_rate * factor, target_sr=sample_rate)
+    return np.asarray(raised)
 
 
 def move_formants(samples: Samples, sample_rate: int, factor: float) -> NDArray[np.float64]:
-    """Multiply the formants by a factor and keep the pitch.
+    """Multiply the formants by a factor and keep the pitch [shape=(n,), same shape].
 
     The spectral envelope, the first 1.6 ms of the cepstrum (Oppenheim and Schafer 1968), is scaled
     along the frequency axis.
-
-    Parameters
-    ----------
-    samples : np.ndarray [shape=(n,), dtype=float32]
-    sample_rate : int > 0
-        [Hz]
-    factor : float > 0
-
-    Returns
-    -------
-    moved : np.ndarray [shape=(n,), dtype=float64]
     """
     spectra = librosa.stft(samples, n_fft=_ENVELOPE_N_FFT)
     cepstra = np.fft.irfft(np.log(np.abs(spectra) + _ENVELOPE_FLOOR), axis=0)
@@ -167,8 +137,7 @@ def move_formants(samples: Samples, sample_rate: int, factor: float) -> NDArray[
     return np.asarray(librosa.istft(spectra * np.exp(change), length=len(samples)))
 
 
-_Augmentation = Callable[[Samples, int, int, np.random.Generator, np.random.Generator], Samples]
-_KINDS: dict[str, _Augmentation] = {
+_KINDS: dict[str, Callable[[Samples, int, int, Rng, Rng], Samples]] = {
     "published": _published,
     "kaggle": _kaggle,
     "voices": _voices,
@@ -176,24 +145,10 @@ _KINDS: dict[str, _Augmentation] = {
 }
 
 
-def vary_level(
-    batch: Samples, config: FeatureConfig, gain_db: float, rng: np.random.Generator
-) -> Samples:
-    """Change the level of each window, on ``log_rms`` and ``mfcc0``.
+def vary_level(batch: Samples, config: FeatureConfig, gain_db: float, rng: Rng) -> Samples:
+    """Change the level of each window by up to `gain_db`, up or down.
 
-    Parameters
-    ----------
-    batch : np.ndarray [shape=(n, n_frames, n_columns), dtype=float32]
-        Features that are not standardised.
-    config : FeatureConfig
-        Their settings.
-    gain_db : float > 0
-        Maximum change, up or down [dB].
-    rng : np.random.Generator
-
-    Returns
-    -------
-    varied : np.ndarray [same shape and dtype]
+    `batch` has features that are not standardised [shape=(n, n_frames, n_columns), dtype=float32].
     """
     gains = rng.uniform(-gain_db, gain_db, (len(batch), 1)).astype(np.float32)
     varied = batch.copy()
@@ -205,9 +160,7 @@ def vary_level(
     return varied
 
 
-def equalise(
-    batch: Samples, config: FeatureConfig, deviation_db: float, rng: np.random.Generator
-) -> Samples:
+def equalise(batch: Samples, config: FeatureConfig, deviation_db: float, rng: Rng) -> Samples:
     """Apply a random microphone response to half of the windows.
 
     The response is a smooth curve over the mel bands plus a tilt. Its DCT is added to the MFCC of
@@ -216,16 +169,9 @@ def equalise(
     Parameters
     ----------
     batch : np.ndarray [shape=(n, n_frames, n_columns), dtype=float32]
-        Features that are not standardised.
-    config : FeatureConfig
-        Their settings, with ``mfcc``.
+        Features that are not standardised, with ``mfcc``.
     deviation_db : float > 0
         Standard deviation of the response at each of six points, and of the tilt [dB].
-    rng : np.random.Generator
-
-    Returns
-    -------
-    equalised : np.ndarray [same shape and dtype]
     """
     n_bands, columns = config.n_mels, config.columns_of["mfcc"]
     points = rng.normal(0, deviation_db, (len(batch), _EQUALISER_POINTS))
@@ -239,21 +185,10 @@ def equalise(
     return equalised
 
 
-def mask(batch: Samples, settings: BatchAugmentation, rng: np.random.Generator) -> Samples:
+def mask(batch: Samples, settings: BatchAugmentation, rng: Rng) -> Samples:
     """Shift each window along time, and set random frames and columns to zero, the mean.
 
-    SpecAugment (Park et al. 2019) on standardised features.
-
-    Parameters
-    ----------
-    batch : np.ndarray [shape=(n, n_frames, n_columns), dtype=float32]
-        Standardised features.
-    settings : BatchAugmentation
-    rng : np.random.Generator
-
-    Returns
-    -------
-    masked : np.ndarray [same shape and dtype]
+    SpecAugment (Park et al. 2019) on standardised features [shape=(n, n_frames, n_columns)].
     """
     n, n_frames, n_columns = batch.shape
 
@@ -272,9 +207,7 @@ def mask(batch: Samples, settings: BatchAugmentation, rng: np.random.Generator) 
     return masked
 
 
-def mixup(
-    batch: Samples, targets: Samples, alpha: float, rng: np.random.Generator
-) -> tuple[Samples, Samples]:
+def mixup(batch: Samples, targets: Samples, alpha: float, rng: Rng) -> tuple[Samples, Samples]:
     """Mix each window, and its target, with another one of the batch (Zhang et al. 2018)."""
     share = np.float32(rng.beta(alpha, alpha))
     order = rng.permutation(len(batch))

@@ -17,16 +17,10 @@ Samples = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Codec:
-    """A codec at one sample rate and quality.
+    """A codec at one sample rate [Hz] and quality.
 
-    Parameters
-    ----------
-    container, subtype : str
-        As `soundfile.write` names them.
-    sample_rate : int > 0
-        Sample rate of the encoded clip [Hz].
-    compression_level : float in [0, 1], optional
-        1 gives the smallest file; None for codecs without a choice.
+    `container` and `subtype` are soundfile's. A `compression_level` of 1 gives the smallest file;
+    it is None for codecs without a choice.
     """
 
     container: str
@@ -35,18 +29,7 @@ class Codec:
     compression_level: float | None = None
 
     def __call__(self, samples: Samples, sample_rate: int) -> Samples:
-        """Encode and decode a clip.
-
-        Parameters
-        ----------
-        samples : np.ndarray [shape=(n,), dtype=float32]
-            Within full scale.
-        sample_rate : int > 0
-            Sample rate of the clip [Hz].
-
-        Returns
-        -------
-        decoded : np.ndarray [shape=(n,), dtype=float32]
+        """Encode and decode a clip within -1 to 1 [shape=(n,), dtype=float32, same shape].
 
         Raises
         ------

@@ -43,10 +43,6 @@ def reliability(
     y_true : np.ndarray [shape=(n_clips,), dtype=int64]
     n_bins : int > 0
 
-    Returns
-    -------
-    reliability : Reliability
-
     Examples
     --------
     Two clips, one predicted correctly, with a probability of 90 % each:
@@ -101,10 +97,6 @@ def risk_coverage(probabilities: NDArray[np.float64], y_true: NDArray[np.int64])
     ----------
     probabilities : np.ndarray [shape=(n_clips, n_labels), dtype=float64]
     y_true : np.ndarray [shape=(n_clips,), dtype=int64]
-
-    Returns
-    -------
-    curve : RiskCoverage
 
     Examples
     --------

@@ -40,14 +40,14 @@ def cross_validate(
     jobs: int = -1,
     overwrite: bool = False,
 ) -> list[Run]:
-    """Train a network for each fold and seed, like `ser_edge_train.train.train`.
+    """Train a network for each fold and seed.
 
     After an interruption, the same call continues with the unfinished runs.
 
     Parameters
     ----------
-    sources : sequence of path
-        Folders or CSV files of labelled speech; see `ser_edge_train.corpora.find_clips`.
+    sources, cache, overwrite
+        See `ser_edge_train.train.train`.
     out : path
         The folder to write, with run folders ``fold0-seed0`` and so on.
     options : TrainOptions
@@ -56,12 +56,8 @@ def cross_validate(
         The folds to test; by default all, so that every clip is tested once per seed.
     seeds : int > 0
         Networks for each fold.
-    cache : Path, optional
-        Folder for computed features; by default the user's cache folder.
     jobs : int
         Processes, each training with one thread; -1 is one per core.
-    overwrite : bool
-        Whether `out` may be replaced.
 
     Returns
     -------
@@ -70,10 +66,8 @@ def cross_validate(
 
     Raises
     ------
-    SerEdgeError
-        If the data cannot be used, or cannot be split by the protocol.
-    ConfigError
-        If an option is out of range or does not fit the data.
+    SerEdgeError, ConfigError
+        See `ser_edge_train.train.train`.
     """
     out = Path(out)
     check_free(out, overwrite=overwrite)

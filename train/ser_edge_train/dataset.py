@@ -21,18 +21,7 @@ _MAX_REJECTED = 0.05  # share of the files
 
 @dataclass(frozen=True)
 class Dataset:
-    """Usable clips with the features of each original, and the files that were rejected.
-
-    Parameters
-    ----------
-    clips : tuple of Clip
-    originals : tuple of ClipFeatures
-        In the order of the clips.
-    rejected : tuple of Rejected
-        Files that cannot be used.
-    notes : tuple of str
-        Remarks for the report.
-    """
+    """Usable clips with the features of each original, rejected files, and notes for the report."""
 
     clips: tuple[Clip, ...]
     originals: tuple[ClipFeatures, ...]
@@ -47,20 +36,9 @@ def load_dataset(
     keep_going: bool = False,
     calm_apart: bool = False,
 ) -> Dataset:
-    """Find labelled clips and compute their features.
+    """Find labelled clips and compute their features; see `ser_edge_train.corpora.find_clips`.
 
-    Parameters
-    ----------
-    sources, calm_apart
-        See `ser_edge_train.corpora.find_clips`.
-    store : FeatureStore
-        Computes and caches the features.
-    keep_going : bool
-        Continue if more than 5 % of the files cannot be used.
-
-    Returns
-    -------
-    dataset : Dataset
+    With `keep_going`, more than 5 % of the files may be unusable.
 
     Raises
     ------
@@ -120,10 +98,6 @@ def held_out(
     windows : Windows, optional
         The windows to evaluate, by index in `pairs`; by default those of all originals. Every
         augmentation counts as a clip.
-
-    Returns
-    -------
-    held_out : HeldOut
     """
     if windows is None:
         windows = Windows.of([(number, item) for number, (_, item) in enumerate(pairs)])
@@ -142,19 +116,7 @@ def held_out(
 
 
 def all_windows(dataset: Dataset, store: FeatureStore, augmented: Sequence[int]) -> Windows:
-    """Join the windows of all originals and of the augmentations of some clips.
-
-    Parameters
-    ----------
-    dataset : Dataset
-    store : FeatureStore
-        Computes and caches the augmentations.
-    augmented : sequence of int
-        Indices of the clips to augment.
-
-    Returns
-    -------
-    windows : Windows
+    """Join the windows of all originals and of the augmentations of some clips, given by index.
 
     Raises
     ------

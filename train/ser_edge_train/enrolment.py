@@ -29,10 +29,6 @@ def fit_speakers(validation: Predictions, training: Predictions) -> SpeakerModel
     ----------
     validation, training : Predictions
         Calibrated, of the same network; every label occurs in `training`.
-
-    Returns
-    -------
-    speakers : SpeakerModel
     """
     logs = centred_logs(validation.probabilities)
     trained = _means(training, centred_logs(training.probabilities))

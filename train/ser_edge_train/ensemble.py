@@ -17,17 +17,9 @@ def train_ensemble(
 ) -> tuple[keras.Model, InputConfig, list[History]]:
     """Train the networks of a recipe and average them into one.
 
-    Parameters
-    ----------
-    recipe : Recipe
-    training : Examples
-        Also used to standardise the input.
-    validation : Examples or None
-        Evaluated after each epoch; None when retraining.
-    seed : int
-        Networks of different seeds never share a random seed.
-    scratch : Path
-        Folder for backups; see `ser_edge_train.fit.fit`.
+    The training part also standardises the input. `validation` is None for retraining. `scratch`
+    is a folder for backups, as for `ser_edge_train.fit.fit`. Networks of different seeds never
+    share a random seed.
 
     Returns
     -------

@@ -74,10 +74,6 @@ def evaluate(
     cache : Path, optional
         Folder for computed features; by default the user's cache folder.
 
-    Returns
-    -------
-    evaluation : Evaluation
-
     Raises
     ------
     SerEdgeError
@@ -129,11 +125,6 @@ def summarise(
         Folder for a comparison, ``report.md`` and ``report.html``.
     overwrite : bool
         Whether `report` may be replaced.
-
-    Returns
-    -------
-    summaries : list of Summary
-        One for each folder. If two have the same recipe and protocol, names include the folder.
 
     Raises
     ------

@@ -30,18 +30,9 @@ BACKUP_S = 10.0  # minimum time between backups: one takes as long as several st
 
 
 def standardisation(windows: Windows, recipe: Recipe) -> InputConfig:
-    """Fit mean and scale on training windows (`sklearn.preprocessing.StandardScaler`).
+    """Fit mean and scale on the training windows (`sklearn.preprocessing.StandardScaler`).
 
-    Parameters
-    ----------
-    windows : Windows
-        The training part, with augmentations.
-    recipe : Recipe
-        Layout ``"sequence"`` standardises each column, ``"flat"`` each element of the vector.
-
-    Returns
-    -------
-    config : InputConfig
+    Layout ``"sequence"`` standardises each column, ``"flat"`` each element of the vector.
     """
     n_columns = windows.features.shape[-1]
     rows = (
@@ -189,15 +180,10 @@ def fit(
 
     Parameters
     ----------
-    network : keras.Model
-        Untrained.
-    recipe : Recipe
-        Optimiser, batches, augmentation and stopping.
-    config : InputConfig
-        Standardisation of the training part.
-    training : Examples
-    validation : Examples or None
-        Evaluated after each epoch.
+    network, recipe, config
+        An untrained network, its recipe and its standardisation.
+    training, validation : Examples
+        The validation part is evaluated after each epoch; it may be None.
     seed : int
         Seed of batch order and augmentation.
     scratch : Path

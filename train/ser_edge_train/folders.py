@@ -60,23 +60,7 @@ def move_into_place(partial: Path, target: Path) -> None:
 def written_beside(
     target: Path, *, overwrite: bool = False, option: str = "--out"
 ) -> Iterator[Path]:
-    """Yield an empty folder that becomes `target` if the block succeeds.
-
-    Parameters
-    ----------
-    target, overwrite, option
-        As for `check_free`.
-
-    Yields
-    ------
-    partial : Path
-        The folder to write to; removed if the block fails.
-
-    Raises
-    ------
-    SerEdgeError
-        As `check_free`.
-    """
+    """Yield an empty folder that becomes `target` if the block succeeds; see `check_free`."""
     check_free(target, overwrite=overwrite, option=option)
     partial = partial_folder(target)
     shutil.rmtree(partial, ignore_errors=True)

@@ -18,21 +18,7 @@ _FOLDS = 5
 
 
 def n_folds(clips: Sequence[Clip], protocol: str, *, seed: int = 0) -> int:
-    """Count the folds with which every clip is tested once.
-
-    Parameters
-    ----------
-    clips : sequence of Clip
-        All clips.
-    protocol : {"speaker", "corpus", "clip", "leaky"}
-        See `ser_edge_train.splits`.
-    seed : int
-        Seed of the folds that are not published.
-
-    Returns
-    -------
-    n_folds : int > 0
-    """
+    """Count the folds with which a protocol of `ser_edge_train.splits` tests every clip once."""
     if protocol == "corpus":
         return 1
     if protocol != "speaker":

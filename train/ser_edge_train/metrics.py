@@ -75,10 +75,6 @@ def score(
         Speaker of each clip.
     labels : sequence of str
         The classes.
-
-    Returns
-    -------
-    scores : Scores
     """
     names = sorted(set(speakers))
     classes = np.arange(len(labels))
@@ -122,17 +118,12 @@ def _mean_recall(confusion: NDArray[np.int64]) -> NDArray[np.float64]:
 
 
 def mcnemar(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
-    """Compare two classifiers on the same clips by McNemar's exact test (McNemar 1947).
+    """Return the two-sided p of McNemar's exact test (McNemar 1947) of two classifiers.
 
     Parameters
     ----------
     one, other : np.ndarray [shape=(n_clips,), dtype=bool]
         Whether each classifier is right on each clip.
-
-    Returns
-    -------
-    p : float in [0, 1]
-        Two-sided.
 
     Examples
     --------
@@ -146,17 +137,7 @@ def mcnemar(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
 
 
 def signal_to_noise_db(signal: NDArray[np.float32], changed: NDArray[np.float32]) -> float | None:
-    """Return the power of a signal over the power of a change to it.
-
-    Parameters
-    ----------
-    signal, changed : np.ndarray [same shape, dtype=float]
-        Before and after.
-
-    Returns
-    -------
-    snr_db : float or None
-        [dB]; None without a change.
+    """Return the power of a signal over the power of a change to it [dB]; None without a change.
 
     Examples
     --------

@@ -16,19 +16,7 @@ _MOMENTUM = 0.9  # of batch normalisation; Keras's 0.99 needs more steps than a 
 
 
 def build_network(name: str, input_shape: Sequence[int], n_labels: int) -> keras.Model:
-    """Build an untrained network.
-
-    Parameters
-    ----------
-    name : {"edge", "seed", "seed-kaggle"}
-    input_shape : sequence of int
-        `ser_edge.frontend.InputConfig.shape`.
-    n_labels : int > 1
-
-    Returns
-    -------
-    network : keras.Model
-    """
+    """Build an untrained network of `NETWORKS` for an `InputConfig.shape`."""
     inputs = keras.Input(tuple(input_shape), name="features")
     logits = _NETWORKS[name](inputs, n_labels)
     return keras.Model(inputs, logits, name=name)
@@ -46,19 +34,9 @@ def load_network(path: Path) -> keras.Model:
 
 
 def averaged(networks: Sequence[keras.Model]) -> keras.Model:
-    """Join networks into one whose logits are the mean of theirs.
+    """Join trained networks of one kind into a network whose logits are the mean of theirs.
 
-    The networks run in parallel and share the last, linear layer.
-
-    Parameters
-    ----------
-    networks : sequence of keras.Model
-        Trained, from the same `build_network` arguments.
-
-    Returns
-    -------
-    network : keras.Model
-        A new network with a copy of the weights; a single network is returned as it is.
+    They run in parallel and share the last, linear layer. A single network is returned as it is.
     """
     if len(networks) == 1:
         return networks[0]

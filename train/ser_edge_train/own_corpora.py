@@ -28,14 +28,7 @@ _LABEL_OF = {spelling: label for label, text in _SPELLINGS.items() for spelling 
 def labelled_folder(source: Path, folder: Path, paths: Sequence[Path]) -> Iterator[Item]:
     """Yield the recordings of one directory, labelled by the names of its parent folders.
 
-    Parameters
-    ----------
-    source : Path
-        The top folder; its name is the name of the corpus.
-    folder : Path
-        The directory, `source` or below.
-    paths : sequence of Path
-        The recordings in it.
+    The name of `source`, the top folder, is the name of the corpus.
 
     Yields
     ------
@@ -65,17 +58,12 @@ def labelled_folder(source: Path, folder: Path, paths: Sequence[Path]) -> Iterat
 
 
 def labelled_table(path: Path) -> Iterator[Item]:
-    r"""Yield the recordings that a CSV lists. Messages number its rows as spreadsheets do.
-
-    Parameters
-    ----------
-    path : Path
-        The file. Its paths are relative to its folder.
+    r"""Yield the recordings that a CSV lists, with paths relative to its folder.
 
     Yields
     ------
     Item
-        A clip for each row, or its rejection.
+        A clip for each row, or its rejection. Rows are numbered as in spreadsheets.
 
     Raises
     ------

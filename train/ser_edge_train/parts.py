@@ -70,3 +70,7 @@ class Parts:
         windows = self.windows.select(rows[rows[:, 1] == 0] if originals else rows)
         pairs = list(zip(self.dataset.clips, self.dataset.originals, strict=True))
         return held_out(pairs, self.labels, windows)
+
+    def speakers(self, windows: Windows) -> list[str]:
+        """Return the speakers of windows, sorted."""
+        return sorted({self.dataset.clips[clip].speaker for clip in np.unique(windows.clip)})

@@ -99,10 +99,6 @@ def average_by_clip(
     probabilities : np.ndarray [shape=(n_windows, n_labels)]
     clip : np.ndarray [shape=(n_windows,)]
         Clip index of each window, from 0 without gaps.
-
-    Returns
-    -------
-    averaged : np.ndarray [shape=(n_clips, n_labels)]
     """
     counts = np.bincount(clip)
     sums = np.zeros((len(counts), probabilities.shape[1]))

@@ -57,21 +57,9 @@ class RoomSimulation:
         )
 
     def __call__(self, samples: Samples, sample_rate: int, rng: np.random.Generator) -> Samples:
-        """Simulate a recording of a clip in the room.
+        """Simulate a recording of a clip, within -1 to 1 [shape=(n,), dtype=float32, same shape].
 
-        Parameters
-        ----------
-        samples : np.ndarray [shape=(n,), dtype=float32]
-            The clip.
-        sample_rate : int > 0
-            [Hz]
-        rng : np.random.Generator
-            Draws the noise and the impulse response.
-
-        Returns
-        -------
-        recorded : np.ndarray [shape=(n,), dtype=float32]
-            Within -1 to 1.
+        `rng` draws the noise and the impulse response.
         """
         recorded = samples.astype(np.float64)
         n = len(recorded)

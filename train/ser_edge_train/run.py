@@ -99,18 +99,14 @@ class HeldOut(LabelledClips):
     clip: NDArray[np.int64]
 
     def predictions(self, logits: NDArray[np.float32], temperature: float) -> Predictions:
-        """Turn the logits of the windows into predictions for the clips.
+        """Return the predictions for the clips.
 
         Parameters
         ----------
         logits : np.ndarray [shape=(n, n_labels), dtype=float32]
-            Logits of each window.
+            Of the windows.
         temperature : float > 0
             Divisor of the logits.
-
-        Returns
-        -------
-        predictions : Predictions
         """
         return self.with_probabilities(average_by_clip(softmax(logits / temperature), self.clip))
 

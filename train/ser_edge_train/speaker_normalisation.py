@@ -50,18 +50,9 @@ class SpeakerNormalisation:
         self._sessions: dict[tuple[str, int], NDArray[np.int64]] = {}
 
     def __call__(self, rows: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.float32]:
-        """Return the normalised features of windows.
+        """Return the normalised features of windows, given by index [shape=(n,), dtype=int64].
 
-        Parameters
-        ----------
-        rows : np.ndarray [shape=(n,), dtype=int64]
-            Their indices.
-        rng : np.random.Generator
-            Draws the other clips; for an augmentation with a room, those of the same room.
-
-        Returns
-        -------
-        features : np.ndarray [shape=(n, n_frames, n_columns), dtype=float32]
+        `rng` draws the other clips; for an augmentation with a room, those of the same room.
         """
         counts = rng.choice(_N_CLIPS, len(rows))
         drawn = [

@@ -87,8 +87,8 @@ def split_clips(
     ----------
     clips : sequence of Clip
         All clips.
-    protocol : {"speaker", "corpus", "clip", "leaky"}
-        See the module.
+    protocol : str
+        One of `ser_edge.choices.PROTOCOLS`.
     n_augmentations : int >= 0
         Augmentations of each training clip.
     fold : int >= 0
@@ -100,10 +100,6 @@ def split_clips(
         all.
     seed : int
         Seed of every random choice.
-
-    Returns
-    -------
-    split : Split
 
     Raises
     ------
@@ -122,14 +118,14 @@ def split_clips(
         notes.append("Test speakers are in training too: the figures do not hold for new speakers.")
     elif protocol == "corpus":
         part[[clip.corpus == test_corpus for clip in clips]] = TEST
-        _leave_out_untested_labels(clips, part, str(test_corpus), notes)
+        _keep_tested_labels(clips, part, str(test_corpus), notes)
     else:
         part[_test_speakers(clips, fold, seed, notes)] = TEST
     if train_speakers is not None:
         _limit_speakers(clips, part, train_speakers, seed, notes)
     validation = _random_clips if protocol == "clip" else _validation_speakers
     part[validation(clips, np.flatnonzero(part == TRAIN), seed, notes)] = VALIDATION
-    _leave_out_untrained_labels(clips, part, notes)
+    _keep_trained_labels(clips, part, notes)
     parts = np.full((len(clips), 1 + n_augmentations), UNUSED)
     parts[:, 0] = part
     parts[part == TRAIN] = TRAIN
@@ -170,16 +166,23 @@ def _check_options(
         )
 
 
-def _leave_out_untested_labels(
+def _leave_out(
+    clips: Sequence[Clip], part: NDArray[np.int64], kept: set[str], reason: str, notes: list[str]
+) -> None:
+    """Leave out the clips with other labels than the kept ones."""
+    labels = np.array([clip.label for clip in clips])
+    others = ~np.isin(labels, sorted(kept))
+    if others.any():
+        part[others] = UNUSED
+        names = ", ".join(np.unique(labels[others]))
+        notes.append(f"{others.sum()} clips of {names} were left out: {reason}.")
+
+
+def _keep_tested_labels(
     clips: Sequence[Clip], part: NDArray[np.int64], test_corpus: str, notes: list[str]
 ) -> None:
-    """Train only on labels that the test corpus has."""
-    labels = np.array([clip.label for clip in clips])
-    untested = ~np.isin(labels, labels[part == TEST])
-    if untested.any():
-        part[untested] = UNUSED
-        names = ", ".join(np.unique(labels[untested]))
-        notes.append(f"{untested.sum()} clips were left out: {test_corpus} has no clip of {names}.")
+    tested = {clip.label for clip in clips if clip.corpus == test_corpus}
+    _leave_out(clips, part, tested, f"{test_corpus} has none", notes)
     if not (part == TRAIN).any():
         raise SerEdgeError(
             f"{test_corpus} shares no label with the other corpora",
@@ -204,21 +207,14 @@ def _limit_speakers(
     notes.append(f"Training used {count} of the {len(available)} speakers outside the test part.")
 
 
-def _leave_out_untrained_labels(
-    clips: Sequence[Clip], part: NDArray[np.int64], notes: list[str]
-) -> None:
-    labels = np.array([clip.label for clip in clips])
-    trained = np.unique(labels[part == TRAIN])
+def _keep_trained_labels(clips: Sequence[Clip], part: NDArray[np.int64], notes: list[str]) -> None:
+    trained = {clips[i].label for i in np.flatnonzero(part == TRAIN)}
     if len(trained) < 2:
         raise SerEdgeError(
             f"all training clips are {', '.join(trained)}, expected at least two labels",
             "add recordings, or choose another --protocol",
         )
-    untrained = ~np.isin(labels, trained)
-    if untrained.any():
-        part[untrained] = UNUSED
-        names = ", ".join(np.unique(labels[untrained]))
-        notes.append(f"{untrained.sum()} clips were left out: no training clip is {names}.")
+    _leave_out(clips, part, trained, "the training part has none", notes)
     if not (part == TEST).any():
         raise SerEdgeError(
             "no test clip has a label that is in the training part",

@@ -39,19 +39,12 @@ class Summary:
 
     @classmethod
     def of(cls, runs: Sequence[Run], name: str | None = None) -> Summary:
-        """Gather the predictions of the float32 networks.
-
-        Parameters
-        ----------
-        runs : sequence of Run
-            At least one.
-        name : str, optional
-            By default recipe and protocol.
+        """Gather the predictions of the float32 networks; the default name is recipe and protocol.
 
         Raises
         ------
         SerEdgeError
-            If they differ in labels, recipe or protocol.
+            If the runs differ in labels, recipe or protocol.
         """
         kinds = {(run.settings.labels, run.settings.recipe.name, protocol_of(run)) for run in runs}
         if len(kinds) > 1:

@@ -11,40 +11,40 @@ import logging
 import os
 import shutil
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ser_edge.adaptation.speaker_model import SpeakerModel
 from ser_edge.frontend import InputConfig
-from ser_edge_train.corpora import CORPORA
+from ser_edge_train.about import describe
 from ser_edge_train.dataset import Dataset, all_windows, load_dataset
 from ser_edge_train.enrolment import fit_speakers
 from ser_edge_train.feature_store import FeatureStore, Windows
 from ser_edge_train.folders import check_free, move_into_place, partial_folder
 from ser_edge_train.metrics import fit_temperature
 from ser_edge_train.parts import Parts
-from ser_edge_train.predictions import Predictions
 from ser_edge_train.recipes import Recipe
 from ser_edge_train.report import classification_table, write_report
 from ser_edge_train.run import HeldOut, Run, RunSettings, save_windows
 from ser_edge_train.splits import PARTS, TEST, TRAIN, VALIDATION, Split, split_clips
 from ser_edge_train.summary import Summary
 from ser_edge_train.train_options import TrainOptions
-from ser_edge_train.versions import versions
 
 if TYPE_CHECKING:
+    from ser_edge_train.fit import History
     from ser_edge_train.keras_backend import keras
 
 __all__ = ["RESUME", "TrainOptions", "resumed_folder", "split_dataset", "train", "train_split"]
 
 logger = logging.getLogger(__name__)
 
+Evaluated = tuple[HeldOut, NDArray[np.float32]]  # clips, and the logits of their windows
+
 RESUME = "resume.json"
-_PACKAGES = ("ser-edge", "tensorflow", "tensorflow-cpu", "keras", "librosa", "numpy")
 _CALIBRATION_WINDOWS = 1024  # stored for int8 calibration
 
 
@@ -75,10 +75,6 @@ def train(
         Processes that compute features; -1 is one per core.
     overwrite : bool
         Whether `out` may be replaced.
-
-    Returns
-    -------
-    run : Run
 
     Raises
     ------
@@ -118,6 +114,18 @@ def augmented_clips(split: Split, recipe: Recipe) -> list[int]:
     return clips
 
 
+@dataclass(frozen=True)
+class Trained:
+    """A trained and calibrated network, with its training windows and the learning curves."""
+
+    network: keras.Model
+    config: InputConfig
+    temperature: float
+    speakers: SpeakerModel
+    windows: Windows
+    history: History
+
+
 def train_split(
     dataset: Dataset,
     split: Split,
@@ -128,64 +136,13 @@ def train_split(
 ) -> Run:
     """Train a network on computed features and write a run folder; an existing one is replaced.
 
-    Parameters
-    ----------
-    dataset, split
-        The clips and their parts.
-    windows : Windows
-        Of all originals and of the augmentations that the split uses.
-    recipe, options
-        The recipe is that of the options.
-    out : Path
-        The run folder to write.
-
-    Returns
-    -------
-    run : Run
+    `windows` are those of all originals and of the augmentations that the split uses.
     """
-    # Keras and TensorFlow take seconds to import: only after the data has been checked.
-    from ser_edge_train.ensemble import train_ensemble
-
     folder = resumed_folder(out, dataset, options)
-    scratch = folder / "scratch"
     parts = Parts.of(dataset, split, windows)
-
-    training, validation = parts.examples(TRAIN), parts.examples(VALIDATION)
-    network, config, histories = train_ensemble(
-        recipe, training, validation, seed=options.seed, scratch=scratch / "first"
-    )
-    temperature, speakers = _calibrate(network, config, parts)
-    if recipe.retrain:
-        training = parts.retrain.examples(TRAIN)
-        network, config, _ = train_ensemble(
-            recipe, training, None, seed=options.seed, scratch=scratch / "retrained"
-        )
-    held_out = {"validation": parts.held_out(VALIDATION), "test": parts.held_out(TEST)}
-    logits = {name: _logits(network, config, part) for name, part in held_out.items()}
-    predictions = held_out["test"].predictions(logits["test"], temperature)
-
-    history = _mean_history(histories)
-    about = {
-        "protocol": _protocol(parts, recipe, options, predictions),
-        "corpora": _corpora(dataset, split, options.licence),
-        "parameters": int(network.count_params()),
-        "epochs": len(history["loss"]),
-        "metrics": {
-            name: asdict(scores) for name, scores in predictions.scores(parts.labels).items()
-        },
-        "training_speakers": sorted(
-            {dataset.clips[clip].speaker for clip in np.unique(training.windows.clip)}
-        ),
-        "versions": versions(*_PACKAGES),
-    }
-    settings = RunSettings(out.name, recipe, parts.labels, config, temperature, speakers, about)
-    settings.save(folder)
-    network.save(folder / "model.keras")
-    _save_windows(folder, training.windows, held_out, logits, options.seed)
-    _save_split(folder, dataset, split)
-    _save_report(Run(folder, settings), predictions, history)
-    (folder / RESUME).unlink()
-    shutil.rmtree(scratch)
+    trained = _train(parts, recipe, options.seed, folder / "scratch")
+    evaluated = _evaluate(trained, parts)
+    _save(folder, out.name, parts, recipe, options, trained, evaluated)
     move_into_place(folder, out)
     return Run.open(out)
 
@@ -203,6 +160,25 @@ def resumed_folder(out: Path, dataset: Dataset, options: TrainOptions) -> Path:
     partial.mkdir(parents=True)
     marker.write_text(text, encoding="utf-8")
     return partial
+
+
+def _train(parts: Parts, recipe: Recipe, seed: int, scratch: Path) -> Trained:
+    """Train on the training part, calibrate, and retrain on the validation part too."""
+    # Keras and TensorFlow take seconds to import: only after the data has been checked.
+    from ser_edge_train.ensemble import train_ensemble
+
+    training, validation = parts.examples(TRAIN), parts.examples(VALIDATION)
+    network, config, histories = train_ensemble(
+        recipe, training, validation, seed=seed, scratch=scratch / "first"
+    )
+    temperature, speakers = _calibrate(network, config, parts)
+    if recipe.retrain:
+        training = parts.retrain.examples(TRAIN)
+        network, config, _ = train_ensemble(
+            recipe, training, None, seed=seed, scratch=scratch / "retrained"
+        )
+    history = _mean_history(histories)
+    return Trained(network, config, temperature, speakers, training.windows, history)
 
 
 def _calibrate(
@@ -226,7 +202,7 @@ def _logits(network: keras.Model, config: InputConfig, part: HeldOut) -> NDArray
     return logits(network, config.network_inputs(part.features))
 
 
-def _mean_history(histories: Sequence[dict[str, list[float]]]) -> dict[str, list[float]]:
+def _mean_history(histories: Sequence[History]) -> History:
     """Average the histories of an ensemble, over the epochs that all networks have."""
     epochs = min(len(history["loss"]) for history in histories)
     return {
@@ -235,70 +211,56 @@ def _mean_history(histories: Sequence[dict[str, list[float]]]) -> dict[str, list
     }
 
 
-def _protocol(
-    parts: Parts, recipe: Recipe, options: TrainOptions, predictions: Predictions
-) -> dict[str, Any]:
-    """Describe how the figures were obtained."""
-    notes = [*parts.split.notes, *parts.dataset.notes]
-    if options.protocol == "leaky":
-        notes.insert(1, _leakage(parts.split, predictions))
-    if recipe.retrain:
-        notes.append(
-            "The network was retrained on training and validation clips, after the validation "
-            "clips had set temperature and speaker model; the learning curves are of the first "
-            "training."
-        )
+def _evaluate(trained: Trained, parts: Parts) -> dict[str, Evaluated]:
+    """Run the network on the validation and the test clips."""
+    held_out = {"validation": parts.held_out(VALIDATION), "test": parts.held_out(TEST)}
     return {
-        "name": options.protocol,
-        "fold": options.fold,
-        "test_corpus": options.test_corpus,
-        "seed": options.seed,
-        "notes": notes,
+        name: (part, _logits(trained.network, trained.config, part))
+        for name, part in held_out.items()
     }
 
 
-def _leakage(split: Split, predictions: Predictions) -> str:
-    """Compare the accuracy on test rows whose clip is also in training with that on the others."""
-    clips = split.rows(TEST)[:, 0]  # in the order of `predictions`
-    leaked = (split.parts[clips] == TRAIN).any(axis=1)
-    correct = predictions.predicted == predictions.y_true
-    accuracies = [
-        f"{correct[rows].mean():.1%} of the {rows.sum()} {which}"
-        for rows, which in (
-            (leaked, "whose clip is also in training"),
-            (~leaked, "whose clip is not"),
-        )
-        if rows.any()
-    ]
-    return f"Effect of the leak, test rows predicted correctly: {', '.join(accuracies)}."
-
-
-def _corpora(dataset: Dataset, split: Split, licence: str | None) -> dict[str, dict[str, Any]]:
-    about = {}
-    for name in sorted({clip.corpus for clip in dataset.clips}):
-        clips = [i for i, clip in enumerate(dataset.clips) if clip.corpus == name]
-        corpus = None if licence else CORPORA.get(name)
-        about[name] = {
-            "clips": len(clips),
-            "speakers": len({dataset.clips[i].speaker for i in clips}),
-            "trained_on": bool((split.parts[clips] == TRAIN).any()),
-            "licence": corpus.licence if corpus else licence or "your own",
-            "citation": corpus.citation if corpus else "",
-            "voices": corpus.voices if corpus else "",
-        }
-    return about
-
-
-def _save_windows(
+def _save(
     folder: Path,
-    training: Windows,
-    held_out: dict[str, HeldOut],
-    logits: dict[str, NDArray[np.float32]],
-    seed: int,
+    name: str,
+    parts: Parts,
+    recipe: Recipe,
+    options: TrainOptions,
+    trained: Trained,
+    evaluated: dict[str, Evaluated],
 ) -> None:
-    order = np.random.default_rng(seed).permutation(len(training.features))
-    calibration = training.features[order[:_CALIBRATION_WINDOWS]]
-    save_windows(folder, calibration, **{name: (held_out[name], logits[name]) for name in held_out})
+    """Write all files of the run, and remove those of the training."""
+    test, logits = evaluated["test"]
+    predictions = test.predictions(logits, trained.temperature)
+    settings = RunSettings(
+        name,
+        recipe,
+        parts.labels,
+        trained.config,
+        trained.temperature,
+        trained.speakers,
+        about=describe(parts, recipe, options, predictions)
+        | {
+            "parameters": int(trained.network.count_params()),
+            "epochs": len(trained.history["loss"]),
+            "training_speakers": parts.speakers(trained.windows),
+        },
+    )
+    settings.save(folder)
+    trained.network.save(folder / "model.keras")
+    order = np.random.default_rng(options.seed).permutation(len(trained.windows.features))
+    save_windows(folder, trained.windows.features[order[:_CALIBRATION_WINDOWS]], **evaluated)
+    _save_split(folder, parts.dataset, parts.split)
+    _write_csv(
+        folder / "history.csv",
+        list(trained.history),
+        zip(*trained.history.values(), strict=True),
+    )
+    write_report(folder, [Summary.of([Run(folder, settings)])], trained.history)
+    table = classification_table(predictions.score(parts.labels), parts.labels)
+    (folder / "classification_report.txt").write_text(table, encoding="utf-8")
+    (folder / RESUME).unlink()
+    shutil.rmtree(folder / "scratch")
 
 
 def _save_split(folder: Path, dataset: Dataset, split: Split) -> None:
@@ -313,14 +275,6 @@ def _save_split(folder: Path, dataset: Dataset, split: Split) -> None:
     if dataset.rejected:
         rejected = [(item.path, item.reason) for item in dataset.rejected]
         _write_csv(folder / "rejected.csv", ["path", "reason"], rejected)
-
-
-def _save_report(run: Run, predictions: Predictions, history: dict[str, list[float]]) -> None:
-    _write_csv(run.folder / "history.csv", list(history), zip(*history.values(), strict=True))
-    write_report(run.folder, [Summary.of([run])], history)
-    labels = run.settings.labels
-    table = classification_table(predictions.score(labels), labels)
-    (run.folder / "classification_report.txt").write_text(table, encoding="utf-8")
 
 
 def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -38,7 +38,6 @@ def vtlp(
         Their settings. The pitch changes only if they include ``log_f0`` and ``voicing``.
     formants, pitch : float >= 0
         Maximum change of ``mfcc`` formants and of ``log_f0``, up or down [semitones].
-    rng : np.random.Generator
 
     Returns
     -------
@@ -64,19 +63,10 @@ def _matrices(config: FeatureConfig, formants: float) -> NDArray[np.float32]:
 
 
 def vtlp_matrix(config: FeatureConfig, factor: float) -> NDArray[np.float64]:
-    """Return the matrix that multiplies the formants by a factor, for MFCC as a column vector.
+    """Return the matrix that multiplies formants by a factor, for MFCC as a column vector.
 
-    Parameters
-    ----------
-    config : FeatureConfig
-        The settings of the MFCC.
-    factor : float > 0
-
-    Returns
-    -------
-    matrix : np.ndarray [shape=(n_mfcc, n_mfcc), dtype=float64]
-        It assumes a spectrum that is linear between band centres. Above the highest band, the
-        highest band is used.
+    It assumes a spectrum that is linear between band centres and constant above the highest one.
+    [shape=(n_mfcc, n_mfcc), dtype=float64]
     """
     fmax = config.sample_rate / 2 if config.fmax is None else config.fmax
     edges = mel_frequencies(config.n_mels + 2, fmin=config.fmin, fmax=fmax)

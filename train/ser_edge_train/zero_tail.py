@@ -31,7 +31,6 @@ class ZeroTailed:
         Parameters
         ----------
         samples : np.ndarray [shape=(n,), dtype=float32]
-            The clip, at the features' sample rate.
 
         Returns
         -------
