@@ -20,7 +20,7 @@ from ser_edge.bundle import PRETRAINED, Bundle
 from ser_edge.errors import AudioError, BackendError, BundleError, ConfigError, SerEdgeError
 from ser_edge.frontend import Frontend
 from ser_edge.manifest import ModelFile
-from ser_edge.prediction import Prediction
+from ser_edge.prediction import Prediction, softmax
 from ser_edge.recording import Recording, check_limits, read_recording, recording_name
 from ser_edge.resampling import resample
 
@@ -423,20 +423,3 @@ class Classifier:
             )
         probabilities = softmax(logits.astype(np.float64) / self.bundle.manifest.temperature)
         return self._correct(probabilities) if self._correct else probabilities
-
-
-def softmax(logits: NDArray[np.float32] | NDArray[np.float64]) -> NDArray[np.float64]:
-    """Turn logits into probabilities.
-
-    Parameters
-    ----------
-    logits : np.ndarray [shape=(n, n_labels), dtype=float]
-        Finite.
-
-    Returns
-    -------
-    probabilities : np.ndarray [shape=(n, n_labels), dtype=float64]
-        Each row sums to 1.
-    """
-    shifted = np.exp(logits - logits.max(axis=1, keepdims=True), dtype=np.float64)
-    return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))

@@ -142,3 +142,20 @@ def _named(
     best = int(probabilities.argmax())
     by_name = dict(zip(labels, probabilities.tolist(), strict=True))
     return labels[best], float(probabilities[best]), by_name
+
+
+def softmax(logits: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """Turn logits into probabilities.
+
+    Parameters
+    ----------
+    logits : np.ndarray [shape=(..., n_labels), dtype=float32 or float64]
+        Finite.
+
+    Returns
+    -------
+    probabilities : np.ndarray [shape=(..., n_labels), dtype=float64]
+        They sum to 1 over the last axis.
+    """
+    shares = np.exp(logits - logits.max(axis=-1, keepdims=True), dtype=np.float64)
+    return np.asarray(shares / shares.sum(axis=-1, keepdims=True))

@@ -14,8 +14,8 @@ from conftest import parameter
 from numpy.typing import NDArray
 
 from ser_edge import Bundle, Classifier, Prediction, Segment, audio
-from ser_edge.classifier import softmax
 from ser_edge.errors import AudioError, BackendError, BundleError, ConfigError
+from ser_edge.prediction import softmax
 
 RATE = 22050
 LABELS = ["angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"]

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.stats import binom
 from sklearn.metrics import recall_score
 
-from ser_edge.classifier import softmax
+from ser_edge.prediction import softmax
 from ser_edge_train.metrics import fit_temperature, mcnemar, score, signal_to_noise_db
 from ser_edge_train.predictions import average_by_clip
 

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from ser_edge.audio import as_signal
 from ser_edge.bundle import Bundle
-from ser_edge.classifier import softmax
 from ser_edge.features import FeatureConfig
 from ser_edge.features.descriptors import Bands, to_decibels
 from ser_edge.features.frames import Framing
 from ser_edge.features.mel import band_groups, dct_matrix, mel_bands
 from ser_edge.frontend import Frontend, InputConfig
+from ser_edge.prediction import softmax
 from ser_edge.window import cut_window
 from ser_edge_train.variant_comparison import run_apart, runnable_variants
 
@@ -115,9 +115,9 @@ def _stages(window: NDArray[np.float32], config: FeatureConfig) -> Arrays:
     n_frames = config.n_frames(len(window))
     picked = sorted({0, n_frames // 2, n_frames - 1})
     framing = Framing(config.sample_rate, config.n_fft, config.hop_length, config.padding)
-    fmax = config.sample_rate / 2 if config.fmax is None else config.fmax
+    fmin, fmax = config.mel_range
     weights = mel_bands(
-        config.sample_rate, config.n_fft, n_mels=config.n_mels, fmin=config.fmin, fmax=fmax
+        config.sample_rate, config.n_fft, n_mels=config.n_mels, fmin=fmin, fmax=fmax
     )
     frames = np.empty((len(picked), config.n_fft), np.float32)
     power = np.empty((len(picked), 1 + config.n_fft // 2), np.float32)

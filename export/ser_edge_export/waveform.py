@@ -263,10 +263,8 @@ _DESCRIPTORS: dict[str, Callable[[_Window], Tensor]] = {
 
 
 def _mel(config: FeatureConfig) -> NDArray[np.float64]:
-    fmax = config.sample_rate / 2 if config.fmax is None else config.fmax
-    return mel_bands(
-        config.sample_rate, config.n_fft, n_mels=config.n_mels, fmin=config.fmin, fmax=fmax
-    )
+    fmin, fmax = config.mel_range
+    return mel_bands(config.sample_rate, config.n_fft, n_mels=config.n_mels, fmin=fmin, fmax=fmax)
 
 
 class _Transform:

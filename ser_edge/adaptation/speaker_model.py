@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ser_edge.errors import ConfigError
+from ser_edge.prediction import softmax
 
 _ROUNDS = 10
 _EVEN_ROUNDS = 50
@@ -88,7 +89,7 @@ class Correction:
         corrected : np.ndarray [same shape, dtype=float64]
             Which sum to 1.
         """
-        return _shares(centred_logs(probabilities) @ self.weights.T - self.offset)
+        return softmax(centred_logs(probabilities) @ self.weights.T - self.offset)
 
 
 @dataclass(frozen=True)
@@ -176,7 +177,7 @@ class SpeakerModel:
         means, inverse = np.asarray(self.means, np.float64), np.linalg.inv(self._within())
         rows = logs - offset
         n_mixed = self._recordings_of_all(logs, n_independent)
-        counts = n_mixed / len(logs) * _shares(_exponents(rows, means, inverse))
+        counts = n_mixed / len(logs) * softmax(_exponents(rows, means, inverse))
         found = counts.sum(axis=0)[:, None]
         moved = (counts.T @ rows - found * means) / (_RELEVANCE + found)
         slopes = moved @ inverse
@@ -238,7 +239,7 @@ class SpeakerModel:
         weight = self.spread * n_independent / (1 + self.spread * n_independent)
         offset = np.zeros(len(means))
         for _ in range(_ROUNDS):
-            shares = _shares(_exponents(logs - offset, means, inverse))
+            shares = softmax(_exponents(logs - offset, means, inverse))
             offset = weight * (logs - shares @ means).mean(axis=0)
         return np.asarray(offset)
 
@@ -258,7 +259,7 @@ def _evening(logs: NDArray[np.float64], n_recordings: float) -> NDArray[np.float
     n_labels = logs.shape[1]
     offset = np.zeros(n_labels)
     for _ in range(_EVEN_ROUNDS):
-        heard = _shares(logs - offset).mean(axis=0)
+        heard = softmax(logs - offset).mean(axis=0)
         slope = n_recordings * (heard - 1 / n_labels) - _EVEN_RIDGE * offset
         offset += slope / (n_recordings / 2 + _EVEN_RIDGE)
     return offset
@@ -270,8 +271,3 @@ def _exponents(
     """Of the normal density about each mean [shape=(n, n_labels)]."""
     distance = rows[:, None] - means
     return np.asarray(-0.5 * np.einsum("ncd,de,nce->nc", distance, inverse, distance))
-
-
-def _shares(logs: NDArray[np.float64]) -> NDArray[np.float64]:
-    shares = np.exp(logs - logs.max(axis=-1, keepdims=True))
-    return np.asarray(shares / shares.sum(axis=-1, keepdims=True))

@@ -6,14 +6,15 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from ser_edge.checks import check_number
 from ser_edge.errors import ConfigError
 from ser_edge.features.descriptors import DESCRIPTORS
 from ser_edge.features.pitch import Periods
 from ser_edge.resampling import MAX_RATE, MIN_RATE
 
 # Far beyond speech, and low enough that settings read from a file cannot exhaust the memory.
-_MOST_SAMPLES = 16384
-_MOST_MELS = 512
+_MAX_SAMPLES = 16384
+_MAX_MELS = 512
 
 
 @dataclass(frozen=True)
@@ -65,18 +66,14 @@ class FeatureConfig:
     descriptors: tuple[str, ...] = ("zcr", "rms", "mfcc")
 
     def __post_init__(self) -> None:
-        _check("sample_rate", self.sample_rate, MIN_RATE, MAX_RATE)
-        _check("n_fft", self.n_fft, 2, _MOST_SAMPLES)
-        _check("hop_length", self.hop_length, 1, _MOST_SAMPLES)
-        _check("n_mels", self.n_mels, 1, _MOST_MELS)
-        _check("n_mfcc", self.n_mfcc, 1, self.n_mels)
-        top = self.sample_rate / 2 if self.fmax is None else self.fmax
-        numbers = isinstance(self.fmin, int | float) and isinstance(top, int | float)
-        if not (numbers and 0 <= self.fmin <= top - 1 and top <= self.sample_rate / 2):
-            raise ConfigError(
-                f"the mel bands go from fmin={self.fmin!r} to fmax={top!r} Hz; expected "
-                f"0 <= fmin <= fmax - 1 and fmax <= {self.sample_rate / 2}, half the sample rate"
-            )
+        check_number("sample_rate", self.sample_rate, MIN_RATE, MAX_RATE, integer=True, unit="Hz")
+        check_number("n_fft", self.n_fft, 2, _MAX_SAMPLES, integer=True)
+        check_number("hop_length", self.hop_length, 1, _MAX_SAMPLES, integer=True)
+        check_number("n_mels", self.n_mels, 1, _MAX_MELS, integer=True)
+        check_number("n_mfcc", self.n_mfcc, 1, self.n_mels, integer=True)
+        fmin, fmax = self.mel_range
+        check_number("fmax", fmax, 1, self.sample_rate / 2, unit="Hz")
+        check_number("fmin", fmin, 0, fmax - 1, unit="Hz")
         if not isinstance(self.center, bool):
             raise ConfigError(f"center={self.center!r}; expected True or False")
         known = tuple(DESCRIPTORS)
@@ -87,6 +84,11 @@ class FeatureConfig:
             )
         if {"log_f0", "voicing"} & set(names):
             Periods(self.sample_rate, self.n_fft)  # which raises where a frame is too short
+
+    @property
+    def mel_range(self) -> tuple[float, float]:
+        """Lowest and highest frequency of the mel bands [Hz], with ``fmax=None`` resolved."""
+        return self.fmin, self.sample_rate / 2 if self.fmax is None else self.fmax
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -164,8 +166,3 @@ class FeatureConfig:
             return cls(**{**settings, "descriptors": descriptors})
         except (AttributeError, TypeError) as error:
             raise ConfigError(f"a feature setting has the wrong type: {error}") from None
-
-
-def _check(name: str, value: object, least: int, most: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-        raise ConfigError(f"{name}={value!r}; expected a whole number from {least} to {most}")

@@ -58,12 +58,9 @@ class FeatureExtractor:
         self.n_columns = len(config.columns)
         self.n_bands = config.n_mels if self._of_bands else 0
         self.looks_around = any(DESCRIPTORS[name].looks_around for name in config.columns_of)
+        fmin, fmax = config.mel_range
         weights = mel_bands(
-            config.sample_rate,
-            config.n_fft,
-            n_mels=self.n_bands,
-            fmin=config.fmin,
-            fmax=config.sample_rate / 2 if config.fmax is None else config.fmax,
+            config.sample_rate, config.n_fft, n_mels=self.n_bands, fmin=fmin, fmax=fmax
         )
         self._groups = list(band_groups(weights))
         self._dct = dct_matrix(config.n_mfcc, config.n_mels)

@@ -9,8 +9,8 @@ import numpy as np
 
 from ser_edge.backends import INTERPRETERS
 from ser_edge.bundle import GOLDEN, Bundle
-from ser_edge.classifier import softmax
 from ser_edge.manifest import ModelFile
+from ser_edge.prediction import softmax
 from ser_edge.verify.checks import ModelCheck
 from ser_edge.verify.golden import GoldenClip
 from ser_edge.verify.model_outputs import ModelOutput

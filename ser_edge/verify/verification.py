@@ -11,12 +11,12 @@ import numpy as np
 from ser_edge.audio import as_signal
 from ser_edge.backends import INTERPRETERS
 from ser_edge.bundle import Bundle
-from ser_edge.classifier import softmax
 from ser_edge.doctor.examination import absence
 from ser_edge.doctor.machine import this_machine
 from ser_edge.errors import BundleError, SerEdgeError
 from ser_edge.frontend import Frontend
 from ser_edge.manifest import ModelFile
+from ser_edge.prediction import softmax
 from ser_edge.verify.checks import Check, ModelCheck, Report, within
 from ser_edge.verify.comparison import compared
 from ser_edge.verify.golden import GoldenClip, read_golden

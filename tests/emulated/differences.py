@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ser_edge.classifier import softmax
+from ser_edge.prediction import softmax
 
 MOST_FEATURES = 1e-4
 MOST_FLOAT = 1e-3

@@ -28,9 +28,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ser_edge.adaptation.speaker_model import SpeakerModel
-from ser_edge.classifier import softmax
 from ser_edge.errors import ConfigError, SerEdgeError
 from ser_edge.frontend import InputConfig
+from ser_edge.prediction import softmax
 from ser_edge_train.predictions import LabelledClips, Predictions, average_by_clip
 from ser_edge_train.recipes import Recipe
 

@@ -68,8 +68,8 @@ def vtlp_matrix(config: FeatureConfig, factor: float) -> NDArray[np.float64]:
     It assumes a spectrum that is linear between band centres and constant above the highest one.
     [shape=(n_mfcc, n_mfcc), dtype=float64]
     """
-    fmax = config.sample_rate / 2 if config.fmax is None else config.fmax
-    edges = mel_frequencies(config.n_mels + 2, fmin=config.fmin, fmax=fmax)
+    fmin, fmax = config.mel_range
+    edges = mel_frequencies(config.n_mels + 2, fmin=fmin, fmax=fmax)
     centres, bands = edges[1:-1], np.arange(config.n_mels)
     source = np.interp(centres / factor, centres, bands)
     scaled = np.stack([np.interp(source, bands, band) for band in np.eye(config.n_mels)], axis=1)
