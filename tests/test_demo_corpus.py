@@ -130,7 +130,7 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("takes", [0, 5])
 def test_takes_out_of_range(tmp_path: Path, takes: int) -> None:
-    with raises(ConfigError, f"takes={takes}", "1 to 4"):
+    with raises(ConfigError, f"takes={takes}", "from 1 to 4"):
         write_demo_corpus(tmp_path, takes=takes)
 
 

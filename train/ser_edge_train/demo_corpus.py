@@ -25,7 +25,8 @@ from scipy.io import wavfile
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import get_window, lfilter, resample_poly
 
-from ser_edge.errors import ConfigError, SerEdgeError
+from ser_edge.checks import check_number
+from ser_edge.errors import SerEdgeError
 from ser_edge_train.corpora import LABELS
 
 _Array = npt.NDArray[Any]
@@ -169,10 +170,8 @@ def write_demo_corpus(
     ...     len(list(Path(parent, "demo").rglob("*.wav")))
     140
     """
-    if not 1 <= takes <= 4:
-        raise ConfigError(f"takes={takes}, expected 1 to 4")
-    if seed < 0:
-        raise ConfigError(f"seed={seed}, expected at least 0")
+    check_number("takes", takes, 1, 4, integer=True)
+    check_number("seed", seed, 0, integer=True)
     folder = Path(folder)
     jobs = list(_jobs(takes))
     try:

@@ -25,16 +25,10 @@ from ser_edge_train.variant_comparison import Reference, VariantResult, compare_
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The result of `evaluate`.
+    """The scores of the float32 Keras model, and of each exported variant in each interpreter.
 
-    Parameters
-    ----------
-    tested_on : str
-        Protocol or data, as text.
-    keras : dict of str to Scores
-        The float32 Keras model, over all clips and by corpus.
-    variants : tuple of VariantResult
-        Each exported model variant in each interpreter.
+    `tested_on` is the protocol or the data, as text. `keras` has the scores over all clips and by
+    corpus.
     """
 
     tested_on: str

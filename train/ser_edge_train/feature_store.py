@@ -59,16 +59,8 @@ class ClipFeatures:
 class FeatureStore:
     """Compute and cache the features of a recipe.
 
-    Parameters
-    ----------
-    recipe : Recipe
-        Features, windows and augmentation.
-    folder : Path, optional
-        The cache; by default in the user's cache folder.
-    seed : int
-        Seed of the augmentations.
-    jobs : int
-        Processes; -1 is one per core.
+    The default `folder` is in the user's cache folder, `seed` is that of the augmentations, and
+    `jobs` is the number of processes, -1 for one per core.
     """
 
     recipe: Recipe
@@ -126,13 +118,9 @@ def _load_or_compute(
         return Rejected(clip.path, error.problem)
     cached.parent.mkdir(parents=True, exist_ok=True)
     partial = cached.with_suffix(f".{os.getpid()}.part")
+    arrays = {name: getattr(computed, name) for name in ("features", "augmentation", "seconds")}
     with partial.open("wb") as file:
-        np.savez(
-            file,
-            features=computed.features,
-            augmentation=computed.augmentation,
-            seconds=computed.seconds,
-        )
+        np.savez(file, **arrays)
     partial.replace(cached)
     return computed
 

@@ -14,14 +14,7 @@ from ser_edge.errors import SerEdgeError
 def check_free(target: Path, *, overwrite: bool = False, option: str = "--out") -> None:
     """Check that a folder can be written, before any work.
 
-    Parameters
-    ----------
-    target : Path
-        The folder to write.
-    overwrite : bool
-        Whether it may be replaced.
-    option : str
-        The command line option that names it, for messages.
+    `option` is the command line option that names the folder, for messages.
 
     Raises
     ------

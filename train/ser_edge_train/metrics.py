@@ -162,7 +162,6 @@ def fit_temperature(logits: NDArray[np.float32], y_true: NDArray[np.int64]) -> f
     Returns
     -------
     temperature : float in [0.1, 10]
-        It minimises the negative log-likelihood.
     """
     values = logits.astype(np.float64)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -96,23 +97,10 @@ def _edge(inputs: Any, n_labels: int) -> Any:
     return layers.Dense(n_labels, name="logits")(layers.Dropout(0.3)(x))
 
 
-def _seed(inputs: Any, n_labels: int) -> Any:
-    """Build the published network, with its order of layers."""
+def _seed(blocks: Sequence[_Block], inputs: Any, n_labels: int) -> Any:
+    """Build convolution blocks and a dense layer, with the published order of layers."""
     x = inputs
-    for filters in (256, 128, 64):
-        x = layers.Conv1D(filters, 5, padding="same", activation="relu")(x)
-        x = layers.BatchNormalization(momentum=_MOMENTUM)(x)
-        x = layers.MaxPooling1D(5, strides=2, padding="same")(x)
-    x = layers.Dense(512, activation="relu")(layers.Flatten()(x))
-    x = layers.BatchNormalization(momentum=_MOMENTUM)(x)
-    return layers.Dense(n_labels, name="logits")(x)
-
-
-def _seed_kaggle(inputs: Any, n_labels: int) -> Any:
-    """Build the five-block predecessor of the published network."""
-    x = inputs
-    blocks = ((512, 5, 5, 0.0), (512, 5, 5, 0.2), (256, 5, 5, 0.0), (256, 3, 5, 0.2))
-    for filters, size, pool, dropout in (*blocks, (128, 3, 3, 0.2)):
+    for filters, size, pool, dropout in blocks:
         x = layers.Conv1D(filters, size, padding="same", activation="relu")(x)
         x = layers.BatchNormalization(momentum=_MOMENTUM)(x)
         x = layers.MaxPooling1D(pool, strides=2, padding="same")(x)
@@ -122,8 +110,17 @@ def _seed_kaggle(inputs: Any, n_labels: int) -> Any:
     return layers.Dense(n_labels, name="logits")(x)
 
 
+_Block = tuple[int, int, int, float]  # filters, kernel size, pool size, dropout
+_SEED: tuple[_Block, ...] = ((256, 5, 5, 0.0), (128, 5, 5, 0.0), (64, 5, 5, 0.0))
+_SEED_KAGGLE: tuple[_Block, ...] = (
+    (512, 5, 5, 0.0),
+    (512, 5, 5, 0.2),
+    (256, 5, 5, 0.0),
+    (256, 3, 5, 0.2),
+    (128, 3, 3, 0.2),
+)
 _NETWORKS: dict[str, Callable[[Any, int], Any]] = {
     "edge": _edge,
-    "seed": _seed,
-    "seed-kaggle": _seed_kaggle,
+    "seed": partial(_seed, _SEED),
+    "seed-kaggle": partial(_seed, _SEED_KAGGLE),
 }

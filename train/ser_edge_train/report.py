@@ -30,16 +30,10 @@ def write_report(
     summaries: Sequence[Summary],
     history: Mapping[str, Sequence[float]] | None = None,
 ) -> None:
-    """Write ``report.md``, ``report.html``, their plots and ``metrics.json``.
+    """Write ``report.md``, ``report.html``, their plots and ``metrics.json`` into a folder.
 
-    Parameters
-    ----------
-    folder : Path
-        An existing folder.
-    summaries : sequence of Summary
-        Several are compared first.
-    history : dict of str to list of float, optional
-        Losses and accuracies of a single run, one value per epoch.
+    Several summaries are compared first. `history` has losses and accuracies of a single run, one
+    value per epoch.
     """
     metrics = [summary.to_dict() for summary in summaries]
     content = metrics[0] if len(metrics) == 1 else {"summaries": metrics}

@@ -28,9 +28,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ser_edge.adaptation.speaker_model import SpeakerModel
-from ser_edge.errors import ConfigError, SerEdgeError
+from ser_edge.errors import ConfigError, SerEdgeError, error_source
 from ser_edge.frontend import InputConfig
 from ser_edge.prediction import softmax
+from ser_edge.versioned_json import parse_versioned_json
 from ser_edge_train.predictions import LabelledClips, Predictions, average_by_clip
 from ser_edge_train.recipes import Recipe
 
@@ -58,27 +59,19 @@ class RunSettings:
     @classmethod
     def read(cls, path: Path) -> RunSettings:
         """Read ``run.json``; `Run.open` documents the errors."""
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            found = content["format"], content["format_version"]
-            if found != (FORMAT, FORMAT_VERSION):
-                raise SerEdgeError(
-                    f"has format {found}, expected {(FORMAT, FORMAT_VERSION)}",
-                    "train again with this version of ser-edge",
-                    path,
-                )
-            return cls(
-                content["name"],
-                Recipe.from_dict(content["recipe"]),
-                tuple(content["labels"]),
-                InputConfig.from_dict(content["input"]),
-                content["temperature"],
-                SpeakerModel.from_dict(content["speakers"]),
-                content["about"],
-            )
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            problem = error.problem if isinstance(error, ConfigError) else repr(error)
-            raise SerEdgeError(f"is damaged ({problem})", "train again", path) from None
+        with error_source(path):
+            remedy = "train again with this version of ser-edge"
+            content = parse_versioned_json(path.read_bytes(), FORMAT, FORMAT_VERSION, remedy=remedy)
+            try:
+                content["recipe"] = Recipe.from_dict(content["recipe"])
+                content["labels"] = tuple(content["labels"])
+                content["input"] = InputConfig.from_dict(content["input"])
+                content["speakers"] = SpeakerModel.from_dict(content["speakers"])
+                return cls(**content)
+            except ConfigError as error:
+                raise SerEdgeError(error.problem, remedy) from None
+            except (KeyError, TypeError, AttributeError) as error:
+                raise SerEdgeError(f"a missing or illegal entry: {error!r}", remedy) from None
 
 
 @dataclass(frozen=True)

@@ -20,16 +20,10 @@ _MIN_VARIANCE = 0.01
 
 
 class SpeakerNormalisation:
-    """Normalise windows by the moments of other clips of the same speaker.
+    """Normalise windows of the training part by the moments of other clips of the same speaker.
 
-    Parameters
-    ----------
-    windows : Windows
-        The training part.
-    speakers : sequence of str
-        Of every clip, by clip index.
-    mean, scale : np.ndarray [shape=(n_columns,), dtype=float32]
-        Over the windows of all speakers.
+    `speakers` has the speaker of every clip, by clip index; `mean` and `scale`
+    [shape=(n_columns,)] are those of all windows.
     """
 
     def __init__(

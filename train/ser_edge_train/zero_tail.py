@@ -26,18 +26,9 @@ class ZeroTailed:
     def __call__(
         self, samples: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Compute the features of the only window of a clip.
+        """Compute the features of the only window of a clip, and its first sample.
 
-        Parameters
-        ----------
-        samples : np.ndarray [shape=(n,), dtype=float32]
-
-        Returns
-        -------
-        features : np.ndarray [shape=(1, n_frames, n_columns), dtype=float32]
-            `ser_edge.features.flatten` turns them into the published vector.
-        starts : np.ndarray [shape=(1,), dtype=int64]
-            The window's first sample.
+        `ser_edge.features.flatten` turns the features into the published vector.
 
         Raises
         ------
