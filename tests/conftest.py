@@ -1,4 +1,4 @@
-"""What every test may ask for."""
+"""Fixtures and helpers that tests share."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ser_edge_train.run import Run
     from ser_edge_train.train import TrainOptions
 
-# How long an example takes says more of the machine than of what is tested.
+# A deadline would test the speed of the machine.
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
 
@@ -34,7 +34,7 @@ _BESIDE = Path(__file__).parents[2] / "shared" / "corpora"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let librosa compile itself before there are several processes: `ser_edge_train.augment`."""
+    """Let librosa compile itself before processes start; see `ser_edge_train.augment`."""
     if not hasattr(config, "workerinput"):
         with contextlib.suppress(ImportError):
             importlib.import_module("librosa.core.pitch")
@@ -88,7 +88,7 @@ def bundle_dir() -> Path:
 
 @pytest.fixture(scope="session")
 def golden() -> dict[str, Any]:
-    """What the test bundle's golden.npz holds."""
+    """The arrays of the test bundle's golden.npz."""
     with np.load(BUNDLE / "golden.npz", allow_pickle=False) as arrays:
         return dict(arrays)
 
@@ -112,7 +112,7 @@ def edited_bundle(tmp_path: Path) -> Callable[[Callable[[dict[str, Any]], object
 
 @pytest.fixture(scope="session")
 def fresh() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run Python code in an interpreter that no other test has touched."""
+    """Run Python code in a new interpreter."""
 
     def run(code: str, *arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-c", code, *map(str, arguments)]
@@ -123,7 +123,7 @@ def fresh() -> Callable[..., subprocess.CompletedProcess[str]]:
 
 @dataclass(frozen=True)
 class Trained:
-    """A short training on the synthetic corpus, exported; made once a session."""
+    """A short training on the synthetic corpus, exported; made once per session."""
 
     corpus: Path
     cache: Path
@@ -143,7 +143,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     folder = tmp_path_factory.mktemp("trained")
     corpus, cache = folder / "corpus", folder / "cache"
     write_demo_corpus(corpus, takes=1)
-    options = TrainOptions(epochs=80, copies=1, members=1, refit=False, licence="synthetic")
+    options = TrainOptions(
+        epochs=80, augmentations=1, ensemble=1, retrain=False, licence="synthetic"
+    )
     run = train([corpus], folder / "run", options, cache=cache, jobs=1)
     # One of its 84 test clips is 1.2 %.
     export(

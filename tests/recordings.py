@@ -1,4 +1,4 @@
-"""Recordings for tests: written by soundfile, or put together chunk by chunk."""
+"""Recordings for tests, written by soundfile or chunk by chunk."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def written(
 
 
 def by_soundfile(data: bytes) -> NDArray[np.float32]:
-    """What librosa makes of it without resampling."""
+    """Decode a recording as librosa does, without resampling."""
     samples, _ = soundfile.read(io.BytesIO(data), dtype="float32", always_2d=True)
     return np.asarray(samples.T.mean(axis=0), np.float32)
 

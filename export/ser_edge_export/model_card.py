@@ -106,7 +106,7 @@ for medical or safety reasons (Art. 5(1)(f)), and has people told where emotion 
 def _confidence(manifest: Manifest) -> str:
     """Say whether probabilities can be believed and what abstaining gains, where it is known."""
     about = manifest.about
-    if "abstaining" not in about:
+    if "selective_prediction" not in about:
         return ""
     error = about["calibration_error"]
     return f"""## Probabilities, and saying nothing
@@ -116,6 +116,6 @@ The expected calibration error on the test clips is {error["before"]:.1%} as tra
 which the runtime applies. It is larger in other rooms and languages. An application that would
 rather say nothing than be wrong gives no answer below a probability:
 
-{selective_prediction_table(about["abstaining"])}
+{selective_prediction_table(about["selective_prediction"])}
 
 """

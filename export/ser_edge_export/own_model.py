@@ -125,7 +125,7 @@ class OwnModel:
             "parameters": network.n_parameters,
             "metrics": {
                 name: asdict(scores)
-                for name, scores in test.answers(logits, 1.0).scores(self.labels).items()
+                for name, scores in test.predictions(logits, 1.0).scores(self.labels).items()
             },
             "licence": f"that of {self.path.name}, which is not known here",
         }

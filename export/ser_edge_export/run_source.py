@@ -53,7 +53,7 @@ def run_source(
         "licence": licence or _licence(about["corpora"]),
         "metrics": figures["scores"],
         "calibration_error": figures["calibration_error"],
-        "abstaining": figures["abstaining"],
+        "selective_prediction": figures["selective_prediction"],
     }
     return Source(
         settings.name,

@@ -131,7 +131,7 @@ class Reference:
         if model.input_kind == "audio":  # which gives probabilities
             outputs = self.temperature * np.log(np.maximum(outputs, _LEAST))
         expected, found = (
-            self.held_out.answers(logits, self.temperature) for logits in (self.logits, outputs)
+            self.held_out.predictions(logits, self.temperature) for logits in (self.logits, outputs)
         )
         scores = found.scores(self.labels)
         return VariantResult(
