@@ -27,7 +27,7 @@ SAMPLE = results.ROOT / "tests" / "data" / "pretrained.npz"
 CORPORA = ("ravdess", "tess", "emodb")
 LICENCE = "CC BY-NC-SA 4.0 for the weights, as RAVDESS asks for; Apache-2.0 for the code"
 # The recipe has six networks, which with the NumPy backend's weights would be 1.6 MiB.
-OPTIONS = TrainOptions(recipe="edge-robust", members=3)
+OPTIONS = TrainOptions(recipe="edge-robust", ensemble=3)
 # Without ONNX, for which the NumPy backend serves; all variants would be 2 MiB.
 VARIANTS = (ModelVariant("tflite", "int8"), ModelVariant("npz", "float32"))
 CLIPS_PER_LABEL = 6
@@ -53,7 +53,7 @@ def main() -> None:
         features=held.features[windows],
         clip=np.searchsorted(clips, held.clip[windows]),
         y_true=held.y_true[clips],
-        probabilities=run.answers().probabilities[clips],
+        probabilities=run.predictions().probabilities[clips],
     )
 
 
@@ -78,7 +78,7 @@ To train on your own recordings: `ser-edge train DATA_DIR`, docs/own-data.md.
 
 def _sample(run: Run) -> NDArray[np.int64]:
     """Choose test clips of each label, with the same share of correct ones as among all."""
-    predictions = run.answers()
+    predictions = run.predictions()
     right = predictions.predicted == predictions.y_true
     rng = np.random.default_rng(0)
     chosen: list[int] = []
