@@ -155,7 +155,7 @@ def main() -> None:
 def _train_and_export(study: Study, corpora: Path, out: Path, jobs: int) -> None:
     from ser_edge_export.acceptance import AcceptanceCriteria
     from ser_edge_export.export import export
-    from ser_edge_export.run_source import run_source
+    from ser_edge_export.run_model import trained_model_of_run
     from ser_edge_export.variants import chosen_variants
 
     if not out.is_dir():
@@ -167,10 +167,10 @@ def _train_and_export(study: Study, corpora: Path, out: Path, jobs: int) -> None
     runs = find_runs(out)
     for run in tracked(runs, f"{study.name}: exporting", len(runs)):
         if not (run.folder / "bundle").is_dir():
-            source = run_source(run.folder)
+            source = trained_model_of_run(run.folder)
             # The gate is what every export passes; the figures here are of what comes out of it.
             export(
-                source, run.folder / "bundle", forms, gate=AcceptanceCriteria(), allow_degraded=True
+                source, run.folder / "bundle", forms, criteria=AcceptanceCriteria(), allow_degraded=True
             )
 
 

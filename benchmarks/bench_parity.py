@@ -36,7 +36,7 @@ from librosa_features import librosas, random_signal
 
 from ser_edge import FeatureConfig, FeatureExtractor, audio
 from ser_edge.bundle import Bundle
-from ser_edge_export.run_source import run_source
+from ser_edge_export.run_model import trained_model_of_run
 from ser_edge_train.variant_comparison import compare_variants
 
 RATE = 22050
@@ -160,7 +160,7 @@ def histogram(error: NDArray[np.float32]) -> dict[str, Any]:
 
 def forms(run: Path) -> dict[str, Any]:
     """Hold every exported form of a run against the Keras model, on the run's test clips."""
-    source, bundle = run_source(run), Bundle.open(run / "bundle")
+    source, bundle = trained_model_of_run(run), Bundle.open(run / "bundle")
     takes = {model.input_kind for model in bundle.manifest.models}
     reference = source.reference(source.test, source.samples() if "audio" in takes else None)
     return {

@@ -59,7 +59,7 @@ def _interpreters() -> dict[str, bool]:
 def _about(about: dict[str, Any]) -> list[tuple[str, str]]:
     """Lay out what a manifest tells people; it may lack any of it."""
     rows = [
-        *(("degraded", complaint) for complaint in about.get("gate", {}).get("failed", [])),
+        *(("degraded", violation) for violation in about.get("acceptance", {}).get("failed", [])),
         ("corpora", ", ".join(about.get("corpora", {}))),
         ("licence", about.get("licence", "not stated")),
     ]

@@ -1,4 +1,4 @@
-"""The golden clips of a bundle, read: what goes in, and what came out where it was exported."""
+"""Read a bundle's golden clips: samples, and the result of each stage at the export."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from ser_edge.manifest import Manifest, ModelFile
 from ser_edge.npy import read_array
 from ser_edge.window import cut_window
 
-_MOST_BYTES = 1 << 27  # three clips of windows of 60 s at 192 kHz, and what a small device can hold
+_MAX_BYTES = 1 << 27  # enough for three clips of 60 s windows at 192 kHz; fits a small device
 _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 @dataclass(frozen=True)
 class GoldenClip:
-    """A clip, and what each stage makes of it.
+    """A clip, and the result of each stage.
 
     Attributes
     ----------
@@ -33,15 +33,15 @@ class GoldenClip:
     starts : np.ndarray [shape=(n_windows,), dtype=int64]
         First sample of each window.
     features : np.ndarray [shape=(n_windows, n_frames, n_columns), dtype=float32]
-        Ahead of the standardisation.
+        Before standardisation.
     inputs : np.ndarray [shape=(n_windows, *input_shape), dtype=float32]
-        What the network gets.
+        The network's inputs.
     logits : np.ndarray [shape=(n_windows, n_labels), dtype=float32]
-        What the network that was exported makes of it.
+        Logits of the float network.
     probabilities : np.ndarray [shape=(n_labels,), dtype=float64]
         After temperature, softmax and mean over the windows.
-    answers : dict of str to np.ndarray [shape=(n_windows, n_labels), dtype=float32]
-        By model file, what it said where it was exported.
+    outputs : dict of str to np.ndarray [shape=(n_windows, n_labels), dtype=float32]
+        Output of each model file, by its name.
     """
 
     samples: NDArray[np.int16]
@@ -50,10 +50,10 @@ class GoldenClip:
     inputs: NDArray[np.float32]
     logits: NDArray[np.float32]
     probabilities: NDArray[np.float64]
-    answers: dict[str, NDArray[np.float32]]
+    outputs: dict[str, NDArray[np.float32]]
 
-    def given(self, model: ModelFile, window_samples: int) -> NDArray[np.float32]:
-        """Return what a model file takes of this clip: features, or the windows' samples."""
+    def model_inputs(self, model: ModelFile, window_samples: int) -> NDArray[np.float32]:
+        """Return a model file's inputs for this clip: features, or the windows' samples."""
         if model.input_kind != "audio":
             return self.inputs
         signal = as_signal(self.samples)
@@ -76,42 +76,42 @@ def read_golden(bundle: Bundle) -> tuple[GoldenClip, ...]:
     Raises
     ------
     BundleError
-        If the file is missing, is not the one that was exported, or does not fit the manifest.
+        If the file is missing, is not as exported, or does not fit the manifest.
     """
     path = bundle.verified_golden()
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
-            if sum(member.file_size for member in members) > _MOST_BYTES:
-                raise ConfigError(f"it holds more than {_MOST_BYTES >> 20} MiB")
+            if sum(member.file_size for member in members) > _MAX_BYTES:
+                raise ConfigError(f"it holds more than {_MAX_BYTES >> 20} MiB")
             if any(member.compress_type not in _COMPRESSIONS for member in members):
-                raise ConfigError("it is compressed in a way that NumPy does not write")
+                raise ConfigError("its compression is not one that NumPy writes")
             names = set(archive.namelist())
             n_clips = sum(f"clip{i}_samples.npy" in names for i in range(len(names)))
             return tuple(_clip(archive, i, bundle.manifest) for i in range(max(1, n_clips)))
     except KeyError as error:
-        reason = str(error.args[0])
+        reason = str(error.args[0])  # "There is no item named ... in the archive"
     except (BadZipFile, EOFError, OSError, RuntimeError, ValueError, zlib.error) as error:
         reason = str(error) or type(error).__name__
-    raise BundleError(f"{path}: does not fit the manifest beside it: {reason}; export it again")
+    raise BundleError(f"does not fit its manifest: {reason}", "export it again", path)
 
 
 def _clip(archive: zipfile.ZipFile, number: int, manifest: Manifest) -> GoldenClip:
     def array(name: str, dtype: str, *shape: int) -> NDArray[Any]:
         values = read_array(archive, f"clip{number}_{name}.npy", dtype)
         if values.shape != shape:
-            raise ConfigError(f"clip{number}_{name} has shape {values.shape}; expected {shape}")
+            raise ConfigError(f"clip{number}_{name} has shape {values.shape}, expected {shape}")
         return values
 
-    def line(name: str, dtype: str) -> NDArray[Any]:
+    def vector(name: str, dtype: str) -> NDArray[Any]:
         values = read_array(archive, f"clip{number}_{name}.npy", dtype)
         if values.ndim != 1 or not len(values):
-            raise ConfigError(f"clip{number}_{name} has shape {values.shape}; expected one axis")
+            raise ConfigError(f"clip{number}_{name} has shape {values.shape}, expected one axis")
         return values
 
-    samples, starts = line("samples", "int16"), line("starts", "int64")
+    samples, starts = vector("samples", "int16"), vector("starts", "int64")
     if starts.min() < 0 or starts.max() >= len(samples):
-        raise ConfigError(f"clip{number}_starts lie outside of its {len(samples)} samples")
+        raise ConfigError(f"clip{number}_starts exceed its {len(samples)} samples")
     n, n_labels, config = len(starts), len(manifest.labels), manifest.input
     names = set(archive.namelist())
     return GoldenClip(
@@ -121,9 +121,9 @@ def _clip(archive: zipfile.ZipFile, number: int, manifest: Manifest) -> GoldenCl
         inputs=array("inputs", "float32", n, *config.shape),
         logits=array("logits", "float32", n, n_labels),
         probabilities=array("probabilities", "float64", n_labels),
-        answers={
-            model.file: array(f"answer_{model.file}", "float32", n, n_labels)
+        outputs={
+            model.file: array(f"output_{model.file}", "float32", n, n_labels)
             for model in manifest.models
-            if f"clip{number}_answer_{model.file}.npy" in names
+            if f"clip{number}_output_{model.file}.npy" in names
         },
     )
