@@ -84,7 +84,7 @@ def _epochs(recipe: str, protocol: str) -> int | None:
 def _quick(recipe: str, **options: Any) -> TrainOptions:
     """Leave `edge` one network, trained once: enough to compare, in a quarter of the time."""
     if recipe == "edge":
-        options |= {"members": 1, "refit": False}
+        options |= {"ensemble": 1, "retrain": False}
     return TrainOptions(recipe=recipe, **options)
 
 
@@ -179,7 +179,7 @@ def _measure(study: Study, folder: Path) -> tuple[list[dict[str, Any]], list[dic
 
     runs = find_runs(folder)
     labels = runs[0].settings.labels
-    float32 = [run.answers() for run in runs]
+    float32 = [run.predictions() for run in runs]
     common = {
         "study": study.name,
         "corpus": study.corpus,
@@ -218,7 +218,7 @@ def _int8_answers(run: Run) -> Predictions:
     classifier = Classifier.load(bundle.folder, backend="litert", precision="int8")
     held = run.held_out("test")
     logits = classifier.backend.run(bundle.manifest.input.network_inputs(held.features))
-    return held.answers(logits, bundle.manifest.temperature)
+    return held.predictions(logits, bundle.manifest.temperature)
 
 
 def _adapted(run: Run, answers: Predictions, seconds: float, enrolment: str) -> Predictions:

@@ -7,7 +7,7 @@ The first writes ``results/models.json``. Every file in every interpreter has a 
 thread, and the processes take turns. UAR is what the export found on the run's test clips, and
 stands in the manifest. Bundles of the two recipes, on RAVDESS's unseen speakers:
 
-    ser-edge train speech/ravdess --members 1 --no-refit --out runs/edge
+    ser-edge train speech/ravdess --ensemble 1 --no-retrain --out runs/edge
     ser-edge export runs/edge --all --audio
     ser-edge train speech/ravdess --recipe seed --epochs 5 --out runs/seed
     ser-edge export runs/seed --all --audio --allow-degraded

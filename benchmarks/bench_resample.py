@@ -22,7 +22,9 @@ def ours(signal: NDArray[np.float32], rate: int) -> object:
 
 
 def soxr_hq(signal: NDArray[np.float32], rate: int) -> object:
-    return resample(signal, rate, TARGET, engine="soxr")
+    import soxr
+
+    return soxr.resample(signal, rate, TARGET, quality="HQ")
 
 
 def ours_in_pieces(signal: NDArray[np.float32], rate: int) -> object:

@@ -53,11 +53,11 @@ class Classifier:
         length = self._window.n_samples(rate)
         inputs = np.stack([self._inputs(cut_window(samples, start, length)) for start in starts])
         each = tf.nn.softmax(self._network(inputs) / self._temperature).numpy()
-        segments = [
+        windows = [
             {"start_s": start / rate, "end_s": (start + length) / rate, **self._named(row)}
             for start, row in zip(starts.tolist(), each, strict=True)
         ]
-        answer = {**self._named(each.mean(axis=0)), "segments": segments}
+        answer = {**self._named(each.mean(axis=0)), "windows": windows}
         return SimpleNamespace(to_dict=lambda: answer)
 
     def _inputs(self, y: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -27,7 +27,7 @@ SAMPLE = Path(__file__).parents[1] / "tests" / "data" / "pretrained.npz"
 CORPORA = ("ravdess", "tess", "emodb")
 LICENCE = "CC BY-NC-SA 4.0 for the weights, as RAVDESS asks for; Apache-2.0 for the code"
 # The recipe has six networks, which with the NumPy backend's weights would be 1.6 MiB.
-OPTIONS = TrainOptions(recipe="edge-robust", members=3)
+OPTIONS = TrainOptions(recipe="edge-robust", ensemble=3)
 # Whoever has ONNX Runtime alone takes the NumPy backend; all forms would be 2 MiB.
 FORMS = (ModelVariant("tflite", "int8"), ModelVariant("npz", "float32"))
 CLIPS_A_LABEL = 6
@@ -53,7 +53,7 @@ def main() -> None:
         features=held.features[windows],
         clip=np.searchsorted(clips, held.clip[windows]),
         y_true=held.y_true[clips],
-        probabilities=run.answers().probabilities[clips],
+        probabilities=run.predictions().probabilities[clips],
     )
 
 
@@ -78,7 +78,7 @@ To train on recordings of your own: `ser-edge train DATA_DIR`, docs/own-data.md.
 
 def _sample(run: Run) -> NDArray[np.int64]:
     """Choose test clips by label, as many of them heard rightly as among all."""
-    answers = run.answers()
+    answers = run.predictions()
     right = answers.predicted == answers.y_true
     rng = np.random.default_rng(0)
     chosen: list[int] = []

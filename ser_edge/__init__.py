@@ -1,7 +1,7 @@
-"""Speech emotion recognition on a device: NumPy, the standard library and one interpreter.
+"""Speech emotion recognition on devices, with NumPy and one interpreter.
 
 >>> from ser_edge import Classifier
->>> Classifier.load("bundle").predict("clip.wav").label  # doctest: +SKIP
+>>> Classifier.load().predict("clip.wav").label  # doctest: +SKIP
 'happy'
 """
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from ser_edge.classifier import Classifier
     from ser_edge.errors import AudioError, BackendError, BundleError, ConfigError, SerEdgeError
     from ser_edge.features import FeatureConfig, FeatureExtractor
-    from ser_edge.prediction import Prediction, Segment
+    from ser_edge.prediction import Prediction, Segment, Window
     from ser_edge.streaming import Stream, StreamConfig
     from ser_edge.window import WindowConfig
 else:
-    # Imported when first used, so that `ser-edge --help` does not wait for NumPy.
+    # Imported on first use, so that `ser-edge --help` does not import NumPy.
     def __getattr__(name: str) -> object:
         if name not in _HOMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
@@ -50,6 +50,7 @@ __all__ = [
     "SerEdgeError",
     "Stream",
     "StreamConfig",
+    "Window",
     "WindowConfig",
 ]
 
@@ -68,5 +69,6 @@ _HOMES = {
     "SerEdgeError": "errors",
     "Stream": "streaming",
     "StreamConfig": "streaming",
+    "Window": "prediction",
     "WindowConfig": "window",
 }

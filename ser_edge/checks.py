@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from numbers import Integral, Real
+from typing import Any
 
 from ser_edge.errors import ConfigError
 
 
 def check_number(
     name: str,
-    value: object,
+    value: Any,
     low: float,
     high: float = math.inf,
     *,
@@ -46,8 +47,9 @@ def check_number(
     Traceback (most recent call last):
     ser_edge.errors.ConfigError: n_fft=1, expected a whole number from 2 to 16384
     """
-    if isinstance(value, Integral if integer else Real) and not isinstance(value, bool):
-        if low <= value <= high and value != math.inf and not (exclusive and value == low):
+    is_number = isinstance(value, Integral if integer else Real) and not isinstance(value, bool)
+    if is_number and low <= value <= high and value != math.inf:
+        if not (exclusive and value == low):
             return
     kind = f"{'whole ' if integer else ''}number{f' of {unit}' if unit else ''}"
     bounds = f"above {low:.12g}" if exclusive else f"from {low:.12g}"

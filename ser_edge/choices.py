@@ -1,4 +1,4 @@
-"""Legal values that the command line and the code share; nothing is imported here."""
+"""Legal values and defaults shared by the command line and the code; imports nothing."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ BACKENDS = ("litert", "tflite", "onnx", "numeric")
 """In the order in which they are tried; see `ser_edge.backends`."""
 
 PRECISIONS = ("float32", "float16", "dynamic", "int8", "int8-io")
-"""float32 or float16 weights; int8 weights alone (``"dynamic"``); int8 weights and arithmetic
+"""float32 or float16 weights; weight-only int8 (``"dynamic"``); int8 weights and arithmetic
 (``"int8"``), with int8 input and output as well (``"int8-io"``)."""
 
 INPUT_KINDS = ("features", "batch", "audio")
-"""What a model file takes: the standardised features of one window, those of any number of windows,
-or the samples of one window. With samples its output is probabilities, otherwise logits."""
+"""Input of a model file: standardised features of one window, or of any number of windows, or the
+samples of one window. With samples the output is probabilities, otherwise logits."""
 
 MODEL_FORMATS = ("tflite", "onnx", "npz")
 """Suffixes of model files."""
@@ -20,7 +20,7 @@ SEGMENT_FORMATS = ("table", "json", "csv", "vtt", "audacity")
 """Formats of ``ser-edge predict --segments``."""
 
 PCM_FORMATS = ("u8", "s16", "s32", "f32")
-"""Raw samples, by the names of ALSA and ffmpeg; several bytes are little-endian."""
+"""Raw sample formats, named as in ALSA and ffmpeg; little-endian."""
 
 RECIPES = ("edge", "edge-max", "edge-robust", "seed", "seed-kaggle")
 """Named recipes of ``ser-edge train``."""

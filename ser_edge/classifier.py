@@ -17,56 +17,63 @@ from ser_edge.adaptation.speaker_model import Correction, SpeakerModel, centred_
 from ser_edge.backends import INTERPRETERS, Backend
 from ser_edge.backends.selection import open_bundle
 from ser_edge.bundle import PRETRAINED, Bundle
-from ser_edge.errors import AudioError, BackendError, BundleError, ConfigError, SerEdgeError
+from ser_edge.checks import check_number
+from ser_edge.errors import BackendError, BundleError, ConfigError, SerEdgeError, error_source
 from ser_edge.frontend import Frontend
 from ser_edge.manifest import ModelFile
 from ser_edge.prediction import Prediction, softmax
 from ser_edge.recording import Recording, check_limits, read_recording, recording_name
 from ser_edge.resampling import resample
 
-MOST_THREADS = 64
+MAX_THREADS = 64
+"""More than any edge device has cores; beyond that a value is a typing error."""
 
 logger = logging.getLogger(__name__)
 
 
 class Classifier:
-    """A bundle's network, opened by one interpreter, ready for recordings.
+    """Classify the emotion of recordings with the network of a bundle.
 
-    Make it with `Classifier.load`; it may be shared between threads. A pickled one holds no more
-    than its bundle's path and what it was loaded with, and is loaded anew where it is unpickled.
+    Create it with `Classifier.load`. Threads may share it. Pickling stores the bundle's path and
+    the options of `load`; unpickling loads the bundle again.
 
     Parameters
     ----------
     bundle : Bundle
-        The exported folder; ``manifest.about`` tells its accuracy, by protocol, and its licence.
+        The exported folder; ``bundle.manifest.about`` has its licence, its accuracy and the
+        protocol of each figure.
     model : ModelFile
-        The form of the network.
+        The model variant.
     backend_name : {"litert", "tflite", "onnx", "numeric"}
-        What runs it.
+        Name of the backend.
     backend : Backend
-        That, with the model open.
+        The opened model.
     threads : int
-        Threads that one inference may use.
+        Threads per inference.
     profile : Profile, optional
-        Of the speaker who is heard; see `adapt`.
+        Adaptation to one speaker; see `adapt`.
 
     Attributes
     ----------
     labels : tuple of str
-        The emotions that it tells apart.
+        The emotions, in the order of the network's outputs.
 
     Examples
     --------
-    A file of any sample rate and length, and samples from elsewhere, such as a microphone:
+    Classify a file of any sample rate and length:
 
-    >>> classifier = Classifier.load("bundle")  # doctest: +SKIP
+    >>> classifier = Classifier.load()
     >>> prediction = classifier.predict("clip.wav")  # doctest: +SKIP
     >>> prediction.label, prediction.probability  # doctest: +SKIP
     ('happy', 0.83)
-    >>> classifier.predict(samples, 48000).probabilities["angry"]  # doctest: +SKIP
-    0.04
 
-    Whatever goes wrong is a `SerEdgeError`, whose message is one sentence for people.
+    Classify samples, for example from a microphone:
+
+    >>> samples = 0.1 * np.random.default_rng(0).standard_normal(48000)
+    >>> round(sum(classifier.predict(samples, 16000).probabilities.values()), 9)
+    1.0
+
+    Every error is a `SerEdgeError` with a one-line message.
     """
 
     def __init__(
@@ -86,7 +93,7 @@ class Classifier:
         self.profile = profile
         self.labels = bundle.manifest.labels
         self._correct = self._correction_of(profile)
-        self._path = os.path.abspath(bundle.folder)  # of now: a process may change its folder
+        self._path = os.path.abspath(bundle.folder)  # now: the working directory may change
         self._input = bundle.manifest.input
         self._frontend = Frontend(self._input.features, self._input.window)
 
@@ -122,17 +129,17 @@ class Classifier:
         Parameters
         ----------
         folder : path
-            What ``ser-edge export`` wrote; by default the bundle that comes with the package, whose
-            weights are for non-commercial use (its ``MODEL_CARD.md``).
+            A folder that ``ser-edge export`` wrote. The default is the bundle in this package; its
+            weights are for non-commercial use (see its ``MODEL_CARD.md``).
         backend : {"litert", "tflite", "onnx", "numeric"}, optional
-            What runs the network; by default the first of these that works here and for which the
-            bundle has a file (`ser_edge.backends.selection`).
+            The interpreter. The default is the first that works on this machine and has a model
+            file in the bundle.
         precision : {"int8", "float32"}, optional
-            The form of the network; by default the faster one in that backend.
+            The model variant. The default is the fastest one of the backend.
         threads : int in [1, 64]
-            Threads that one inference may use.
+            Threads per inference.
         profile : Profile, optional
-            Of the speaker who is heard; see `adapt`.
+            Adaptation to one speaker; see `adapt`.
 
         Returns
         -------
@@ -143,19 +150,18 @@ class Classifier:
         BundleError
             If the folder is not a bundle, or is damaged.
         BackendError
-            If no interpreter that works here can run a file of the bundle.
+            If no interpreter on this machine can run a model file of the bundle.
         ConfigError
-            If `backend` or `threads` is not legal, or the profile is another network's.
+            If `backend` or `threads` is not legal, or the profile belongs to another network.
         """
         if backend is not None and backend not in INTERPRETERS:
-            raise ConfigError(f"backend={backend!r}; expected one of {', '.join(INTERPRETERS)}")
-        if not (isinstance(threads, int) and 1 <= threads <= MOST_THREADS):
-            raise ConfigError(f"threads={threads!r}; expected 1 to {MOST_THREADS}")
+            raise ConfigError(f"backend={backend!r}, expected one of {', '.join(INTERPRETERS)}")
+        check_number("threads", threads, 1, MAX_THREADS, integer=True)
         bundle = Bundle.open(folder)
         name, model, opened = open_bundle(
             bundle, backend=backend, precision=precision, threads=threads
         )
-        logger.debug("%s: the %s backend has opened %s", bundle.folder, name, model.file)
+        logger.debug("%s: %s opened by the %s backend", bundle.folder, model.file, name)
         return cls(bundle, model, name, opened, threads, profile)
 
     def predict(
@@ -169,70 +175,68 @@ class Classifier:
     ) -> Prediction:
         """Classify one recording.
 
-        The limits are for recordings from strangers; without them, any length is taken.
+        Set the limits for recordings from untrusted sources. By default there are none.
 
         Parameters
         ----------
         recording : path, bytes, binary file object, or np.ndarray [shape=(n,)]
-            A WAV file (others with ``soundfile``), its content, or mono samples: float within ±1,
-            or int16, int32 or uint8 PCM.
-        sample_rate : int > 0, optional
-            Samples a second [Hz]; with an array, and only then.
+            A WAV file or its content (other formats need ``soundfile``), or mono samples: float
+            within ±1, or int16, int32 or uint8 PCM.
+        sample_rate : int in [8000, 192000], optional
+            Sample rate of an array [Hz]. Files have their own.
         max_bytes : int > 0, optional
-            Refuse a longer file or array, before any of it is decoded.
+            Maximum size of the file or array, checked before decoding.
         max_s : float > 0, optional
-            Refuse a longer recording [s], before any of it is decoded where its header tells.
+            Maximum duration [s], checked before decoding if the header has it.
         budget_s : float > 0, optional
-            Give up when this much time has passed [s]. It is looked at ahead of each step and each
-            window; a decoding that has begun is only bounded by `max_bytes` and `max_s`.
+            Time limit for this call [s]. It is checked between steps and before each window.
+            Decoding is not interrupted; `max_bytes` and `max_s` limit it.
 
         Returns
         -------
         prediction : Prediction
-            The ``label``, its ``probability``, the ``probabilities`` of all labels by name, and
-            the same for each window in ``segments``; ``to_dict()`` is ready for JSON.
+            The ``label``, its ``probability``, the ``probabilities`` of all labels, and the same
+            for each window in ``windows``; ``to_dict()`` is ready for JSON.
 
         Raises
         ------
         AudioError
-            If it cannot be read, is silent, empty or not finite, or longer than the limits.
+            If the recording cannot be read, is silent, empty or not finite, or exceeds a limit.
         SerEdgeError
-            If `budget_s` has passed before the last window was begun.
+            If `budget_s` has passed before the last window.
         ConfigError
-            If an array comes without its rate, or a limit is not legal.
+            If an array comes without its sample rate, or a limit is not legal.
         """
         started = perf_counter()
         check_limits(max_bytes=max_bytes, max_s=max_s, budget_s=budget_s)
-        name = recording_name(recording)
 
         def check_budget(progress: str) -> float:
             now = perf_counter()
             if budget_s is not None and now - started > budget_s:
                 raise SerEdgeError(
-                    f"{name}: {progress} after {now - started:.3f} s; expected all within "
-                    f"budget_s={budget_s}, give a shorter recording or more time"
+                    f"{progress} after {now - started:.3f} s, expected all within "
+                    f"budget_s={budget_s}",
+                    "give a shorter recording or more time",
                 )
             return now
 
-        signal, sample_rate = read_recording(
-            recording, sample_rate, max_bytes=max_bytes, max_s=max_s
-        )
-        check_budget("no window was done")
         network_rate = self._input.features.sample_rate
-        samples = resample(signal, sample_rate, network_rate)
-        try:
+        with error_source(recording_name(recording)):
+            signal, sample_rate = read_recording(
+                recording, sample_rate, max_bytes=max_bytes, max_s=max_s
+            )
+            check_budget("no window was done")
+            samples = resample(signal, sample_rate, network_rate)
             starts = self._frontend.starts(samples)
-        except AudioError as error:
-            raise AudioError(f"{name}: {error}") from None
-        decoded = perf_counter()
-        features_s = 0.0
-        rows: list[NDArray[np.float64]] = []
-        for start in starts:
-            began = check_budget(f"{len(rows)} of {len(starts)} windows were done")
-            features = self._frontend.window_features(samples, start)
-            inputs = self._input.network_inputs(features[None])
-            features_s += perf_counter() - began
-            rows.append(self.probabilities(inputs)[0])
+            decoded = perf_counter()
+            features_s = 0.0
+            rows: list[NDArray[np.float64]] = []
+            for start in starts:
+                began = check_budget(f"{len(rows)} of {len(starts)} windows were done")
+                features = self._frontend.window_features(samples, start)
+                inputs = self._input.network_inputs(features[None])
+                features_s += perf_counter() - began
+                rows.append(self.probabilities(inputs)[0])
         finished = perf_counter()
         ends = np.minimum(starts + self._frontend.window_samples, len(samples))
         timings_ms = {
@@ -246,21 +250,21 @@ class Classifier:
     def adapt(
         self, recordings: Iterable[Recording], sample_rate: int | None = None, **limits: Any
     ) -> Classifier:
-        """Listen to a speaker's other recordings, which need no labels, to hear the speaker better.
+        """Adapt to a speaker, from recordings that need no labels.
 
         Parameters
         ----------
         recordings : iterable of path, bytes, binary file object, or np.ndarray [shape=(n,)]
             As for `profile_of`.
-        sample_rate : int > 0, optional
-            Samples a second of every array [Hz].
+        sample_rate : int in [8000, 192000], optional
+            Sample rate of all arrays [Hz].
         **limits
-            As for `predict`, for each recording.
+            Limits for each recording, as for `predict`.
 
         Returns
         -------
         classifier : Classifier
-            Like this one, with the speaker's ``profile``.
+            A copy of this one with the speaker's ``profile``.
 
         Raises
         ------
@@ -269,63 +273,64 @@ class Classifier:
 
         Examples
         --------
-        >>> Classifier.load("bundle").adapt(["monday.wav"]).predict("now.wav")  # doctest: +SKIP
+        >>> Classifier.load().adapt(["monday.wav"]).predict("now.wav")  # doctest: +SKIP
         """
         return self.with_profile(self.profile_of(recordings, sample_rate, **limits))
 
     def profile_of(
         self, recordings: Iterable[Recording], sample_rate: int | None = None, **limits: Any
     ) -> Profile:
-        """Learn how a speaker's voice and microphone bend what the network says.
+        """Estimate how one speaker and microphone shift the network's outputs.
+
+        The classifier's own ``profile`` is not used.
 
         Parameters
         ----------
         recordings : iterable of path, bytes, binary file object, or np.ndarray [shape=(n,)]
-            Speech of one person through one microphone, in any mood; a minute is worth most of
-            what an hour is.
-        sample_rate : int > 0, optional
-            Samples a second of every array [Hz].
+            Speech of one person with one microphone, in any mood. One minute gives most of the
+            gain of an hour.
+        sample_rate : int in [8000, 192000], optional
+            Sample rate of all arrays [Hz].
         **limits
-            As for `predict`, for each recording.
+            Limits for each recording, as for `predict`.
 
         Returns
         -------
         profile : Profile
-            To be saved, or for `with_profile`. What this classifier may have learned of a speaker
-            is not used.
+            For `with_profile`, `load` or `Profile.save`.
 
         Raises
         ------
         AudioError, ConfigError
-            As `predict`, for the first recording that fails, or if there is none.
+            As `predict`, for the first recording that fails; `ConfigError` if there is none.
         BundleError
-            If the bundle does not support it.
+            If the bundle does not support adaptation.
 
         Examples
         --------
-        >>> profile = Classifier.load("bundle").profile_of(["monday.wav"])  # doctest: +SKIP
+        >>> profile = Classifier.load().profile_of(["monday.wav"])  # doctest: +SKIP
         >>> profile.save("anna.json")  # doctest: +SKIP
-        >>> Classifier.load("bundle", profile=Profile.load("anna.json"))  # doctest: +SKIP
+        >>> Classifier.load(profile=Profile.load("anna.json"))  # doctest: +SKIP
         """
         speakers = self.speaker_model()
-        anybody = self.with_profile(None)
-        heard = [anybody.predict(recording, sample_rate, **limits) for recording in recordings]
-        if not heard:
-            raise ConfigError("recordings=[]; expected at least one of the speaker")
-        segments = [segment for prediction in heard for segment in prediction.segments]
-        probabilities = np.array([list(segment.probabilities.values()) for segment in segments])
-        seconds = sum(prediction.end_s - prediction.start_s for prediction in heard)
+        unadapted = self.with_profile(None)
+        predictions = [unadapted.predict(clip, sample_rate, **limits) for clip in recordings]
+        if not predictions:
+            raise ConfigError("recordings=[], expected at least one of the speaker")
+        windows = [window for prediction in predictions for window in prediction.windows]
+        probabilities = np.array([list(window.probabilities.values()) for window in windows])
+        seconds = sum(prediction.end_s - prediction.start_s for prediction in predictions)
         n_independent = seconds / self._input.window.duration_s
         correction = speakers.correction(centred_logs(probabilities), n_independent)
         return Profile.of(correction, self.labels, seconds, self.bundle.manifest.network_id)
 
     def with_profile(self, profile: Profile | None) -> Classifier:
-        """Return a classifier that shares this one's network and hears that speaker, or anybody.
+        """Return a classifier for another speaker that shares the opened model.
 
         Parameters
         ----------
         profile : Profile or None
-            What was learned of the speaker.
+            The speaker's profile; ``None`` for no adaptation.
 
         Returns
         -------
@@ -334,7 +339,7 @@ class Classifier:
         Raises
         ------
         ConfigError
-            If the profile is another network's.
+            If the profile belongs to another network.
         BundleError
             If the bundle does not support adaptation.
         """
@@ -343,7 +348,7 @@ class Classifier:
         )
 
     def speaker_model(self) -> SpeakerModel:
-        """Return how the network hears speakers, what adaptation rests on.
+        """Return the bundle's speaker statistics, which adaptation needs.
 
         Returns
         -------
@@ -352,13 +357,14 @@ class Classifier:
         Raises
         ------
         BundleError
-            If the bundle does not support it.
+            If the bundle does not support adaptation.
         """
         speakers = self.bundle.manifest.speakers
         if speakers is None:
             raise BundleError(
-                f"{self.bundle.folder}: its manifest says nothing of speakers, and adaptation "
-                "needs that; export a run of `ser-edge train`"
+                "the manifest has no speaker statistics, and adaptation needs them",
+                "export a run of `ser-edge train`",
+                self.bundle.folder,
             )
         return speakers
 
@@ -369,41 +375,18 @@ class Classifier:
         expected = self.bundle.manifest.network_id
         if profile.network != expected or tuple(profile.offset) != self.labels:
             raise ConfigError(
-                f"the profile was learned with the network {profile.network}, and this one is "
-                f"{expected}; adapt to the speaker again"
+                f"the profile belongs to network {profile.network}, expected network {expected}",
+                "adapt to the speaker again",
             )
         return profile.correction
 
-    def predict_batch(
-        self, recordings: Iterable[Recording], sample_rate: int | None = None
-    ) -> list[Prediction]:
-        """Classify several recordings, one after the other.
-
-        Parameters
-        ----------
-        recordings : iterable of path, bytes, binary file object, or np.ndarray [shape=(n,)]
-            As for `predict`.
-        sample_rate : int > 0, optional
-            Samples a second of every array [Hz].
-
-        Returns
-        -------
-        predictions : list of Prediction
-
-        Raises
-        ------
-        AudioError, ConfigError
-            As `predict`, for the first recording that fails.
-        """
-        return [self.predict(recording, sample_rate) for recording in recordings]
-
     def probabilities(self, inputs: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Run the network on standardised features, and calibrate what it says.
+        """Run the network; apply its temperature, softmax and the speaker's profile.
 
         Parameters
         ----------
         inputs : np.ndarray [shape=(n_windows, *input_shape), dtype=float32]
-            As ``bundle.manifest.input.network_inputs`` makes them.
+            Standardised features, from ``bundle.manifest.input.network_inputs``.
 
         Returns
         -------
@@ -414,12 +397,16 @@ class Classifier:
         BackendError
             If the inputs have another shape, or the network does not fit the manifest.
         """
-        logits = self.backend.run(inputs)
-        if logits.shape != (len(inputs), len(self.labels)) or not np.isfinite(logits).all():
+        with error_source(self.model.file):
+            logits = self.backend.run(inputs)
+        expected = len(inputs), len(self.labels)
+        if logits.shape != expected or not np.isfinite(logits).all():
             raise BackendError(
-                f"{self.model.file} gives {logits.shape} numbers, of which "
-                f"{np.isfinite(logits).sum()} are finite; expected "
-                f"{(len(inputs), len(self.labels))}, export the bundle again"
+                f"returned {logits.shape} numbers, {np.isfinite(logits).sum()} of them finite, "
+                f"expected {expected}, all finite",
+                "export the bundle again",
+                self.model.file,
             )
+        # Calibrated by temperature scaling (Guo et al. 2017).
         probabilities = softmax(logits.astype(np.float64) / self.bundle.manifest.temperature)
         return self._correct(probabilities) if self._correct else probabilities

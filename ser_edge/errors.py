@@ -1,4 +1,4 @@
-"""What ser-edge raises for input that it cannot use."""
+"""Exceptions of ser-edge."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from contextlib import contextmanager
 
 
 class SerEdgeError(Exception):
-    """Base of everything that ser-edge raises on purpose.
+    """Base class of all exceptions of ser-edge.
 
     Parameters
     ----------
     problem : str
-        What is wrong, with the value, and what was expected.
+        What is wrong, with the value and what was expected.
     remedy : str
         What to do about it; may be empty.
     source : path or str
-        The file, folder or array at fault; may be empty.
+        The file, folder or array; may be empty.
 
     Examples
     --------
@@ -38,24 +38,24 @@ class SerEdgeError(Exception):
 
 
 class AudioError(SerEdgeError, ValueError):
-    """A recording that cannot be read or that has no speech to classify."""
+    """A recording that cannot be read or classified."""
 
 
 class BundleError(SerEdgeError):
-    """A bundle that is damaged, foreign or made for another version of ser-edge."""
+    """A bundle that is damaged, or made by another program or version."""
 
 
 class BackendError(SerEdgeError):
-    """An interpreter that is missing, or that refuses a model or an input."""
+    """An interpreter that is missing, or that rejects a model or an input."""
 
 
 class ConfigError(SerEdgeError, ValueError):
-    """An argument or a setting outside its legal range."""
+    """An argument or a setting that is not legal."""
 
 
 @contextmanager
 def error_source(source: str | os.PathLike[str]) -> Iterator[None]:
-    """Set the source of errors that are raised in the block and have none.
+    """Set the source of errors from the block that have none.
 
     Parameters
     ----------
@@ -65,11 +65,6 @@ def error_source(source: str | os.PathLike[str]) -> Iterator[None]:
     Yields
     ------
     None
-
-    Raises
-    ------
-    SerEdgeError
-        What was raised in the block.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all: written beside, then renamed."""
+"""Write files atomically: to a temporary name in the same folder, then renamed."""
 
 from __future__ import annotations
 
@@ -10,67 +10,48 @@ from ser_edge.errors import SerEdgeError
 
 
 def check_writable(path: Path, option: str, *, overwrite: bool = False) -> None:
-    """See that a file can be written, before any work goes into it.
+    """Check before any work that an output file can be written, else raise `SerEdgeError`.
 
-    Parameters
-    ----------
-    path : Path
-        The file to be.
-    option : str
-        That names it on the command line, for messages.
-    overwrite : bool
-        Whether it may replace one that exists.
-
-    Raises
-    ------
-    SerEdgeError
-        If it cannot, or exists and is not to be replaced.
+    ``option`` is its command-line option, for messages. An existing file is refused unless
+    ``overwrite`` is set.
     """
     if path.is_dir():
-        raise SerEdgeError(f"{path}: is a folder; name a file in it for {option}")
+        raise SerEdgeError("is a folder", f"name a file in it for {option}", path)
     if path.exists() and not overwrite:
-        raise SerEdgeError(f"{path}: exists already; choose another {option}, or allow --overwrite")
+        raise SerEdgeError("exists already", f"choose another {option}, or use --overwrite", path)
     if not path.parent.is_dir():
-        raise SerEdgeError(f"{path}: there is no such folder; make it, or choose another {option}")
+        raise SerEdgeError(
+            f"the folder {path.parent} does not exist",
+            f"create it, or choose another {option}",
+            path,
+        )
     try:
-        _beside(path).touch()
-        _beside(path).unlink()
+        _temporary(path).touch()
+        _temporary(path).unlink()
     except OSError as error:
         raise SerEdgeError(
-            f"{path}: cannot be written there ({error.strerror}); choose another {option}"
+            f"cannot be written ({error.strerror})", f"choose another {option}", path
         ) from None
 
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """Yield a name beside `path` for what becomes `path` when the block ends without an error.
+    """Yield a temporary path with the same suffix; rename it to `path` if the block succeeds.
 
-    Parameters
-    ----------
-    path : Path
-        The file to be; what stands there is replaced.
-
-    Yields
-    ------
-    partial : Path
-        Where to write, with the same suffix; removed if the block fails.
-
-    Raises
-    ------
-    SerEdgeError
-        If the file cannot be written.
+    An existing file is replaced. If the block fails, the temporary file is removed. Raises
+    `SerEdgeError` if the file cannot be written.
     """
-    partial = _beside(path)
+    temporary = _temporary(path)
     try:
-        yield partial
-        partial.replace(path)
+        yield temporary
+        temporary.replace(path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise SerEdgeError(f"{path}: cannot be written ({error.strerror or error})") from None
+        temporary.unlink(missing_ok=True)
+        raise SerEdgeError(f"cannot be written ({error.strerror or error})", source=path) from None
     except BaseException:
-        partial.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 
-def _beside(path: Path) -> Path:
+def _temporary(path: Path) -> Path:
     return path.with_name(f".part.{path.name}")

@@ -1,6 +1,6 @@
-"""From a clip's samples to the network's input: windows, features, layout, standardisation.
+"""From a clip to the network's input: windows, features, layout, standardisation.
 
-Training and device share this module, so that they cannot drift apart.
+Training and device both use this module, so their inputs are the same.
 """
 
 from __future__ import annotations
@@ -13,32 +13,35 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ser_edge.checks import check_number
 from ser_edge.errors import AudioError, ConfigError
 from ser_edge.features import FeatureConfig, FeatureExtractor, flatten
 from ser_edge.window import WindowConfig, cut_window, window_starts
 
 LAYOUTS = ("sequence", "flat")
 
-SILENCE = 1e-4
-"""A clip whose peak lies below this share of full scale (-80 dB) holds nothing to classify."""
+MIN_PEAK = 1e-4
+"""A clip with a lower peak (-80 dB of full scale, 3 steps of 16-bit PCM) is silent."""
 
-LOUDEST = 100.0
-"""A clip whose peak lies above this is not in units of full scale: 16-bit values as floats."""
+MAX_PEAK = 100.0
+"""A clip with a higher peak is not scaled to ±1: probably 16-bit values as floats."""
 
-# Frames times about what one costs. 60 s at 48 kHz in frames of 2048, 512 apart, may be; what a
-# foreign manifest asks for beyond takes minutes and gigabytes for one window.
-_MOST_WORK = 1 << 24
+# Limit for settings from an untrusted manifest: frames of a window, times the approximate cost of
+# each. 60 s at 48 kHz with n_fft=2048 and hop_length=512 is legal; larger windows take minutes and
+# gigabytes.
+_MAX_WINDOW_COST = 1 << 24
+_MAX_STATISTIC, _MIN_SCALE = 1e12, 1e-12  # far beyond any feature, and safe in float32
 
 
 class Frontend:
-    """Lay windows over a clip and compute the features of each.
+    """Place windows over a clip and compute the features of each.
 
     Parameters
     ----------
     features : FeatureConfig
-        What is computed from each frame.
+        Feature settings.
     window : WindowConfig
-        How windows lie on a clip.
+        Length and placement of the windows.
 
     Examples
     --------
@@ -56,12 +59,12 @@ class Frontend:
     def __call__(
         self, samples: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Compute the features of a clip's windows.
+        """Compute the features of all windows of a clip.
 
         Parameters
         ----------
         samples : np.ndarray [shape=(n,), dtype=float32]
-            The clip, at the features' sample rate.
+            The clip, at the sample rate of the features.
 
         Returns
         -------
@@ -72,18 +75,18 @@ class Frontend:
         Raises
         ------
         AudioError
-            If the clip is silent or empty, or not in units of full scale, or not finite.
+            If the clip is silent, empty, not finite, or not scaled to ±1.
         """
         starts = self.starts(samples)
         return np.stack([self.window_features(samples, start) for start in starts]), starts
 
     def starts(self, samples: NDArray[np.float32]) -> NDArray[np.int64]:
-        """Check a clip and lay windows over it.
+        """Check the level of a clip and place windows over it.
 
         Parameters
         ----------
         samples : np.ndarray [shape=(n,), dtype=float32]
-            The clip, at the features' sample rate.
+            The clip, at the sample rate of the features.
 
         Returns
         -------
@@ -93,17 +96,18 @@ class Frontend:
         Raises
         ------
         AudioError
-            If the clip is silent or empty, or not in units of full scale.
+            If the clip is silent, empty, or not scaled to ±1.
         """
         peak = float(np.abs(samples).max(initial=0))
-        if peak < SILENCE:
+        if peak < MIN_PEAK:
             raise AudioError(
-                f"is silent: its peak is {peak:.2g} of full scale, expected at least {SILENCE:g}; "
-                "check the microphone or its gain"
+                f"is silent: its peak is {peak:.2g} of full scale, expected at least {MIN_PEAK:g}",
+                "check the microphone and its gain",
             )
-        if peak > LOUDEST:
+        if peak > MAX_PEAK:
             raise AudioError(
-                f"has a peak of {peak:.4g}; expected samples within ±1, divide them by full scale"
+                f"has a peak of {peak:.4g}, expected samples within ±1",
+                "divide the samples by their full scale",
             )
         return window_starts(samples, self.window, self._extract.config.sample_rate)
 
@@ -113,9 +117,9 @@ class Frontend:
         Parameters
         ----------
         samples : np.ndarray [shape=(n,), dtype=float32]
-            The clip, at the features' sample rate.
+            The clip, at the sample rate of the features.
         start : int in [0, n)
-            The window's first sample.
+            First sample of the window.
 
         Returns
         -------
@@ -126,19 +130,18 @@ class Frontend:
 
 @dataclass(frozen=True)
 class InputConfig:
-    """From a window's samples to the network's input: features, layout and standardisation.
+    """Features, layout and standardisation of the network's input.
 
     Parameters
     ----------
     features : FeatureConfig
-        What is computed from each frame.
+        Feature settings.
     window : WindowConfig
-        How windows lie on a clip.
+        Length and placement of the windows.
     layout : {"sequence", "flat"}
-        Input as (frames, columns), or as the published vector of shape (frames * columns, 1).
+        Shape (frames, columns), or the published vector of shape (frames * columns, 1).
     mean, scale : tuple of float
-        What is subtracted from, and what then divides, each column (``"sequence"``) or each
-        element of the vector (``"flat"``).
+        Subtracted from each column (``"sequence"``) or element (``"flat"``), and its divisor.
     """
 
     features: FeatureConfig
@@ -149,23 +152,24 @@ class InputConfig:
 
     def __post_init__(self) -> None:
         if self.layout not in LAYOUTS:
-            raise ConfigError(f"layout={self.layout!r}; expected one of {LAYOUTS}")
+            raise ConfigError(f"layout={self.layout!r}, expected one of {LAYOUTS}")
         frames, columns = self.window_shape
-        most = _MOST_WORK // (self.features.n_fft + 2 * self.features.n_mels + 256)
-        if not 1 <= frames <= most:
+        max_frames = _MAX_WINDOW_COST // (self.features.n_fft + 2 * self.features.n_mels + 256)
+        if not 1 <= frames <= max_frames:
             raise ConfigError(
-                f"a window of duration_s={self.window.duration_s} gives {frames} frames; expected "
-                f"1 to {most}, choose another duration or hop_length"
+                f"a window of duration_s={self.window.duration_s} has {frames} frames, expected 1 "
+                f"to {max_frames}",
+                "choose another duration_s or hop_length",
             )
         n_values = columns if self.layout == "sequence" else frames * columns
-        for name, values, least in (("mean", self.mean, -1e12), ("scale", self.scale, 1e-12)):
+        for name, values, low in (
+            ("mean", self.mean, -_MAX_STATISTIC),
+            ("scale", self.scale, _MIN_SCALE),
+        ):
             if len(values) != n_values:
-                raise ConfigError(f"the {name} has {len(values)} values; expected {n_values}")
-            for value in values:
-                if not (isinstance(value, int | float) and least <= value <= 1e12):
-                    raise ConfigError(
-                        f"the {name} holds {value!r}; expected numbers from {least:g} to 1e+12"
-                    )
+                raise ConfigError(f"{name} has {len(values)} values, expected {n_values}")
+            for position, value in enumerate(values):
+                check_number(f"{name}[{position}]", value, low, _MAX_STATISTIC)
 
     @property
     def window_shape(self) -> tuple[int, int]:
@@ -189,7 +193,7 @@ class InputConfig:
         Parameters
         ----------
         features : np.ndarray [shape=(n_windows, n_frames, n_columns), dtype=float32]
-            As a `Frontend` computes them.
+            From a `Frontend`.
 
         Returns
         -------
@@ -201,7 +205,7 @@ class InputConfig:
 
     @classmethod
     def from_dict(cls, settings: Mapping[str, Any]) -> InputConfig:
-        """Make it from ``dataclasses.asdict``'s result, read back from JSON.
+        """Create it from the result of ``dataclasses.asdict``, read back from JSON.
 
         Parameters
         ----------
@@ -215,7 +219,7 @@ class InputConfig:
         Raises
         ------
         ConfigError
-            If an entry is missing, of another type or out of range.
+            If an entry is missing, has another type or is out of range.
         """
         try:
             return cls(
@@ -226,6 +230,6 @@ class InputConfig:
                 scale=tuple(settings["scale"]),
             )
         except KeyError as error:
-            raise ConfigError(f"the input settings lack the entry {error}") from None
+            raise ConfigError(f"the input settings have no entry {error}") from None
         except TypeError as error:
-            raise ConfigError(f"the input settings do not fit: {error}") from None
+            raise ConfigError(f"the input settings have the wrong type: {error}") from None

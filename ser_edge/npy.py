@@ -1,8 +1,8 @@
-"""Arrays in NumPy's ``.npy`` format, read out of a zip archive that is not to be trusted.
+"""Read ``.npy`` arrays from an untrusted zip archive.
 
-`numpy.load` evaluates a header's text, warns, and allocates what a header claims. Here a header has
-to be the one that `numpy.save` writes for a plain array, and its shape is held against the bytes
-that are there; nothing is unpickled.
+`numpy.load` evaluates the header's text, warns, and allocates whatever size a header states. This
+reader accepts only the header that `numpy.save` writes for a plain array, compares its shape with
+the bytes that are there, and unpickles nothing.
 """
 
 from __future__ import annotations
@@ -26,29 +26,11 @@ _HEADER = re.compile(
 
 
 def read_array(archive: zipfile.ZipFile, name: str, dtype: str) -> NDArray[Any]:
-    """Read an array of a ``.npz`` file.
+    """Read the member ``name`` of a ``.npz`` file as a read-only array.
 
-    Parameters
-    ----------
-    archive : ZipFile
-        Whoever opens it sees to it that its members are not larger than they may be.
-    name : str
-        The member, with ``.npy``.
-    dtype : {"float32", "float64", "int16", "int64"}
-        What it has to hold.
-
-    Returns
-    -------
-    values : np.ndarray
-        Not writable.
-
-    Raises
-    ------
-    ConfigError
-        If it is another type's or no array of NumPy's format 1.0, or has more or fewer bytes than
-        its shape says.
-    KeyError
-        If there is none of this name.
+    ``dtype`` is the expected type: float32, float64, int16 or int64. The caller limits the size of
+    the archive's members. Raises `ConfigError` if the member has another type or format or its
+    size does not match its shape, `KeyError` if there is none.
     """
     content = archive.read(name)
     stored = np.dtype(dtype).newbyteorder("<")
@@ -58,9 +40,13 @@ def read_array(archive: zipfile.ZipFile, name: str, dtype: str) -> NDArray[Any]:
         or header["type"].decode() != stored.str
         or int.from_bytes(header["length"], "little") != header.end() - 10
     ):
-        raise ConfigError(f"{name} is not {dtype} in NumPy's format 1.0")
+        raise ConfigError(f"{name} is not an array of {dtype} in NumPy's format 1.0")
     shape = tuple(int(size) for size in re.findall(rb"[0-9]+", header["shape"]))
-    if stored.itemsize * math.prod(shape) != len(content) - header.end():
-        raise ConfigError(f"{name} has {len(content)} bytes, which is not {shape} numbers")
+    n_bytes = stored.itemsize * math.prod(shape)
+    if n_bytes != len(content) - header.end():
+        raise ConfigError(
+            f"{name} has {len(content) - header.end()} bytes of data, expected {n_bytes} for shape "
+            f"{shape}"
+        )
     values = np.frombuffer(content, stored, offset=header.end())
     return values.astype(dtype, copy=False).reshape(shape)

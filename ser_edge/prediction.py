@@ -1,4 +1,4 @@
-"""What a classifier says of a recording: of each window, and of all together."""
+"""Results: the windows and the prediction of a recording, the segments of a stream."""
 
 from __future__ import annotations
 
@@ -11,27 +11,55 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
-class Segment:
-    """What is heard in one window of a recording.
+class Window:
+    """The network's result for one window of a recording.
 
     Parameters
     ----------
     start_s, end_s : float
-        Where the window lies in the recording [s].
+        Position in the recording [s].
     label : str
         The most probable emotion.
     probability : float
         Its probability.
     probabilities : dict of str to float
-        Of every label; they sum to 1.
-    state : {"speech", "uncertain", "silence"}
-        Of a `ser_edge.streaming.stream.Stream`'s: ``"uncertain"`` where the probability is too low for a
-        label, ``"silence"`` where nobody speaks.
+        Probability of every label; they sum to 1.
 
     Examples
     --------
-    >>> Segment(0.0, 2.1, "happy", 0.75, {"happy": 0.75, "sad": 0.25}).probabilities["sad"]
+    >>> Window(0.0, 2.1, "happy", 0.75, {"happy": 0.75, "sad": 0.25}).probabilities["sad"]
     0.25
+    """
+
+    start_s: float
+    end_s: float
+    label: str
+    probability: float
+    probabilities: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A stream's smoothed result for the time since the previous window.
+
+    Parameters
+    ----------
+    start_s, end_s : float
+        Position in the stream [s]; segments follow each other without gap or overlap.
+    label : str
+        The smoothed emotion.
+    probability : float
+        Its probability.
+    probabilities : dict of str to float
+        Probability of every label; they sum to 1.
+    state : {"speech", "uncertain", "silence"}
+        ``"uncertain"`` if the probability is below the threshold, ``"silence"`` if there is no
+        speech.
+
+    Examples
+    --------
+    >>> Segment(3.0, 3.5, "happy", 0.75, {"happy": 0.75, "sad": 0.25}).state
+    'speech'
     """
 
     start_s: float
@@ -44,7 +72,7 @@ class Segment:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What is heard in one recording.
+    """The emotion of one recording.
 
     Parameters
     ----------
@@ -53,27 +81,24 @@ class Prediction:
     probability : float
         Its probability.
     probabilities : dict of str to float
-        Of every label, the mean over the segments; they sum to 1.
+        Probability of every label, averaged over the windows; they sum to 1.
     start_s, end_s : float
-        The part of the recording that was heard, from the first segment's start to the last one's
-        end [s].
+        The analysed part, from the start of the first window to the end of the last [s].
     n_windows : int
-        Number of segments.
-    segments : tuple of Segment
-        One a window, in order of time. Windows follow each other by at most the bundle's ``hop_s``,
-        which is usually less than their length: then each segment starts before the one ahead of
-        it ends, and the two share what lies between. A recording that is not longer than a window
-        has one segment, which ends where the recording does.
+        Number of windows.
+    windows : tuple of Window
+        In order of time. They overlap where the bundle's ``hop_s`` is shorter than a window. A
+        recording shorter than a window has one, which ends with the recording.
     timings_ms : dict of str to float
         Wall-clock time of ``decode`` (with resampling), ``features`` and ``network`` [ms].
 
     Examples
     --------
-    >>> shares, spans_s = np.array([[0.5, 0.5], [1.0, 0.0]]), np.array([[0.0, 3.0], [1.0, 4.0]])
-    >>> prediction = Prediction.of_windows(["happy", "sad"], shares, spans_s, {})
+    >>> rows, spans_s = np.array([[0.5, 0.5], [1.0, 0.0]]), np.array([[0.0, 3.0], [1.0, 4.0]])
+    >>> prediction = Prediction.of_windows(["happy", "sad"], rows, spans_s, {})
     >>> prediction.label, prediction.probability, prediction.end_s
     ('happy', 0.75, 4.0)
-    >>> prediction.to_dict()["segments"][1]["probabilities"]
+    >>> prediction.to_dict()["windows"][1]["probabilities"]
     {'happy': 1.0, 'sad': 0.0}
     """
 
@@ -83,7 +108,7 @@ class Prediction:
     start_s: float
     end_s: float
     n_windows: int
-    segments: tuple[Segment, ...]
+    windows: tuple[Window, ...]
     timings_ms: dict[str, float]
 
     @classmethod
@@ -94,16 +119,16 @@ class Prediction:
         spans_s: NDArray[np.float64],
         timings_ms: dict[str, float],
     ) -> Prediction:
-        """Put together what the network says of each window.
+        """Average the results of all windows.
 
         Parameters
         ----------
         labels : sequence of str
-            What the columns of `probabilities` mean.
+            Names of the columns of `probabilities`.
         probabilities : np.ndarray [shape=(n_windows, n_labels), dtype=float64]
-            Of each window; ``n_windows > 0``.
+            One row per window; ``n_windows > 0``.
         spans_s : np.ndarray [shape=(n_windows, 2), dtype=float64]
-            Where each window starts and ends [s].
+            Start and end of each window [s].
         timings_ms : dict of str to float
             As in `Prediction`.
 
@@ -111,34 +136,35 @@ class Prediction:
         -------
         prediction : Prediction
         """
-        segments = tuple(
-            Segment(start_s, end_s, *_named(labels, row))
+        windows = tuple(
+            Window(start_s, end_s, *_named(labels, row))
             for (start_s, end_s), row in zip(spans_s.tolist(), probabilities, strict=True)
         )
         return cls(
             *_named(labels, probabilities.mean(axis=0)),
-            start_s=segments[0].start_s,
-            end_s=segments[-1].end_s,
-            n_windows=len(segments),
-            segments=segments,
+            start_s=windows[0].start_s,
+            end_s=windows[-1].end_s,
+            n_windows=len(windows),
+            windows=windows,
             timings_ms=timings_ms,
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all of it, segments included, for JSON.
+        """Return all fields, with the windows as dicts, for JSON.
 
         Returns
         -------
         content : dict
-            Of dict, list, str, int and float.
+            JSON types only.
         """
-        return {**asdict(self), "segments": [asdict(segment) for segment in self.segments]}
+        content = asdict(self)
+        return {**content, "windows": list(content["windows"])}
 
 
 def _named(
     labels: Sequence[str], probabilities: NDArray[np.float64]
 ) -> tuple[str, float, dict[str, float]]:
-    """Label, its probability, and all of them by name."""
+    """Return the best label, its probability, and all probabilities by label."""
     best = int(probabilities.argmax())
     by_name = dict(zip(labels, probabilities.tolist(), strict=True))
     return labels[best], float(probabilities[best]), by_name

@@ -1,49 +1,50 @@
-"""Where the network listens: windows of fixed length, laid over a clip of any length.
+"""Windows of fixed length, placed over a clip of any length.
 
-A window is a stretch of samples, and features are computed inside it, so that a clip, a stream and
-a graph that takes the waveform see the same numbers. A clip longer than the window is covered by
-several; a shorter one is repeated to fill it, which, unlike zeros, does not tell the network how
-long the recording was.
+Features are computed from the samples of one window only. So a clip, a stream and a model with
+audio input see the same numbers. Several windows cover a long clip. A short clip is repeated to
+fill one window; padding with zeros would reveal the clip's length to the network.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ser_edge.checks import check_number
 from ser_edge.errors import ConfigError
 
 PLACEMENTS = ("offset", "speech")
 
-_MOST_S = 60.0
-_LEVEL_FRAME_S = 0.025
-_SPEECH_RANGE_DB = 30.0
+_MAX_S = 60.0  # bounds memory and time for settings from an untrusted file
+_LEVEL_FRAME_S = 0.025  # a usual frame of speech analysis
+_SPEECH_RANGE_DB = 30.0  # below the loudest frame; the rest counts as pause
 
 
 @dataclass(frozen=True)
 class WindowConfig:
-    """How windows are laid over a clip.
+    """Length and placement of windows.
 
     Parameters
     ----------
     duration_s : float in [0.1, 60]
         Length of a window [s].
     hop_s : float in [0.05, 60]
-        At most this far apart are the starts of two windows on one clip [s].
+        Maximum time between the starts of two windows of a clip [s].
     placement : {"offset", "speech"}
-        What has to be covered: all from ``offset_s`` on, as the published recipe takes it, or the
-        part from the first to the last frame within 30 dB of the loudest.
+        The part of a clip to cover: ``"offset"`` is everything from ``offset_s`` on (the published
+        recipe), ``"speech"`` is from the first to the last frame within 30 dB of the loudest.
     offset_s : float in [0, 60]
-        Where placement ``"offset"`` starts [s]; earlier where the clip is too short for it.
+        Start of placement ``"offset"`` [s]; earlier if the clip is too short.
 
     Raises
     ------
     ConfigError
-        For a value outside these ranges.
+        If a value is out of range.
 
     Examples
     --------
@@ -57,22 +58,19 @@ class WindowConfig:
     offset_s: float = 0.0
 
     def __post_init__(self) -> None:
-        for name, least in (("duration_s", 0.1), ("hop_s", 0.05), ("offset_s", 0.0)):
-            value = getattr(self, name)
-            number = isinstance(value, int | float) and not isinstance(value, bool)
-            if not (number and least <= value <= _MOST_S):
-                raise ConfigError(f"{name}={value!r}; expected {least} to {_MOST_S:g} seconds")
+        for name, low in (("duration_s", 0.1), ("hop_s", 0.05), ("offset_s", 0.0)):
+            check_number(name, getattr(self, name), low, _MAX_S, unit="seconds")
         if self.placement not in PLACEMENTS:
-            raise ConfigError(f"placement={self.placement!r}; expected one of {PLACEMENTS}")
+            raise ConfigError(f"placement={self.placement!r}, expected one of {PLACEMENTS}")
 
     @classmethod
-    def from_dict(cls, settings: dict[str, Any]) -> WindowConfig:
-        """Make the settings from ``dataclasses.asdict``'s result, read back from JSON.
+    def from_dict(cls, settings: Mapping[str, Any]) -> WindowConfig:
+        """Create it from the result of ``dataclasses.asdict``, read back from JSON.
 
         Parameters
         ----------
         settings : dict
-            Values by name; those left out keep their default.
+            Values by name; missing ones keep their default.
 
         Returns
         -------
@@ -81,13 +79,11 @@ class WindowConfig:
         Raises
         ------
         ConfigError
-            For an unknown name or a value out of range.
+            If a name is unknown or a value out of range.
         """
         names = [field.name for field in fields(cls)]
-        if not isinstance(settings, dict) or not set(settings) <= set(names):
-            raise ConfigError(
-                f"the window settings do not fit: {settings!r}; expected some of {', '.join(names)}"
-            )
+        if not isinstance(settings, Mapping) or not set(settings) <= set(names):
+            raise ConfigError(f"the window settings are {settings!r}, expected {', '.join(names)}")
         return cls(**settings)
 
     def n_samples(self, sample_rate: int) -> int:
@@ -96,7 +92,7 @@ class WindowConfig:
         Parameters
         ----------
         sample_rate : int > 0
-            Samples a second [Hz].
+            In Hz.
 
         Returns
         -------
@@ -115,15 +111,14 @@ def window_starts(
     samples : np.ndarray [shape=(n,), dtype=float32]
         The clip.
     config : WindowConfig
-        Length, distance and placement of the windows.
+        Length and placement.
     sample_rate : int > 0
-        Samples a second [Hz].
+        In Hz.
 
     Returns
     -------
     starts : np.ndarray [shape=(n_windows,), dtype=int64]
-        First sample of each window, ascending. One window, starting at 0, where the clip is not
-        longer than a window.
+        First sample of each window, ascending; one window at 0 if the clip is not longer than it.
 
     Examples
     --------
@@ -148,21 +143,21 @@ def window_starts(
 
 
 def cut_window(samples: NDArray[np.float32], start: int, length: int) -> NDArray[np.float32]:
-    """Take a window out of a clip; a clip that ends before is repeated.
+    """Return one window; repeat the samples if the clip ends too early.
 
     Parameters
     ----------
     samples : np.ndarray [shape=(n,), dtype=float32]
         The clip.
     start : int in [0, n)
-        The window's first sample.
+        First sample of the window.
     length : int > 0
-        The window's length, in samples.
+        Length of the window in samples.
 
     Returns
     -------
     window : np.ndarray [shape=(length,), dtype=float32]
-        A view of the clip, where that is long enough.
+        A view of the clip if that is long enough.
 
     Examples
     --------

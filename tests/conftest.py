@@ -143,7 +143,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     folder = tmp_path_factory.mktemp("trained")
     corpus, cache = folder / "corpus", folder / "cache"
     write_demo_corpus(corpus, takes=1)
-    options = TrainOptions(epochs=80, copies=1, members=1, refit=False, licence="synthetic")
+    options = TrainOptions(
+        epochs=80, augmentations=1, ensemble=1, retrain=False, licence="synthetic"
+    )
     run = train([corpus], folder / "run", options, cache=cache, jobs=1)
     # One of its 84 test clips is 1.2 %.
     export(

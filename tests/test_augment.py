@@ -1,4 +1,4 @@
-"""Augmentation: that copies differ as they should, and that chance is repeatable."""
+"""Augmentation: the expected changes, and repeatability."""
 
 from __future__ import annotations
 
@@ -33,35 +33,37 @@ def pitch_hz(samples: NDArray[np.float32]) -> float:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_copy_0_is_the_clip(kind: str, tone: NDArray[np.float32], rng: np.random.Generator) -> None:
-    assert augment.wave_copy(tone, RATE, WaveAugmentation(kind, 2), 0, rng, rng) is tone
+def test_augmentation_0_is_the_clip(
+    kind: str, tone: NDArray[np.float32], rng: np.random.Generator
+) -> None:
+    assert augment.augment_wave(tone, RATE, WaveAugmentation(kind, 2), 0, rng, rng) is tone
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("copy", [1, 2])
-def test_copies_are_repeatable(kind: str, copy: int, tone: NDArray[np.float32]) -> None:
+@pytest.mark.parametrize("number", [1, 2])
+def test_augmentations_are_repeatable(kind: str, number: int, tone: NDArray[np.float32]) -> None:
     settings = WaveAugmentation(kind, 2)
     first, again, other = (
-        augment.wave_copy(
-            tone, RATE, settings, copy, np.random.default_rng(seed), np.random.default_rng(seed)
+        augment.augment_wave(
+            tone, RATE, settings, number, np.random.default_rng(seed), np.random.default_rng(seed)
         )
         for seed in (1, 1, 2)
     )
     assert first.dtype == np.float32
     assert np.isfinite(first).all()
     np.testing.assert_array_equal(first, again)
-    if (kind, copy) != ("published", 2):  # that one has constants only
+    if (kind, number) != ("published", 2):  # that one has constants only
         assert len(first) != len(other) or not np.array_equal(first, other)
 
 
-def test_published_copies_are_noisy_or_higher_and_slower(
+def test_published_augmentations_are_noisy_or_higher_and_slower(
     tone: NDArray[np.float32], rng: np.random.Generator
 ) -> None:
     settings = WaveAugmentation("published", 2)
-    noisy = augment.wave_copy(tone, RATE, settings, 1, rng, rng)
+    noisy = augment.augment_wave(tone, RATE, settings, 1, rng, rng)
     assert len(noisy) == len(tone)
     assert pitch_hz(noisy) == pytest.approx(440, abs=1)
-    raised = augment.wave_copy(tone, RATE, settings, 2, rng, rng)
+    raised = augment.augment_wave(tone, RATE, settings, 2, rng, rng)
     assert len(raised) == pytest.approx(len(tone) / 0.8, abs=2)
     assert pitch_hz(raised) == pytest.approx(440 * 2 ** (0.7 / 12), abs=2)
 
@@ -69,10 +71,10 @@ def test_published_copies_are_noisy_or_higher_and_slower(
 def test_voices_stay_in_range(tone: NDArray[np.float32], rng: np.random.Generator) -> None:
     settings = WaveAugmentation("voices", 8)
     pitches, lengths = [], []
-    for copy in range(1, 9):
-        altered = augment.wave_copy(tone, RATE, settings, copy, rng, rng)
-        pitches.append(12 * math.log2(pitch_hz(altered) / 440))
-        lengths.append(len(tone) / len(altered))
+    for number in range(1, 9):
+        augmented = augment.augment_wave(tone, RATE, settings, number, rng, rng)
+        pitches.append(12 * math.log2(pitch_hz(augmented) / 440))
+        lengths.append(len(tone) / len(augmented))
     assert -3.55 <= min(pitches) < -0.2
     assert 0.2 < max(pitches) <= 3.55
     assert 0.84 <= min(lengths) < max(lengths) <= 1.16
@@ -144,8 +146,8 @@ def test_another_microphone_is_what_a_filter_does(rng: np.random.Generator) -> N
     # Each mel band 6 dB louder than the one two octaves below it, about.
     tilted = np.fft.irfft(spectrum * np.maximum(frequencies, 50) ** 0.25, len(noise))
     extract = FeatureExtractor(config)
-    heard = [extract((0.05 * x / x.std()).astype(np.float32))[4:-4, 2:] for x in (noise, tilted)]
-    filtered = (heard[1] - heard[0]).mean(axis=0)
+    features = [extract((0.05 * x / x.std()).astype(np.float32))[4:-4, 2:] for x in (noise, tilted)]
+    filtered = (features[1] - features[0]).mean(axis=0)
 
     batch = np.zeros((400, 5, 22), np.float32)
     moved = augment.equalise(batch, config, 6.0, rng)
@@ -162,21 +164,21 @@ def test_another_microphone_is_what_a_filter_does(rng: np.random.Generator) -> N
 
 
 def test_librosa_is_compiled_before_several_processes_use_it(tmp_path: Path) -> None:
-    """Two that compile at the same time leave behind what crashes."""
+    """Processes that compile at the same time corrupt numba's cache."""
     code = """
 import os
 from pathlib import Path
 import numpy as np
 import ser_edge_train.feature_store
-from ser_edge_train.augment import wave_copy
+from ser_edge_train.augment import augment_wave
 from ser_edge_train.recipes import RECIPES
 def compiled():
     return sorted(path.name for path in Path(os.environ["NUMBA_CACHE_DIR"]).rglob("guf-*.nbi"))
 before = compiled()
 rng = np.random.default_rng(0)
 for recipe in RECIPES.values():
-    wave_copy(np.sin(np.arange(30000) / 9, dtype=np.float32), 22050, recipe.wave, 1, rng, rng)
-    wave_copy(np.sin(np.arange(30000) / 9, dtype=np.float32), 22050, recipe.wave, 2, rng, rng)
+    augment_wave(np.sin(np.arange(30000) / 9, dtype=np.float32), 22050, recipe.wave, 1, rng, rng)
+    augment_wave(np.sin(np.arange(30000) / 9, dtype=np.float32), 22050, recipe.wave, 2, rng, rng)
 assert len(before) > 0
 assert before == compiled(), compiled()
 """

@@ -1,4 +1,4 @@
-"""Training batches: each augmentation that a recipe asks for is done, and changes what it says."""
+"""Training batches: each augmentation of a recipe changes its own columns."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from ser_edge_train.feature_store import Windows
-from ser_edge_train.fit import Batches, Examples, standardisation
+from ser_edge_train.fit import Batches, standardisation
+from ser_edge_train.parts import Examples
 from ser_edge_train.recipes import RECIPES, BatchAugmentation
 
 pytestmark = pytest.mark.training
@@ -37,7 +38,7 @@ def drawn(examples: Examples, augmentation: BatchAugmentation) -> list[tuple[np.
     ("augmentation", "changed"),
     [
         ({}, set()),
-        ({"levelled": 1.0}, EVERY),
+        ({"speaker_normalised": 1.0}, EVERY),
         ({"formants": 2.5}, MFCC),
         ({"pitch": 4.0}, {"log_f0"}),
         ({"equaliser_db": 6.0}, MFCC - {"mfcc0"}),
@@ -62,7 +63,7 @@ def test_an_augmentation_changes_its_columns(
     assert np.array_equal(targets, mixed) == ("mixup" not in augmentation)
 
 
-def test_no_epoch_repeats_another(examples: Examples) -> None:
+def test_every_epoch_is_different_and_repeatable(examples: Examples) -> None:
     recipe = RECIPES["edge"]
     batches = Batches(examples, standardisation(examples.windows, recipe), recipe, seed=3)
     first = batches[0][0]

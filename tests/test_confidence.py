@@ -1,4 +1,4 @@
-"""Calibration and abstaining, against figures worked out by hand."""
+"""Calibration and selective prediction, compared with figures computed by hand."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_a_calibrated_network_has_no_error(rng: np.random.Generator) -> None:
     assert reliability(certain, y_true).error == pytest.approx(wrong)
 
 
-def test_bins_are_told_by_their_means() -> None:
+def test_bins_have_the_means_of_their_clips() -> None:
     shares = np.array([[0.55, 0.45], [0.58, 0.42], [0.9, 0.1], [1.0, 0.0]])
     found = reliability(shares, np.array([0, 1, 0, 0]), n_bins=10)
     np.testing.assert_allclose(found.confidence, [0.565, 0.95])
@@ -28,7 +28,7 @@ def test_bins_are_told_by_their_means() -> None:
     assert found.error == pytest.approx(0.5 * 0.065 + 0.5 * 0.05)
 
 
-def test_the_surest_are_answered_first() -> None:
+def test_the_most_certain_clips_are_answered_first() -> None:
     shares = np.array([[0.6, 0.4], [0.9, 0.1], [0.8, 0.2], [0.7, 0.3]])
     curve = risk_coverage(shares, np.array([1, 0, 1, 0]))
     np.testing.assert_allclose(curve.threshold, [0.9, 0.8, 0.7, 0.6])

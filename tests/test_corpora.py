@@ -1,12 +1,14 @@
 import os
-import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from raising import raises
 
-from ser_edge.errors import SerEdgeError
+from ser_edge.errors import ConfigError, SerEdgeError
+from ser_edge_train import corpora
 from ser_edge_train.corpora import CALM, CORPORA, LABELS, Clip, find_clips
+from ser_edge_train.published import recognise
 
 
 def touch(folder: Path, *names: str) -> Path:
@@ -94,21 +96,17 @@ def test_a_stranger_among_a_corpus_is_rejected(tmp_path: Path) -> None:
     assert len(found.clips) == 3
     [rejected] = found.rejected
     assert rejected.path == tmp_path / "03-01-05.wav"
-    assert rejected.reason == (
-        "does not follow RAVDESS's naming 03-01-EMOTION-INTENSITY-STATEMENT-REPETITION-ACTOR"
-    )
+    assert "03-01-EMOTION-INTENSITY-STATEMENT-REPETITION-ACTOR" in rejected.reason
 
 
 def test_a_foreign_folder_beside_a_corpus_is_rejected(tmp_path: Path) -> None:
     touch(tmp_path, "tess/YAF_b_sad.wav", "noise/fan.wav")
     [rejected] = find_clips([tmp_path]).rejected
     assert rejected.path == tmp_path / "noise" / "fan.wav"
-    assert (
-        rejected.reason == "follows no known corpus's naming, and its folder 'noise' names no label"
-    )
+    assert "'noise'" in rejected.reason
 
 
-def test_what_has_no_label_of_ours_is_left_out(tmp_path: Path) -> None:
+def test_unsupported_labels_are_left_out(tmp_path: Path) -> None:
     touch(
         tmp_path,
         "song/03-02-05-01-01-01-01.wav",
@@ -127,12 +125,12 @@ def test_what_has_no_label_of_ours_is_left_out(tmp_path: Path) -> None:
     }
 
 
-def test_second_copies_are_left_out(tmp_path: Path) -> None:
+def test_duplicates_are_left_out(tmp_path: Path) -> None:
     names = ("OAF_a_sad.wav", "OAF_a_ps.wav")
     touch(tmp_path, *names, *(f"TESS/TESS/{n}" for n in names), "DC/a01.wav", "savee/DC_a01.flac")
     found = find_clips([tmp_path])
     assert len(found.clips) == 3
-    assert found.left_out == {"savee: second copy": 1, "tess: second copy": 2}
+    assert found.left_out == {"savee: duplicate": 1, "tess: duplicate": 2}
     assert find_clips([tmp_path, tmp_path / "TESS"]).clips == found.clips
 
 
@@ -187,13 +185,11 @@ def test_folders_that_name_no_or_two_labels_are_rejected(tmp_path: Path) -> None
     touch(tmp_path, "sad/1.wav", "bored/1.wav", "angry/Joy/1.wav")
     found = find_clips([tmp_path])
     assert [c.label for c in found.clips] == ["sad"]
-    assert [(r.path.relative_to(tmp_path).as_posix(), r.reason) for r in found.rejected] == [
-        ("angry/Joy/1.wav", "its folder 'angry/Joy' names more than one label"),
-        (
-            "bored/1.wav",
-            "follows no known corpus's naming, and its folder 'bored' names no label",
-        ),
-    ]
+    two, none = found.rejected
+    assert two.path == tmp_path / "angry/Joy/1.wav"
+    assert "'angry/Joy'" in two.reason
+    assert none.path == tmp_path / "bored/1.wav"
+    assert "'bored'" in none.reason
 
 
 def test_a_csv(tmp_path: Path) -> None:
@@ -231,52 +227,56 @@ def test_rows_that_cannot_be_used_are_rejected(tmp_path: Path) -> None:
     )
     found = find_clips([path])
     assert [c.path.name for c in found.clips] == ["1.wav"]
-    assert {r.path.name: r.reason for r in found.rejected} == {
-        "1.wav": "has been labelled sad before",
-        "gone.wav": "row 3 of labels.csv: the file does not exist",
-        "2.wav": f"row 5 of labels.csv: the label 'bored' is none of {', '.join(LABELS)}",
-        "labels.csv": "row 6 of labels.csv: the path 'labels.csv' names no .wav, .flac, .ogg, .mp3",
-        "3.wav": f"row 7 of labels.csv: the label '' is none of {', '.join(LABELS)}",
+    values = {
+        "1.wav": ["sad"],
+        "gone.wav": ["row 3 of labels.csv"],
+        "2.wav": ["row 5 of labels.csv", "'bored'", *LABELS],
+        "labels.csv": ["row 6 of labels.csv", "'labels.csv'", ".wav"],
+        "3.wav": ["row 7 of labels.csv", "''"],
     }
+    reasons = {item.path.name: item.reason for item in found.rejected}
+    assert reasons.keys() == values.keys()
+    for name, expected in values.items():
+        assert all(value in reasons[name] for value in expected)
 
 
 @pytest.mark.parametrize(
-    ("content", "message"),
+    ("content", "value"),
     [
-        (b"", "begins with ''; expected the columns path,label"),
-        (b"file,emotion\n1.wav,sad\n", "begins with 'file,emotion'; expected the columns"),
-        ("path,label\nä.wav,sad\n".encode("latin-1"), "save it as comma-separated UTF-8"),
-        (b"path,label\n", r"holds no recording \(.wav"),
-        (b"path,label\ngone.wav,sad\n", "1 rejected, .*row 2 of labels.csv: the file does not"),
+        (b"", "''"),
+        (b"file,emotion\n1.wav,sad\n", "'file,emotion'"),
+        ("path,label\nä.wav,sad\n".encode("latin-1"), "UTF-8"),
+        (b"path,label\n", ".wav"),
+        (b"path,label\ngone.wav,sad\n", "row 2 of labels.csv"),
     ],
 )
-def test_a_csv_that_cannot_be_used(tmp_path: Path, content: bytes, message: str) -> None:
+def test_a_csv_that_cannot_be_used(tmp_path: Path, content: bytes, value: str) -> None:
     path = tmp_path / "labels.csv"
     path.write_bytes(content)
-    with pytest.raises(SerEdgeError, match=message):
+    with raises(SerEdgeError, value, source=path):
         find_clips([path])
 
 
 @pytest.mark.parametrize(
-    ("names", "source", "message"),
+    ("names", "source", "value"),
     [
-        ((), "gone", "gone does not exist; expected RAVDESS"),
-        (("1.wav",), "1.wav", "1.wav is neither a folder nor a CSV; expected RAVDESS"),
-        (("a/notes.txt",), "a", r"a holds no recording \(.wav, .flac, .ogg, .mp3\); expected"),
-        (("a/1.wav",), "a", "a holds no recording that can be used .1 rejected, .*names no label"),
-        (("a/03a01La.wav",), "a", r"with a label of ours \(left out: emodb: boredom\); expected"),
+        ((), "gone", "does not exist"),
+        (("1.wav",), "1.wav", "CSV"),
+        (("a/notes.txt",), "a", ".wav, .flac, .ogg, .mp3"),
+        (("a/1.wav",), "a", "1 rejected"),
+        (("a/03a01La.wav",), "a", "emodb: boredom"),
     ],
 )
-def test_sources_that_hold_nothing(
-    tmp_path: Path, names: tuple[str, ...], source: str, message: str
+def test_sources_without_recordings(
+    tmp_path: Path, names: tuple[str, ...], source: str, value: str
 ) -> None:
     touch(tmp_path, *names)
-    with pytest.raises(SerEdgeError, match=message):
+    with raises(SerEdgeError, value, "RAVDESS", source=tmp_path / source):
         find_clips([tmp_path / source])
 
 
 def test_no_source() -> None:
-    with pytest.raises(SerEdgeError, match=r"^no recordings were given; expected RAVDESS"):
+    with raises(ConfigError, "sources", "RAVDESS"):
         find_clips([])
 
 
@@ -285,20 +285,26 @@ def test_a_folder_that_may_not_be_read(tmp_path: Path) -> None:
     touch(tmp_path, "tess/OAF_a_sad.wav", "locked/OAF_b_sad.wav")
     (tmp_path / "locked").chmod(0)
     try:
-        with pytest.raises(SerEdgeError, match=r"locked cannot be read \(Permission denied\)"):
+        with raises(SerEdgeError, "Permission denied", source=tmp_path / "locked"):
             find_clips([tmp_path])
     finally:
         (tmp_path / "locked").chmod(0o700)
 
 
-def test_ten_thousand_files_take_less_than_a_second(tmp_path: Path) -> None:
+def test_every_file_is_examined_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names = [f"{1001 + n % 91}_IEO_{'ANG' if n % 2 else 'SAD'}_XX.wav" for n in range(91)]
-    for number in range(110):
+    for number in range(20):
         touch(tmp_path / str(number), *names)
-    start = time.process_time()
+    examined: list[str] = []
+
+    def counted(name: str) -> object:
+        examined.append(name)
+        return recognise(name)
+
+    monkeypatch.setattr(corpora, "recognise", counted)
     found = find_clips([tmp_path])
-    assert time.process_time() - start < 1.0
-    assert found.left_out == {"crema-d: second copy": 109 * 91}
+    assert len(examined) == 20 * 91
+    assert found.left_out == {"crema-d: duplicate": 19 * 91}
 
 
 @pytest.mark.corpora

@@ -1,4 +1,4 @@
-"""Cross-validation: a run for each fold and seed, together whole or to be gone on with."""
+"""Cross-validation: a run for each fold and seed, resumed after an interruption."""
 
 from __future__ import annotations
 
@@ -9,15 +9,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import Trained
+from raising import raises
 
-from ser_edge import SerEdgeError
+from ser_edge import ConfigError, SerEdgeError
 from ser_edge.cli.command_line import main
+from ser_edge.cli.parser import parse_arguments
 from ser_edge_train import crossval
+from ser_edge_train.command import evaluate_command
 from ser_edge_train.crossval import cross_validate, find_runs
 from ser_edge_train.evaluate import summarise
 from ser_edge_train.run import Run
 from ser_edge_train.summary import Summary
-from ser_edge_train.train import train_on
+from ser_edge_train.train import train_split
 
 pytestmark = pytest.mark.training
 
@@ -25,7 +28,7 @@ pytestmark = pytest.mark.training
 @pytest.fixture(scope="module")
 def folder(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("crossval") / "edge"
-    options = replace(trained.options, epochs=1, members=2)
+    options = replace(trained.options, epochs=1, ensemble=2)
     cross_validate(
         [trained.corpus], out, options, folds=[0, 1], seeds=2, cache=trained.cache, jobs=1
     )
@@ -39,27 +42,27 @@ def test_there_is_a_run_for_each_fold_and_seed(folder: Path) -> None:
     splits = [(run.folder / "split.csv").read_text("utf-8") for run in runs]
     assert splits[0] != splits[2]
     assert sorted(path.name for path in folder.iterdir() if path.is_file()) == [
-        "abstaining.png",
         "calibration.png",
         "confusion_matrix.png",
         "metrics.json",
         "report.html",
         "report.md",
+        "selective_prediction.png",
         "speakers.png",
     ]
 
 
-def test_nobody_who_is_tested_was_trained_on(folder: Path) -> None:
+def test_no_test_speaker_is_in_training(folder: Path) -> None:
     for run in find_runs(folder):
-        heard = set(run.settings.about["training_speakers"])
-        assert not heard & set(run.answers("test").speakers)
-        assert not heard & set(run.answers("validation").speakers)
+        trained = set(run.settings.about["training_speakers"])
+        assert not trained & set(run.predictions("test").speakers)
+        assert not trained & set(run.predictions("validation").speakers)
 
 
-def test_members_are_averaged_in_one_network(folder: Path, trained: Trained) -> None:
+def test_an_ensemble_is_one_network(folder: Path, trained: Trained) -> None:
     run, one = find_runs(folder)[0], trained.run.network()
     network = run.network()
-    stems = [layer for layer in network.layers if layer.name.startswith("member1_")]
+    stems = [layer for layer in network.layers if layer.name.startswith("network1_")]
     assert len(stems) == len(one.layers) - 2  # input and logits are shared
     assert run.settings.about["parameters"] == network.count_params()
     assert run.settings.about["parameters"] > 1.9 * one.count_params()
@@ -76,8 +79,8 @@ def test_the_summary_is_of_all_runs(folder: Path) -> None:
         np.std([(each[0] + each[2]) / 2, (each[1] + each[3]) / 2], ddof=1)
     )
     whole = figures["scores"]["all"]
-    assert whole["n_clips"] == sum(len(run.answers().y_true) for run in find_runs(folder))
-    assert figures["abstaining"][0]["risk"] == pytest.approx(1 - whole["wa"])
+    assert whole["n_clips"] == sum(len(run.predictions().y_true) for run in find_runs(folder))
+    assert figures["selective_prediction"][0]["risk"] == pytest.approx(1 - whole["wa"])
 
 
 def test_the_page_refers_to_nothing_outside(folder: Path) -> None:
@@ -94,12 +97,12 @@ def test_an_interrupted_cross_validation_goes_on(
     trained_now: list[object] = []
 
     def interrupted(*arguments: object) -> Run:
-        trained_now.append(arguments[3])
+        trained_now.append(arguments[-1])
         if len(trained_now) == 2:
             raise KeyboardInterrupt
-        return train_on(*arguments)  # type: ignore[arg-type]
+        return train_split(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(crossval, "train_on", interrupted)
+    monkeypatch.setattr(crossval, "train_split", interrupted)
     options = replace(trained.options, epochs=1)
 
     def run() -> list[Run]:
@@ -132,21 +135,22 @@ def test_runs_are_compared(
 ) -> None:
     words = ["evaluate", str(folder), str(trained.run.folder), "--report", str(tmp_path / "page")]
     assert main(words) == 0
-    told = capsys.readouterr().out
-    assert f"{folder.name}: edge, speaker" in told
-    assert "2 x 2" in told
+    table = capsys.readouterr().out
+    assert f"{folder.name}: edge, speaker" in table
+    assert "2 x 2" in table
     page = (tmp_path / "page" / "report.html").read_text("utf-8")
     assert page.count("data:image/png;base64,") == 10
     assert main(words) == 1
-    assert "exists already; choose another --report" in capsys.readouterr().err
+    assert "--report" in capsys.readouterr().err
     assert main(["evaluate", str(folder), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)[0]["folds"] == 2
-    assert main([*words[:2], str(trained.run.folder), "--data", str(trained.corpus)]) == 1
-    assert "--data and --bundle go with one run" in capsys.readouterr().err
+    arguments = parse_arguments([*words[:2], str(trained.run.folder), "--data", "any"])
+    with raises(ConfigError, "--data"):
+        evaluate_command(arguments)
 
 
 def test_what_cannot_be_summed_up(folder: Path, trained: Trained, tmp_path: Path) -> None:
-    with pytest.raises(SerEdgeError, match=r"holds no run\.json"):
+    with raises(SerEdgeError, "run.json", source=tmp_path):
         summarise([tmp_path])
     clip = cross_validate(
         [trained.corpus],
@@ -156,5 +160,5 @@ def test_what_cannot_be_summed_up(folder: Path, trained: Trained, tmp_path: Path
         cache=trained.cache,
         jobs=1,
     )
-    with pytest.raises(SerEdgeError, match="runs that cannot be summed up"):
+    with raises(SerEdgeError, "'clip'", "'speaker'", source=tmp_path / "clip"):
         Summary.of([*clip, *find_runs(folder)])

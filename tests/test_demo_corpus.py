@@ -5,6 +5,7 @@ import librosa
 import numpy as np
 import numpy.typing as npt
 import pytest
+from raising import raises
 from scipy.io import wavfile
 
 from ser_edge.errors import ConfigError, SerEdgeError
@@ -116,23 +117,23 @@ def test_a_failure_leaves_nothing_behind(tmp_path: Path) -> None:
 
 def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").touch()
-    with pytest.raises(SerEdgeError, match="holds something already"):
+    with raises(SerEdgeError, source=tmp_path):
         write_demo_corpus(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(SerEdgeError, match="cannot be written"):
+    with raises(SerEdgeError, source=tmp_path / "file" / "demo"):
         write_demo_corpus(tmp_path / "file" / "demo")
 
 
 @pytest.mark.parametrize("takes", [0, 5])
 def test_takes_out_of_range(tmp_path: Path, takes: int) -> None:
-    with pytest.raises(ConfigError, match=f"^takes={takes}; expected 1 to 4"):
+    with raises(ConfigError, f"takes={takes}", "1 to 4"):
         write_demo_corpus(tmp_path, takes=takes)
 
 
 def test_seed_out_of_range(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"^seed=-1; expected 0 or more"):
+    with raises(ConfigError, "seed=-1"):
         write_demo_corpus(tmp_path, seed=-1)

@@ -41,7 +41,7 @@ rates = 8000, 16000, 22050, 24414, 44100, 48000
 clips = [wav(rate, seconds, seconds % 2 + 1) for rate in rates for seconds in (1, 4, 6)]
 clips += [b"not audio", b"", bytes(44) + clips[0]]
 
-def answer(clip):
+def predict(clip):
     try:
         prediction = classifier.predict(clip, max_bytes=10**6, max_s=20, budget_s=60)
     except SerEdgeError as error:
@@ -67,15 +67,15 @@ def watch(event, arguments):
 classifier = Classifier.load(sys.argv[1], backend=sys.argv[2])
 before = surroundings()
 sys.addaudithook(watch)
-one_by_one = [answer(clip) for clip in clips]
-told = list(touched)
-left_alone = surroundings() == before
+one_by_one = [predict(clip) for clip in clips]
+opened = list(touched)
+unchanged = surroundings() == before
 with ThreadPoolExecutor(8) as pool:
-    at_once = [list(pool.map(answer, clips)) for _ in range(3)]
-open("seen", "w").close()  # the watch is awake
+    at_once = [list(pool.map(predict, clips)) for _ in range(3)]
+open("seen", "w").close()  # shows that the audit hook works
 print(json.dumps({
-    "answers": one_by_one, "same": all(answers == one_by_one for answers in at_once),
-    "touched": told, "awake": len(touched), "left_alone": left_alone,
+    "results": one_by_one, "same": all(results == one_by_one for results in at_once),
+    "touched": opened, "awake": len(touched), "unchanged": unchanged,
 }))
 """
 
@@ -93,17 +93,18 @@ def test_a_classifier_serves_eight_threads_and_touches_nothing(
         pytest.skip(f"the test bundle holds no {interpreter.suffix}")
     done = fresh(SERVER, bundle_dir, backend, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    said = json.loads(done.stdout)
-    assert len({json.dumps(answer) for answer in said["answers"]}) == len(said["answers"]) == 21
-    assert [isinstance(answer, str) for answer in said["answers"]] == 18 * [False] + 3 * [True]
-    assert said["same"]
-    assert said["touched"] == []
-    assert said["awake"] == 1
-    assert said["left_alone"]
+    found = json.loads(done.stdout)
+    results = found["results"]
+    assert len({json.dumps(result) for result in results}) == len(results) == 21
+    assert [isinstance(result, str) for result in results] == 18 * [False] + 3 * [True]
+    assert found["same"]
+    assert found["touched"] == []
+    assert found["awake"] == 1
+    assert found["unchanged"]
     assert [path.name for path in tmp_path.iterdir()] == ["seen"]
 
 
-def test_the_package_logs_where_the_application_says_so(fresh: Fresh, bundle_dir: Path) -> None:
+def test_the_package_logs_only_if_the_application_does(fresh: Fresh, bundle_dir: Path) -> None:
     code = (
         "import logging, sys, numpy as np, ser_edge\n"
         "def predict():\n"
@@ -117,8 +118,10 @@ def test_the_package_logs_where_the_application_says_so(fresh: Fresh, bundle_dir
     )
     done = fresh(code, bundle_dir)
     assert done.stdout == "['NullHandler']\n"
-    told = f"ser_edge.classifier: {bundle_dir}: the onnx backend has opened model.int8.onnx\n"
-    assert done.stderr == told
+    [line] = done.stderr.splitlines()
+    assert line.startswith("ser_edge.classifier: ")
+    assert str(bundle_dir) in line
+    assert "model.int8.onnx" in line
 
 
 @pytest.fixture
@@ -158,11 +161,12 @@ def test_a_pickle_names_its_bundle_by_its_whole_path(
     assert len(pickled) < 1000
     assert pickle.loads(pickled).bundle.folder == moved
     moved.rename(moved.parent / "elsewhere")
-    with pytest.raises(BundleError, match=rf"^{moved}: there is no such folder; expected a bundle"):
+    with pytest.raises(BundleError) as caught:
         pickle.loads(pickled)
+    assert str(moved) in str(caught.value)
 
 
-def test_what_is_said_can_be_sent(bundle_dir: Path, golden: dict[str, Any]) -> None:
+def test_results_can_be_pickled(bundle_dir: Path, golden: dict[str, Any]) -> None:
     classifier = Classifier.load(bundle_dir, backend="onnx")
     prediction = classifier.predict(golden["clip2_samples"], 22050)
     assert pickle.loads(pickle.dumps(prediction)) == prediction

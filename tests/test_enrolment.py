@@ -1,4 +1,4 @@
-"""Adaptation is measured fairly: what is heard before says nothing of the clip that is tested."""
+"""Adaptation is measured without leaks: the other clips reveal nothing about the tested one."""
 
 from __future__ import annotations
 
@@ -14,53 +14,54 @@ LABELS = ("angry", "calm", "neutral")
 EACH = 4
 
 
-class Listener(SpeakerModel):
-    """Keep the labels of what it is told, which stand in the probabilities."""
+class Recorder(SpeakerModel):
+    """Record the labels of the clips that it adapts to; they are in the probabilities."""
 
     def __init__(self) -> None:
-        self.heard: list[NDArray[np.int64]] = []
+        self.counts: list[NDArray[np.int64]] = []
 
     def correction(self, logs: NDArray[np.float64], n_independent: float) -> Correction:
         assert n_independent == pytest.approx(2 * len(logs) / 3)
-        self.heard.append(np.bincount(logs.argmax(axis=1), minlength=len(LABELS)))
+        self.counts.append(np.bincount(logs.argmax(axis=1), minlength=len(LABELS)))
         return Correction(np.eye(len(LABELS)), np.array([1.0, -0.5, -0.5]))
 
 
 @pytest.fixture
-def answers() -> Predictions:
+def predictions() -> Predictions:
     y_true = np.tile(np.repeat(np.arange(len(LABELS)), EACH), 2)
-    said = 0.1 + 0.7 * np.eye(len(LABELS))[y_true]
+    probabilities = 0.1 + 0.7 * np.eye(len(LABELS))[y_true]
     speakers = np.repeat(["anna", "ben"], len(LABELS) * EACH)
-    return Predictions(said, y_true, speakers, np.full(len(y_true), ""), np.full(len(y_true), 2.0))
+    corpora, seconds = np.full(len(y_true), ""), np.full(len(y_true), 2.0)
+    return Predictions(y_true, speakers, corpora, seconds, probabilities)
 
 
-def heard_before(
-    answers: Predictions, seconds: float, enrolment: str = "mixed"
+def adapted_to(
+    predictions: Predictions, seconds: float, enrolment: str = "mixed"
 ) -> NDArray[np.int64]:
-    listener = Listener()
-    after = adapted(answers, listener, LABELS, seconds=seconds, window_s=3.0, enrolment=enrolment)
-    np.testing.assert_array_equal(after.y_true, answers.y_true)
-    moved = centred_logs(answers.probabilities) - centred_logs(after.probabilities)
+    """Count the clips of each label that each clip is adapted to."""
+    model = Recorder()
+    after = adapted(predictions, model, LABELS, seconds=seconds, window_s=3.0, enrolment=enrolment)
+    np.testing.assert_array_equal(after.y_true, predictions.y_true)
+    moved = centred_logs(predictions.probabilities) - centred_logs(after.probabilities)
     np.testing.assert_allclose(moved, [[1.0, -0.5, -0.5]] * len(moved), atol=1e-9)
-    return np.array(listener.heard)
+    return np.array(model.counts)
 
 
-def test_no_label_is_missing_where_its_own_clip_is_tested(answers: Predictions) -> None:
-    np.testing.assert_array_equal(
-        heard_before(answers, 1000), [[EACH - 1] * len(LABELS)] * len(answers.y_true)
-    )
+def test_all_labels_are_equally_frequent(predictions: Predictions) -> None:
+    expected = [[EACH - 1] * len(LABELS)] * len(predictions.y_true)
+    np.testing.assert_array_equal(adapted_to(predictions, 1000), expected)
 
 
-def test_neutral_is_neutral_and_calm(answers: Predictions) -> None:
-    heard = heard_before(answers, 1000, "neutral")
-    np.testing.assert_array_equal(heard, [[0, EACH - 1, EACH - 1]] * len(answers.y_true))
+def test_neutral_enrolment_uses_neutral_and_calm_clips(predictions: Predictions) -> None:
+    counts = adapted_to(predictions, 1000, "neutral")
+    np.testing.assert_array_equal(counts, [[0, EACH - 1, EACH - 1]] * len(predictions.y_true))
 
 
-def test_no_more_is_heard_than_was_asked_for(answers: Predictions) -> None:
-    assert (heard_before(answers, 7.9).sum(axis=1) == 3).all()
+def test_seconds_limit_the_clips(predictions: Predictions) -> None:
+    assert (adapted_to(predictions, 7.9).sum(axis=1) == 3).all()
 
 
-def test_nothing_heard_changes_nothing(answers: Predictions) -> None:
+def test_without_other_clips_nothing_changes(predictions: Predictions) -> None:
     for seconds in (0, 1.9):
-        after = adapted(answers, Listener(), LABELS, seconds=seconds, window_s=3.0)
-        np.testing.assert_allclose(after.probabilities, answers.probabilities)
+        after = adapted(predictions, Recorder(), LABELS, seconds=seconds, window_s=3.0)
+        np.testing.assert_allclose(after.probabilities, predictions.probabilities)

@@ -1,32 +1,28 @@
-"""Figures: UAR, its interval over speakers, averaging by clip, temperature."""
+"""Metrics: UAR, its interval over speakers, averaging by clip, temperature."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.stats import binom
 from sklearn.metrics import recall_score
 
 from ser_edge.prediction import softmax
-from ser_edge_train.metrics import (
-    fit_temperature,
-    mcnemar,
-    score,
-    signal_to_noise_db,
-)
+from ser_edge_train.metrics import fit_temperature, mcnemar, score, signal_to_noise_db
 from ser_edge_train.predictions import average_by_clip
 
 LABELS = ("angry", "happy", "sad")
 
 
 def test_scores_agree_with_scikit_learn(rng: np.random.Generator) -> None:
-    truth = rng.integers(0, 2, 300)  # the third class does not occur, but is predicted
-    predicted = np.where(rng.random(300) < 0.6, truth, rng.integers(0, 3, 300))
-    scores = score(truth, predicted, [f"s{i % 5}" for i in range(300)], LABELS)
-    recalls = recall_score(truth, predicted, labels=[0, 1], average=None)
+    y_true = rng.integers(0, 2, 300)  # the third class does not occur, but is predicted
+    predicted = np.where(rng.random(300) < 0.6, y_true, rng.integers(0, 3, 300))
+    scores = score(y_true, predicted, [f"s{i % 5}" for i in range(300)], LABELS)
+    recalls = recall_score(y_true, predicted, labels=[0, 1], average=None)
     assert scores.uar == pytest.approx(recalls.mean())
     assert scores.recall == pytest.approx({"angry": recalls[0], "happy": recalls[1]})
-    assert scores.wa == pytest.approx((truth == predicted).mean())
+    assert scores.wa == pytest.approx((y_true == predicted).mean())
     assert np.sum(scores.confusion) == scores.n_clips == 300
     assert scores.n_speakers == 5
     assert scores.uar_low is not None
@@ -35,13 +31,28 @@ def test_scores_agree_with_scikit_learn(rng: np.random.Generator) -> None:
 
 
 def test_the_interval_is_over_speakers() -> None:
-    # Two speakers are always heard rightly, two never: whatever the clips, the interval is wide.
-    truth = np.tile([0, 1, 2], 400)
+    # All clips of two speakers are right, all of the other two are wrong.
+    y_true = np.tile([0, 1, 2], 400)
     speakers = np.repeat(["a", "b", "c", "d"], 300)
-    predicted = np.where(np.isin(speakers, ["a", "b"]), truth, (truth + 1) % 3)
-    scores = score(truth, predicted, speakers.tolist(), LABELS)
+    predicted = np.where(np.isin(speakers, ["a", "b"]), y_true, (y_true + 1) % 3)
+    scores = score(y_true, predicted, speakers.tolist(), LABELS)
     assert scores.uar == pytest.approx(0.5)
     assert (scores.uar_low, scores.uar_high) == pytest.approx((0, 1))
+
+
+def test_the_interval_has_95_percent_of_the_resamples() -> None:
+    """With one class and a clip per speaker, the resampled UAR is binomial: B(400, 0.8) / 400."""
+    y_true = np.zeros(400, np.int64)
+    predicted = (np.arange(400) < 80).astype(np.int64)
+    scores = score(y_true, predicted, [f"s{i}" for i in range(400)], LABELS)
+    resampled = binom(400, 0.8)
+    low, high = resampled.ppf([0.025, 0.975]) / 400
+    assert (scores.uar_low, scores.uar_high) == (
+        pytest.approx(low, abs=0.003),
+        pytest.approx(high, abs=0.003),
+    )
+    # The 90 % interval is outside this tolerance.
+    assert np.abs(resampled.ppf([0.05, 0.95]) / 400 - [low, high]).min() > 0.003
 
 
 def test_one_speaker_gives_no_interval() -> None:
@@ -59,8 +70,8 @@ def test_windows_are_averaged_by_clip() -> None:
 def test_temperature_is_found(rng: np.random.Generator, temperature: float) -> None:
     calibrated: NDArray[np.float32] = rng.normal(0, 2, (20000, 4)).astype(np.float32)
     chances = softmax(calibrated)
-    truth = (chances.cumsum(axis=1) > rng.random((20000, 1))).argmax(axis=1)
-    assert fit_temperature(calibrated * temperature, truth) == pytest.approx(temperature, rel=0.05)
+    y_true = (chances.cumsum(axis=1) > rng.random((20000, 1))).argmax(axis=1)
+    assert fit_temperature(calibrated * temperature, y_true) == pytest.approx(temperature, rel=0.05)
 
 
 @pytest.mark.parametrize(

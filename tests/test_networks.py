@@ -1,4 +1,4 @@
-"""The networks: their sizes, the deviation over time, and several of them in one."""
+"""The networks: sizes, standard deviation over time, and ensembles."""
 
 from __future__ import annotations
 
@@ -48,41 +48,41 @@ def test_the_deviation_has_a_gradient_where_a_unit_is_silent(rng: np.random.Gene
 
 
 @pytest.fixture(scope="module")
-def members() -> list[Any]:
+def networks() -> list[Any]:
     keras.utils.set_random_seed(0)
     return [build_network("edge", (130, 22), 7) for _ in range(3)]
 
 
-def test_members_are_averaged(members: list[Any], rng: np.random.Generator) -> None:
+def test_an_ensemble_is_averaged(networks: list[Any], rng: np.random.Generator) -> None:
     inputs = rng.standard_normal((4, 130, 22)).astype(np.float32)
-    expected = np.mean([member(inputs) for member in members], axis=0)
-    network = averaged(members)
+    expected = np.mean([one(inputs) for one in networks], axis=0)
+    network = averaged(networks)
     np.testing.assert_allclose(network(inputs), expected, atol=1e-6)
     np.testing.assert_allclose(
         NumericModel(graph_of(network), "joined").run(inputs), expected, atol=1e-5
     )
-    assert network.count_params() == pytest.approx(3 * members[0].count_params(), rel=0.001)
-    assert averaged(members[:1]) is members[0]
+    assert network.count_params() == pytest.approx(3 * networks[0].count_params(), rel=0.001)
+    assert averaged(networks[:1]) is networks[0]
 
 
 def test_a_lone_file_is_opened_by_export(
-    members: list[Any], tmp_path: Path, fresh: Callable[..., Any]
+    networks: list[Any], tmp_path: Path, fresh: Callable[..., Any]
 ) -> None:
-    """In a process that has built no network, and so knows of no layer of ours yet."""
-    members[0].save(tmp_path / "mine.keras")
+    """In a process that has not yet registered our layer with Keras."""
+    networks[0].save(tmp_path / "mine.keras")
     code = (
         "import sys; from pathlib import Path\n"
         "from ser_edge_export.keras_network import KerasNetwork\n"
         "print(KerasNetwork.open(Path(sys.argv[1]), (130, 22), 7).n_parameters)"
     )
     done = fresh(code, tmp_path / "mine.keras")
-    assert done.stdout.strip() == str(members[0].count_params()), done.stderr
+    assert done.stdout.strip() == str(networks[0].count_params()), done.stderr
 
 
-def test_a_joined_network_can_be_stored(
-    members: list[Any], tmp_path: Path, rng: np.random.Generator
+def test_an_ensemble_can_be_stored(
+    networks: list[Any], tmp_path: Path, rng: np.random.Generator
 ) -> None:
-    network = averaged(members)
+    network = averaged(networks)
     network.save(tmp_path / "model.keras")
     again = keras.models.load_model(tmp_path / "model.keras", compile=False)
     inputs = rng.standard_normal((2, 130, 22)).astype(np.float32)

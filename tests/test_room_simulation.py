@@ -1,4 +1,4 @@
-"""Other rooms and microphones: what they do to a clip, and that they are a speaker's own."""
+"""Room simulation: its effect on a clip, and that clips of a speaker share a room."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ def test_a_room_without_anything_changes_nothing(
 
 
 def test_a_room_rings_on(speech: NDArray[np.float32], rng: np.random.Generator) -> None:
-    heard = replace(PLAIN, reverberation_s=0.4, reverberation_db=0.0)(speech, RATE, rng)
+    recorded = replace(PLAIN, reverberation_s=0.4, reverberation_db=0.0)(speech, RATE, rng)
     after = [
-        np.sqrt(np.mean(heard[RATE // 2 + at : RATE // 2 + at + 1000] ** 2)) for at in (0, 4410)
+        np.sqrt(np.mean(recorded[RATE // 2 + at : RATE // 2 + at + 1000] ** 2)) for at in (0, 4410)
     ]
     # 60 dB in 0.4 s are 30 dB in 0.2 s.
     assert 20 * np.log10(after[0] / after[1]) == pytest.approx(30, abs=4)
@@ -68,19 +68,19 @@ def test_noise_comes_at_its_level(speech: NDArray[np.float32], rng: np.random.Ge
 def test_rooms_stay_within_full_scale(rng: np.random.Generator) -> None:
     loud = np.sign(np.sin(np.arange(RATE) * 0.1)).astype(np.float32)
     for _ in range(20):
-        heard = RoomSimulation.draw(rng)(loud, RATE, rng)
-        assert heard.dtype == np.float32
-        assert heard.shape == loud.shape
-        assert np.abs(heard).max() <= 1.000001
+        recorded = RoomSimulation.draw(rng)(loud, RATE, rng)
+        assert recorded.dtype == np.float32
+        assert recorded.shape == loud.shape
+        assert np.abs(recorded).max() <= 1.000001
 
 
 def test_a_speaker_sits_in_one_room(speech: NDArray[np.float32]) -> None:
-    """The same session and another chance: the same microphone hears two clips."""
+    """Two clips of one session have the same microphone."""
     settings = WaveAugmentation("voices", 2)
     tilts = np.empty((6, 2))  # sessions and clips
     for session, clip in np.ndindex(tilts.shape):
-        chances = np.random.default_rng(clip), np.random.default_rng(session)
-        altered = augment.wave_copy(speech, RATE, settings, 1, *chances)
-        tilts[session, clip] = level_db(altered, 200, 1000) - level_db(altered, 4000, 8000)
+        rngs = np.random.default_rng(clip), np.random.default_rng(session)
+        augmented = augment.augment_wave(speech, RATE, settings, 1, *rngs)
+        tilts[session, clip] = level_db(augmented, 200, 1000) - level_db(augmented, 4000, 8000)
     assert np.abs(np.diff(tilts)).max() < 2
     assert np.ptp(tilts, axis=0).min() > 6

@@ -1,4 +1,4 @@
-"""SpeakerNormalisation: a speaker's mean and deviation are taken off, as far as some clips tell them."""
+"""Per-speaker normalisation, with mean and deviation estimated from a few clips."""
 
 from __future__ import annotations
 
@@ -16,43 +16,43 @@ MEAN, SCALE = np.array([[1.0, -2.0], [2.0, 0.5]], np.float32)
 
 @pytest.fixture
 def windows(rng: np.random.Generator) -> Windows:
-    """Two speakers of 20 clips each, an original and two copies; the second speaks otherwise."""
-    clip, copy = np.repeat(np.arange(40), 3), np.tile(np.arange(3), 40)
+    """Two different speakers of 20 clips each: an original and two augmentations."""
+    clip, number = np.repeat(np.arange(40), 3), np.tile(np.arange(3), 40)
     features = MEAN + SCALE * rng.standard_normal((120, 50, 2))
     features[clip >= 20] = MEAN + SCALE * (2 + 0.5 * rng.standard_normal((60, 50, 2)))
-    features[copy == 1] += 3 * SCALE  # another microphone
-    return Windows(features.astype(np.float32), clip, copy)
+    features[number == 1] += 3 * SCALE  # another microphone
+    return Windows(features.astype(np.float32), clip, number)
 
 
-def levelled(
+def normalised(
     windows: Windows, rows: NDArray[np.int64], rng: np.random.Generator
 ) -> NDArray[np.float32]:
     speakers = ["anna"] * 20 + ["ben"] * 20
-    level = SpeakerNormalisation(windows, speakers, MEAN, SCALE)
-    many = level(np.repeat(rows, 20), rng)
+    normalise = SpeakerNormalisation(windows, speakers, MEAN, SCALE)
+    many = normalise(np.repeat(rows, 20), rng)
     return np.asarray((many - MEAN) / SCALE)
 
 
 def test_speakers_become_alike(windows: Windows, rng: np.random.Generator) -> None:
-    originals = np.flatnonzero(windows.copy == 0)
-    anna, ben = (levelled(windows, originals[of], rng) for of in (slice(0, 20), slice(20, 40)))
+    originals = np.flatnonzero(windows.augmentation == 0)
+    anna, ben = (normalised(windows, originals[of], rng) for of in (slice(0, 20), slice(20, 40)))
     before = windows.features[originals[20:]].mean() - windows.features[originals[:20]].mean()
     assert abs(before) > 2
-    # Few clips are trusted little, so that about half of 2 deviations is left on average.
+    # Shrinkage: about half of 2 deviations is left on average.
     assert 0.5 < ben.mean() - anna.mean() < 1.2
     assert ben.std(axis=1).mean() > 0.5 * 1.1
 
 
-def test_a_copy_is_levelled_by_clips_from_the_same_room(
+def test_an_augmentation_is_normalised_by_clips_from_the_same_room(
     windows: Windows, rng: np.random.Generator
 ) -> None:
     in_room, not_in_room = (
-        np.flatnonzero((windows.copy == c) & (windows.clip < 20)) for c in (1, 2)
+        np.flatnonzero((windows.augmentation == c) & (windows.clip < 20)) for c in (1, 2)
     )
-    assert levelled(windows, in_room, rng).mean() < 0.6 * 3
-    assert abs(levelled(windows, not_in_room, rng).mean()) < 0.1
+    assert normalised(windows, in_room, rng).mean() < 0.6 * 3
+    assert abs(normalised(windows, not_in_room, rng).mean()) < 0.1
 
 
-def test_what_is_taken_off_varies(windows: Windows, rng: np.random.Generator) -> None:
-    means = levelled(windows, np.array([60]), rng).mean(axis=(1, 2))
+def test_the_estimate_varies(windows: Windows, rng: np.random.Generator) -> None:
+    means = normalised(windows, np.array([60]), rng).mean(axis=(1, 2))
     assert means.std() > 0.1

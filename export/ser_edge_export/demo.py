@@ -20,7 +20,7 @@ from ser_edge_train.run import Run
 from ser_edge_train.tables import score_table
 from ser_edge_train.train import TrainOptions, train
 
-_OPTIONS = TrainOptions(epochs=40, copies=1, members=1, refit=False, licence="synthetic")
+_OPTIONS = TrainOptions(epochs=40, augmentations=1, ensemble=1, retrain=False, licence="synthetic")
 # One of its 164 test clips is 0.6 %, and 0.6 points of UAR.
 _CRITERIA = AcceptanceCriteria(min_agreement=0.95, max_uar_loss=0.04)
 _SHOWN = 6

@@ -82,7 +82,7 @@ class OwnModel:
         recipe = RECIPES[self.recipe]
         config = _input_config(recipe, self.scaler)
         network = self._network(config, onnx_options)
-        store = FeatureStore(recipe, self.cache) if self.cache else FeatureStore(recipe)
+        store = FeatureStore(recipe, self.cache)
         dataset = load_dataset(self.clips, store)
         pairs = [
             pair
@@ -135,7 +135,7 @@ class OwnModel:
         notes: Sequence[str],
     ) -> dict[str, Any]:
         logits = network.logits(config.network_inputs(test.features))
-        scores = test.answers(logits, 1.0).scores(self.labels)
+        scores = test.predictions(logits, 1.0).scores(self.labels)
         unknown = (
             "The network came as a file. Whether it was trained on speakers of these clips is "
             "unknown."

@@ -1,8 +1,7 @@
-"""A part of a recording, piece by piece: WAV by `wav` beside this, all else by soundfile."""
+"""Decode a part of a recording, piece by piece: WAV with NumPy, other formats with soundfile."""
 
 import contextlib
 import io
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -10,33 +9,28 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from ser_edge.audio.wav import WavHeader, read_frames, read_header
+from ser_edge.audio.wav import WavHeader, check_header_rate, read_frames, read_header
+from ser_edge.checks import check_number
 from ser_edge.errors import AudioError
-from ser_edge.resampling import check_sample_rate
 
-# Numbers decoded at once. soundfile's headers may promise any length, a WAV file may be long.
+# Numbers decoded at once: headers may state any length, and a long file should not fill the memory.
 _PIECE = 1 << 17
-# What libsndfile says of a stream without a length.
+# libsndfile's length of a stream whose length is unknown.
 _UNKNOWN = 2**63 - 1
 
 
 @dataclass(frozen=True)
 class Part:
-    """Which part of a recording is wanted, and how long it may be.
+    """The part of a recording to decode; raises `ConfigError` for a value out of range.
 
     Parameters
     ----------
     offset_s : float >= 0
-        Where it starts [s].
+        Its start [s].
     duration_s : float >= 0, optional
-        How long it is at most [s]; by default to the end.
+        Its maximum length [s]; the default is to the end.
     max_s : float > 0, optional
-        How much may be decoded [s].
-
-    Raises
-    ------
-    AudioError
-        For a value outside these ranges.
+        Maximum length to decode [s].
     """
 
     offset_s: float = 0.0
@@ -44,24 +38,17 @@ class Part:
     max_s: float | None = None
 
     def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            number = isinstance(value, int | float | np.number) and 0 <= value < math.inf
-            if value is not None and not (number and (value or name != "max_s")):
-                least = "more than 0" if name == "max_s" else "0 or more"
-                raise AudioError(f"{name}={value!r}; expected a number of seconds, {least}")
+        check_number("offset_s", self.offset_s, 0, unit="seconds")
+        if self.duration_s is not None:
+            check_number("duration_s", self.duration_s, 0, unit="seconds")
+        if self.max_s is not None:
+            check_number("max_s", self.max_s, 0, exclusive=True, unit="seconds")
 
     def span(self, n: int, sample_rate: int) -> tuple[int, int]:
-        """Find the part in a recording of ``n`` frames.
+        """Return the first frame and the number of frames, in a recording of ``n`` frames.
 
-        Returns
-        -------
-        first, count : int
-            Its first frame and number of frames, rounded down as librosa does.
-
-        Raises
-        ------
-        AudioError
-            If there is nothing in it, or more than ``max_s``.
+        Both are rounded down, as librosa does. Raises `AudioError` if the part is empty or longer
+        than ``max_s``.
 
         Examples
         --------
@@ -70,61 +57,32 @@ class Part:
         (9600, 38400)
         """
         if not n:
-            raise AudioError("holds no samples; expected at least one, record it again")
+            raise AudioError("holds no samples, expected at least one", "record it again")
         first = int(self.offset_s * sample_rate)
-        count = (
-            n - first
-            if self.duration_s is None
-            else min(int(self.duration_s * sample_rate), n - first)
-        )
+        count = n - first
+        if self.duration_s is not None:
+            count = min(int(self.duration_s * sample_rate), count)
         if count < 1:
             raise AudioError(
-                f"holds {n / sample_rate:.3f} s, of which offset_s={self.offset_s} and "
-                f"duration_s={self.duration_s} leave no sample; choose others"
+                f"holds {n / sample_rate:.3f} s, and no sample is left by "
+                f"offset_s={self.offset_s} and duration_s={self.duration_s}",
+                "choose another offset or duration",
             )
         if self.max_s is not None and count > self.max_s * sample_rate:
             raise AudioError(
-                f"holds {count / sample_rate:.3f} s; expected at most max_s={self.max_s}, "
-                "give a shorter recording"
+                f"holds {count / sample_rate:.3f} s, expected at most max_s={self.max_s}",
+                "give a shorter recording",
             )
         return first, count
 
 
 @contextlib.contextmanager
 def decoded(file: BinaryIO, part: Part) -> Iterator[tuple[int, Iterator[NDArray[np.float32]]]]:
-    """Open a recording for decoding.
+    """Yield the sample rate of a recording and an iterator of its mono pieces.
 
-    Parameters
-    ----------
-    file : binary file object
-        One that can seek, at the beginning of the recording.
-    part : Part
-        What to decode.
-
-    Yields
-    ------
-    sample_rate : int
-        In Hz.
-    pieces : iterator of np.ndarray [shape=(n,), dtype=float32]
-        The mean over the channels; every sample is finite, and there is at least one.
-
-    Raises
-    ------
-    AudioError
-        If it cannot be decoded, here or while the pieces are fetched.
-
-    Examples
-    --------
-    >>> import io, wave
-    >>> from ser_edge.audio.decode import Part, decoded
-    >>> file = io.BytesIO()
-    >>> with wave.open(file, "wb") as wav:
-    ...     wav.setparams((1, 2, 16000, 0, "NONE", ""))
-    ...     wav.writeframes(bytes(400_000))
-    >>> start = file.seek(0)
-    >>> with decoded(file, Part(offset_s=2.0)) as (sample_rate, pieces):
-    ...     sample_rate, [piece.size for piece in pieces]
-    (16000, [131072, 36928])
+    ``file`` has to be seekable and at the beginning of the recording. The pieces have shape (n,)
+    and dtype float32; there is at least one, and every sample is finite. Raises `AudioError` if
+    the recording cannot be decoded, also while the pieces are fetched.
     """
     begin = file.tell()
     header = read_header(file)
@@ -134,10 +92,9 @@ def decoded(file: BinaryIO, part: Part) -> Iterator[tuple[int, Iterator[NDArray[
         return
     file.seek(begin)
     with _open_sound(io.BytesIO(file.read()) if begin else file, header) as sound:
-        sample_rate = int(sound.samplerate)
-        check_sample_rate(sample_rate)
+        sample_rate = check_header_rate(sound.samplerate)
         if sound.frames == _UNKNOWN and part.duration_s is None:
-            raise AudioError("does not say how long it is; convert it to WAV")
+            raise AudioError("does not state its length", "convert it to WAV")
         first, count = part.span(sound.frames, sample_rate)
         yield sample_rate, _finite(_sound_pieces(sound, first, count))
 
@@ -156,38 +113,38 @@ def _sound_pieces(sound: Any, first: int, count: int) -> Iterator[NDArray[np.flo
     from soundfile import SoundFileError
 
     size = max(1, _PIECE // sound.channels)
-    decoded = 0
+    n_decoded = 0
     try:
         sound.seek(first)
-        while decoded < count:
-            frames = sound.read(min(size, count - decoded), dtype="float32", always_2d=True)
+        while n_decoded < count:
+            frames = sound.read(min(size, count - n_decoded), dtype="float32", always_2d=True)
             if not len(frames):
                 break
             yield _mono(frames)
-            decoded += len(frames)
+            n_decoded += len(frames)
     except SoundFileError as error:
         raise AudioError(
-            f"cannot be decoded to its end ({_reason(error)}); copy or convert it again"
+            f"cannot be decoded to its end ({_reason(error)})", "copy or convert it again"
         ) from None
-    if not decoded:
-        raise AudioError("holds no samples that could be decoded; convert it to WAV")
+    if not n_decoded:
+        raise AudioError("has no samples that can be decoded", "convert it to WAV")
 
 
-def _open_sound(file: BinaryIO, found: str) -> Any:
-    """Open what is not plain WAV with soundfile, if that is there."""
+def _open_sound(file: BinaryIO, problem: str) -> Any:
+    """Open a file that is not plain WAV with soundfile; `problem` is why it is not."""
     try:
         import soundfile
     except ModuleNotFoundError as error:
         if error.name != "soundfile":
             raise
         raise AudioError(
-            f"{found}; expected a PCM WAV recording, convert it or "
-            "pip install 'ser-edge[audio]' for FLAC, OGG and MP3"
+            f"{problem}, expected a PCM WAV recording",
+            "convert it, or pip install 'ser-edge[audio]' for FLAC, OGG and MP3",
         ) from None
     try:
         return soundfile.SoundFile(file)
     except (soundfile.SoundFileError, TypeError) as error:  # TypeError: its name ends in .raw
-        raise AudioError(f"{found} ({_reason(error)}); expected WAV, FLAC, OGG or MP3") from None
+        raise AudioError(f"{problem} ({_reason(error)}), expected WAV, FLAC, OGG or MP3") from None
 
 
 def _reason(error: Exception) -> str:
@@ -195,12 +152,12 @@ def _reason(error: Exception) -> str:
 
 
 def _mono(frames: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Mean over the channels; of two it is written out: the same bits, many times faster."""
+    """Return the mean of the channels."""
     channels = frames.T
     with np.errstate(over="ignore", invalid="ignore"):
         if len(channels) == 1:
             mono = channels[0]
-        elif len(channels) == 2:
+        elif len(channels) == 2:  # the same bits as `mean`, many times faster
             mono = (channels[0] + channels[1]) / 2
         else:
             mono = channels.mean(axis=0)
@@ -208,19 +165,16 @@ def _mono(frames: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def check_finite(samples: NDArray[np.float32], first: int = 0) -> NDArray[np.float32]:
-    """Return the samples, of which the first is number ``first``, if all are finite.
+    """Return the samples, or raise `AudioError` if one is not finite.
 
-    Raises
-    ------
-    AudioError
-        If one is not.
+    In the message ``samples[0]`` has the number ``first``.
     """
     finite = np.isfinite(samples)
     if not finite.all():
         at = int(finite.argmin())
         raise AudioError(
-            f"sample {first + at} is {samples[at]}; expected finite samples, "
-            "record or convert again"
+            f"sample {first + at} is {samples[at]}, expected finite samples",
+            "record or convert it again",
         )
     return samples
 

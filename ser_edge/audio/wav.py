@@ -1,7 +1,7 @@
-"""RIFF/WAVE: where a file holds its samples, and what its bytes mean.
+"""Read RIFF/WAVE files with NumPy.
 
 PCM of 8, 16, 24 and 32 bit and float of 32 and 64 bit, plain or WAVE_FORMAT_EXTENSIBLE, scaled as
-libsndfile scales them. No length in a header is believed beyond the bytes that are there.
+libsndfile does. A length in a header is never trusted beyond the end of the file.
 """
 
 import os
@@ -12,11 +12,11 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from ser_edge.errors import AudioError
+from ser_edge.errors import AudioError, ConfigError
 from ser_edge.resampling import check_sample_rate
 
 _PCM, _FLOAT, _EXTENSIBLE = 0x0001, 0x0003, 0xFFFE
-# The last 14 bytes of a WAVE_FORMAT_EXTENSIBLE sub-format that is an ordinary format tag.
+# KSDATAFORMAT_SUBTYPE: a WAVE_FORMAT_EXTENSIBLE sub-format is a format tag and these 14 bytes.
 _TAG_GUID = bytes.fromhex("000000001000800000aa00389b71")
 _DTYPES = {
     (_PCM, 8): "u1",
@@ -26,12 +26,12 @@ _DTYPES = {
     (_FLOAT, 32): "<f4",
     (_FLOAT, 64): "<f8",
 }
-_MAX_CHUNKS = 1000
+_MAX_CHUNKS = 1000  # before the samples; usual files have fewer than 10
 
 
 @dataclass(frozen=True)
 class WavHeader:
-    """How the samples of a WAV file lie in it; a frame holds one of each channel."""
+    """Layout of the samples; a frame has one sample of each channel."""
 
     dtype: np.dtype[Any]
     channels: int
@@ -40,33 +40,15 @@ class WavHeader:
 
 
 def read_header(file: BinaryIO) -> WavHeader | str:
-    """Read up to the first sample of a WAV file.
+    """Read the header of a WAV file and leave the file at its first sample.
 
-    Parameters
-    ----------
-    file : binary file object
-        One that can seek, at the beginning of the recording; left at its first sample.
-
-    Returns
-    -------
-    WavHeader or str
-        The latter where another decoder may know better: what the file is, as messages say it.
-
-    Raises
-    ------
-    AudioError
-        If the file is empty or truncated, or its header is not one of a recording.
+    Returns a string, the reason for an error message, if another decoder has to be tried. Raises
+    `AudioError` if the file is empty or truncated, or its header is not legal.
 
     Examples
     --------
-    >>> import io, wave
+    >>> import io
     >>> from ser_edge.audio.wav import read_header
-    >>> file = io.BytesIO()
-    >>> with wave.open(file, "wb") as wav:
-    ...     wav.setparams((2, 2, 16000, 0, "NONE", ""))
-    ...     wav.writeframes(bytes(400))
-    >>> read_header(io.BytesIO(file.getvalue()))
-    WavHeader(dtype=dtype('int16'), channels=2, sample_rate=16000, n_frames=100)
     >>> read_header(io.BytesIO(b"fLaC and so on"))
     "begins with b'fLaC and so '"
     """
@@ -75,7 +57,7 @@ def read_header(file: BinaryIO) -> WavHeader | str:
     file.seek(begin)
     head = file.read(12)
     if not head:
-        raise AudioError("is empty (0 bytes); expected a WAV recording")
+        raise AudioError("is empty (0 bytes), expected a WAV recording")
     if head[:4] != b"RIFF" or (head[8:] != b"WAVE" and len(head) == 12):
         return f"begins with {head!r}"
 
@@ -94,68 +76,30 @@ def read_header(file: BinaryIO) -> WavHeader | str:
         position = file.tell()
         if name == b"fmt ":
             fmt = file.read(min(length, 40))
-        # Not beyond the end: where a word has 32 bits, 2 GiB is no place to go to.
+        # Not beyond the end of the file: 32-bit systems cannot seek to 2 GiB.
         file.seek(min(position + length + length % 2, begin + size))
-    raise AudioError(f"has no audio in its {size} bytes, only a WAV header; record it again")
+    raise AudioError(f"has no audio in its {size} bytes, only a WAV header", "record it again")
 
 
 def read_frames(file: BinaryIO, header: WavHeader, first: int, count: int) -> NDArray[np.float32]:
-    """Read some frames of a WAV file, and no more of it than these.
+    """Read ``count`` frames after ``first`` others, [shape=(count, channels), dtype=float32].
 
-    Parameters
-    ----------
-    file : binary file object
-        As `read_header` leaves it.
-    header : WavHeader
-        What `read_header` returned.
-    first : int >= 0
-        Frames to skip.
-    count : int > 0
-        Frames to read; ``first + count <= header.n_frames``.
-
-    Returns
-    -------
-    np.ndarray [shape=(count, channels), dtype=float32]
-        The samples, full scale at ±1.
-
-    Raises
-    ------
-    AudioError
-        If the file has become shorter since its header was read.
-
-    Examples
-    --------
-    >>> import io, wave
-    >>> from ser_edge.audio.wav import read_frames, read_header
-    >>> file = io.BytesIO()
-    >>> with wave.open(file, "wb") as wav:
-    ...     wav.setparams((2, 1, 16000, 0, "NONE", ""))
-    ...     wav.writeframes(bytes([128, 128, 192, 0]))
-    >>> start = file.seek(0)
-    >>> read_frames(file, read_header(file), first=1, count=1)
-    array([[ 0.5, -1. ]], dtype=float32)
+    The file has to be at its first sample; ``first + count <= header.n_frames``. Raises
+    `AudioError` if the file has become shorter.
     """
     frame = header.dtype.itemsize * header.channels
     file.seek(first * frame, os.SEEK_CUR)
     data = file.read(count * frame)
     if len(data) < count * frame:
-        raise AudioError("ends while it is being read; wait until it is written")
+        raise AudioError("became shorter while it was read", "wait until it is complete")
     return _samples(data, header.dtype).reshape(count, header.channels)
 
 
 def full_scale(samples: NDArray[Any]) -> NDArray[np.float32]:
-    """Bring samples to float32 as libsndfile does.
+    """Convert samples to float32, full scale at ±1, as libsndfile does.
 
-    Parameters
-    ----------
-    samples : np.ndarray [dtype=float, int16, int32 or uint8]
-        Unsigned samples are around 128.
-
-    Returns
-    -------
-    np.ndarray [dtype=float32]
-        Integers divided by their full scale; ``samples`` itself where it is float32 already.
-        What float32 cannot hold becomes infinity.
+    The zero of unsigned samples is 128. Values beyond float32 become infinity. float32 samples are
+    returned as they are.
 
     Examples
     --------
@@ -173,49 +117,59 @@ def full_scale(samples: NDArray[Any]) -> NDArray[np.float32]:
     return signal
 
 
+def check_header_rate(sample_rate: int) -> int:
+    """Return a file's sample rate, or raise `AudioError` if it is out of range."""
+    try:
+        return check_sample_rate(sample_rate)
+    except ConfigError as error:
+        raise AudioError(error.problem, "convert it") from None
+
+
 def _tag(fmt: bytes) -> int:
-    """Format tag, looked up behind WAVE_FORMAT_EXTENSIBLE where it hides there."""
+    """Return the format tag; that of the sub-format for WAVE_FORMAT_EXTENSIBLE."""
     extensible = fmt[:2] == struct.pack("<H", _EXTENSIBLE) and fmt[26:40] == _TAG_GUID
     at = 24 if extensible else 0
     return int.from_bytes(fmt[at : at + 2], "little")
 
 
 def _parse_format(fmt: bytes) -> tuple[np.dtype[Any] | None, int, int]:
-    """Sample type (None if soundfile has to decode it), number of channels, and rate."""
+    """Return the sample type (None if soundfile has to decode it), channels and sample rate."""
     if len(fmt) < 16:
         raise AudioError(
-            f"has a WAV header of {len(fmt)} format bytes; expected 16 or more, record it again"
+            f"has a WAV header of {len(fmt)} format bytes, expected 16 or more", "record it again"
         )
     channels, sample_rate, _, align, bits = struct.unpack("<HIIHH", fmt[2:16])
     tag = _tag(fmt)
     if not channels:
-        raise AudioError("has 0 channels; expected 1 or more, record it again")
-    check_sample_rate(sample_rate)
+        raise AudioError("has 0 channels, expected 1 or more", "record it again")
+    check_header_rate(sample_rate)
     if tag not in (_PCM, _FLOAT):
         return None, channels, sample_rate
     if (tag, bits) not in _DTYPES:
         kind = "PCM" if tag == _PCM else "float"
         raise AudioError(
-            f"has {bits}-bit {kind} samples; expected PCM of 8, 16, 24 or 32 bit or float of 32 or "
-            "64 bit, convert it"
+            f"has {bits}-bit {kind} samples, expected PCM of 8, 16, 24 or 32 bit or float of 32 or "
+            "64 bit",
+            "convert it",
         )
     dtype = np.dtype(_DTYPES[tag, bits])
     if align != dtype.itemsize * channels:
         raise AudioError(
-            f"has a block align of {align}; expected {dtype.itemsize * channels} for {channels} "
-            f"channels of {bits} bit, record it again"
+            f"has a block align of {align}, expected {dtype.itemsize * channels} for {channels} "
+            f"channels of {bits} bit",
+            "record it again",
         )
     return dtype, channels, sample_rate
 
 
 def _data_bytes(length: int, *, left: int) -> int:
-    """Bytes of audio, of which the header promises ``length`` and ``left`` are there."""
-    # A writer that cannot go back leaves nearly 2 or 4 GiB there, or 0: all that follows.
+    """Return the bytes of audio; the header states ``length``, the file has ``left``."""
+    # A writer to a pipe cannot fill in the length: it leaves 0, or nearly 2 or 4 GiB.
     streamed = 0x7FFF0000 <= length <= 0x80000000 or length >= 0xFFFF0000 or length == 0
     if length > left and not streamed:
         raise AudioError(
-            f"is truncated: {left} bytes of audio where its header promises {length}; "
-            "copy or record it again"
+            f"is truncated: it has {left} bytes of audio, and its header states {length}",
+            "copy or record it again",
         )
     return min(length, left) or left
 

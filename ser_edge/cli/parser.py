@@ -150,13 +150,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     train.add_argument("--epochs", type=positive, help="instead of the recipe's")
     train.add_argument(
-        "--copies", type=natural, help="altered copies of each training clip, not the recipe's"
+        "--augmentations", type=natural, help="of each training clip; default the recipe's"
     )
     train.add_argument(
-        "--members", type=positive, metavar="N", help="networks averaged in one, not the recipe's"
+        "--ensemble", type=positive, metavar="N", help="networks to average; default the recipe's"
     )
     train.add_argument(
-        "--refit",
+        "--retrain",
         action=argparse.BooleanOptionalAction,
         help="train once more, on the speakers too that temperature and adaptation were chosen on, "
         "or do not, whatever the recipe says",

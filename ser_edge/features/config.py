@@ -1,4 +1,4 @@
-"""What is computed from each frame of a signal: `FeatureConfig`."""
+"""Feature settings."""
 
 from __future__ import annotations
 
@@ -12,42 +12,42 @@ from ser_edge.features.descriptors import DESCRIPTORS
 from ser_edge.features.pitch import Periods
 from ser_edge.resampling import MAX_RATE, MIN_RATE
 
-# Far beyond speech, and low enough that settings read from a file cannot exhaust the memory.
+# Far beyond speech, and low enough that settings from an untrusted file cannot exhaust the memory.
 _MAX_SAMPLES = 16384
 _MAX_MELS = 512
 
 
 @dataclass(frozen=True)
 class FeatureConfig:
-    """What is computed from each frame, under librosa's names and defaults.
+    """Feature settings, with librosa's names and defaults.
 
     Parameters
     ----------
     sample_rate : int in [8000, 192000]
-        Samples a second of the signals to come [Hz].
+        In Hz.
     n_fft : int in [2, 16384]
-        Frame length, in samples.
+        Frame length in samples.
     hop_length : int in [1, 16384]
-        Samples from one frame to the next.
+        Distance of the frames in samples.
     n_mfcc : int in [1, n_mels]
-        Mel-frequency cepstral coefficients kept.
+        Number of mel-frequency cepstral coefficients.
     n_mels : int in [1, 512]
-        Mel bands.
+        Number of mel bands.
     fmin, fmax : float
-        Lowest and highest frequency of the mel bands, 1 Hz or more apart [Hz]; ``fmax=None`` is
+        Lowest and highest frequency of the mel bands, at least 1 Hz apart [Hz]; ``fmax=None`` is
         half the sample rate.
     center : bool
-        Whether frame ``t`` is centred on sample ``t * hop_length`` (the signal is padded), or
-        starts there.
+        If true, frame ``t`` is centred on sample ``t * hop_length`` of the padded signal; if
+        false, it starts there.
     descriptors : tuple of str
-        Which of ``zcr``, ``rms``, ``log_rms``, ``centroid``, ``rolloff``, ``flatness``,
-        ``log_f0``, ``voicing``, ``log_mel``, ``mfcc`` and ``delta``
-        (`ser_edge.features.descriptors`) are computed, in the order of the columns.
+        Low-level descriptors (LLD), in the order of the columns: any of ``zcr``, ``rms``,
+        ``log_rms``, ``centroid``, ``rolloff``, ``flatness``, ``log_f0``, ``voicing``,
+        ``log_mel``, ``mfcc`` and ``delta`` (`ser_edge.features.descriptors`).
 
     Raises
     ------
     ConfigError
-        For a value outside these ranges.
+        If a value is out of range.
 
     Examples
     --------
@@ -75,15 +75,15 @@ class FeatureConfig:
         check_number("fmax", fmax, 1, self.sample_rate / 2, unit="Hz")
         check_number("fmin", fmin, 0, fmax - 1, unit="Hz")
         if not isinstance(self.center, bool):
-            raise ConfigError(f"center={self.center!r}; expected True or False")
+            raise ConfigError(f"center={self.center!r}, expected True or False")
         known = tuple(DESCRIPTORS)
         names = self.descriptors if isinstance(self.descriptors, tuple) else ()
         if not (names and all(name in known for name in names) and len(set(names)) == len(names)):
             raise ConfigError(
-                f"descriptors={self.descriptors!r}; expected one or more of {known}, each once"
+                f"descriptors={self.descriptors!r}, expected one or more of {known}, each once"
             )
         if {"log_f0", "voicing"} & set(names):
-            Periods(self.sample_rate, self.n_fft)  # which raises where a frame is too short
+            Periods(self.sample_rate, self.n_fft)  # raises if a frame is too short
 
     @property
     def mel_range(self) -> tuple[float, float]:
@@ -101,7 +101,7 @@ class FeatureConfig:
 
     @property
     def columns_of(self) -> dict[str, slice]:
-        """Which columns of the features each descriptor has."""
+        """Columns of each descriptor."""
         columns, start = {}, 0
         for name in self.descriptors:
             setting = DESCRIPTORS[name].columns
@@ -110,24 +110,24 @@ class FeatureConfig:
         return columns
 
     def n_frames(self, n_samples: int) -> int:
-        """Return how many frames a signal gives.
+        """Return the number of frames of a signal.
 
         Parameters
         ----------
         n_samples : int >= 0
-            Its length.
+            Length of the signal.
 
         Returns
         -------
         n_frames : int
-            0 where it is too short for one.
+            0 if the signal is too short.
         """
         padded = n_samples + 2 * self.padding
         return max(0, 1 + (padded - self.n_fft) // self.hop_length)
 
     @property
     def padding(self) -> int:
-        """Samples by which a signal is padded at either end."""
+        """Zeros added at either end of a signal, in samples."""
         return self.n_fft // 2 if self.center else 0
 
     def to_dict(self) -> dict[str, Any]:
@@ -142,12 +142,12 @@ class FeatureConfig:
 
     @classmethod
     def from_dict(cls, settings: Mapping[str, Any]) -> FeatureConfig:
-        """Make the settings from `to_dict`'s result, read back from JSON.
+        """Create it from the result of `to_dict`, read back from JSON.
 
         Parameters
         ----------
         settings : dict
-            Values by name; those left out keep their default.
+            Values by name; missing ones keep their default.
 
         Returns
         -------
@@ -156,7 +156,7 @@ class FeatureConfig:
         Raises
         ------
         ConfigError
-            For an unknown name, or a value that is out of range or of another type.
+            If a name is unknown, or a value has another type or is out of range.
         """
         try:
             unknown = sorted(set(settings) - {field.name for field in fields(cls)})

@@ -1,7 +1,7 @@
-"""Frame-wise descriptors of speech, librosa 0.11's several times faster, and the pitch.
+"""Compute features: several times faster than librosa 0.11, with the same result.
 
-`ser_edge.features.descriptors` lists them. A signal goes through `ser_edge.features.frames` piece
-by piece; what it needs beside the result and its mel bands does not grow with its length.
+`ser_edge.features.descriptors` lists the low-level descriptors (LLD). `ser_edge.features.frames`
+processes a signal piece by piece, so that work buffers do not grow with its length.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ser_edge.audio import as_signal
-from ser_edge.errors import AudioError
+from ser_edge.errors import AudioError, error_source
 from ser_edge.features.config import FeatureConfig
 from ser_edge.features.descriptors import DESCRIPTORS, Bands, to_decibels
 from ser_edge.features.frames import Framing
@@ -21,23 +21,22 @@ from ser_edge.features.mel import band_groups, dct_matrix, mel_bands
 
 
 class FeatureExtractor:
-    """Compute the descriptors of a `FeatureConfig`; make it once, call it often.
+    """Compute the features of a `FeatureConfig`.
 
-    It keeps the window, the mel bands and the DCT, and for each thread that calls it work buffers
-    (2 MiB with the defaults), so that threads can share it.
+    Create it once and reuse it: it caches the window, the mel bands and the DCT. Threads may share
+    it; each has its own work buffers (2 MiB with the defaults).
 
     Parameters
     ----------
-    config : FeatureConfig
-        What to compute.
+    config : FeatureConfig, optional
+        Feature settings.
 
     Attributes
     ----------
     n_columns, n_bands : int
-        Columns of the features, and mel bands behind them.
-    looks_around : bool
-        Whether a frame's features depend on its neighbours, and not on its samples and the
-        loudest band of all frames alone.
+        Number of columns of the features, and of mel bands.
+    needs_context : bool
+        Whether the features of a frame depend on neighbouring frames.
 
     Examples
     --------
@@ -57,7 +56,7 @@ class FeatureExtractor:
         self._of_bands = [(row.of_bands, columns) for row, columns in table if row.of_bands]
         self.n_columns = len(config.columns)
         self.n_bands = config.n_mels if self._of_bands else 0
-        self.looks_around = any(DESCRIPTORS[name].looks_around for name in config.columns_of)
+        self.needs_context = any(DESCRIPTORS[name].needs_context for name in config.columns_of)
         fmin, fmax = config.mel_range
         weights = mel_bands(
             config.sample_rate, config.n_fft, n_mels=self.n_bands, fmin=fmin, fmax=fmax
@@ -77,32 +76,32 @@ class FeatureExtractor:
         Parameters
         ----------
         samples : np.ndarray [shape=(n,)]
-            The signal, at ``config.sample_rate``; full scale is 1 for floats, the type's range
-            for integers.
+            The signal, at ``config.sample_rate``: float within ±1, or integer PCM.
 
         Returns
         -------
         features : np.ndarray [shape=(n_frames, n_columns), dtype=float32]
-            One row a frame, columns as in ``config.columns``.
+            One row per frame; ``config.columns`` names the columns.
 
         Raises
         ------
         AudioError
-            If the signal is empty, not one-dimensional, not finite, or, without centring,
-            shorter than a frame, or has fewer than 9 frames for ``delta``.
+            If the signal is empty, not one-dimensional or not finite; if it is shorter than a
+            frame and ``center`` is false; if it has fewer than 9 frames for ``delta``.
         """
         signal = as_signal(samples)
-        features = self._empty(len(signal))
-        self._compute(signal, features)
+        with error_source("the array"):
+            features = self._empty(len(signal))
+            self._compute(signal, features)
         return features
 
     def batch(self, clips: Sequence[ArrayLike] | NDArray[Any]) -> NDArray[np.float32]:
-        """Compute the features of clips of one length, each as a call would.
+        """Compute the features of several clips of the same length.
 
         Parameters
         ----------
         clips : np.ndarray [shape=(n_clips, n)], or a sequence of arrays [shape=(n,)]
-            The signals, as for a call.
+            The signals, as for `__call__`.
 
         Returns
         -------
@@ -111,7 +110,7 @@ class FeatureExtractor:
         Raises
         ------
         AudioError
-            As for a call, with the clip's number; if the clips differ in length; if there are none.
+            As `__call__`, with the clip's number; if the clips differ in length; if there are none.
 
         Examples
         --------
@@ -122,32 +121,27 @@ class FeatureExtractor:
         features = np.empty(0, np.float32)
         n_samples = 0
         for number, clip in enumerate(clips):
-            try:
-                signal = as_signal(clip)
+            with error_source(f"clip {number}"):
+                signal = as_signal(clip, f"clip {number}")
                 if number == 0:
                     n_samples = len(signal)
                     features = self._empty(n_samples, len(clips))
                 if len(signal) != n_samples:
-                    raise AudioError(
-                        f"has {len(signal)} samples; expected {n_samples}, as clip 0 has"
-                    )
+                    raise AudioError(f"has {len(signal)} samples, expected {n_samples} as clip 0")
                 self._compute(signal, features[number])
-            except AudioError as error:
-                raise AudioError(f"clip {number}: {error}") from None
         if not features.size:
-            raise AudioError("there are no clips; expected at least one")
+            raise AudioError("there are no clips, expected at least one")
         return features
 
     def flat(self, samples: ArrayLike) -> NDArray[np.float32]:
-        """Compute the features as one vector: each descriptor whole, MFCC frame by frame.
+        """Compute the features as one vector, in the published order.
 
-        The published order, ``hstack((zcr, rms, ravel(mfcc.T)))``: 108 + 108 + 108 * 20 = 2376
-        numbers for 2.5 s.
+        ``hstack((zcr, rms, ravel(mfcc.T)))`` has 108 + 108 + 108 * 20 = 2376 numbers for 2.5 s.
 
         Parameters
         ----------
         samples : np.ndarray [shape=(n,)]
-            As for a call.
+            As for `__call__`.
 
         Returns
         -------
@@ -156,7 +150,7 @@ class FeatureExtractor:
         Raises
         ------
         AudioError
-            As for a call.
+            As `__call__`.
         """
         return flatten(self(samples), self.config)
 
@@ -164,13 +158,12 @@ class FeatureExtractor:
         n_frames = self.config.n_frames(n_samples)
         if n_frames == 0:
             raise AudioError(
-                f"the signal has {n_samples} samples; expected at least "
-                f"n_fft={self.config.n_fft}, or center=True"
+                f"has {n_samples} samples, expected at least n_fft={self.config.n_fft}",
+                "give a longer signal, or set center=True",
             )
         return np.empty((*n_clips, n_frames, self.n_columns), np.float32)
 
     def _compute(self, signal: NDArray[np.float32], features: NDArray[np.float32]) -> None:
-        """Fill features [shape=(n_frames, n_columns)]: signal, frames, power, mel bands."""
         decibels = np.empty((len(features), self.n_bands), np.float32)
         self.fill_frames(signal, features, decibels)
         self.fill_bands(decibels, features, decibels.max(initial=-np.inf))
@@ -180,22 +173,22 @@ class FeatureExtractor:
         signal: NDArray[np.float32],
         features: NDArray[np.float32],
         decibels: NDArray[np.float32],
-        unwanted: range = range(0),
+        skip: range = range(0),
     ) -> None:
-        """Compute what one frame alone decides: first of the two steps of a call.
+        """Compute the features that depend on one frame only: the first of two steps.
 
         Parameters
         ----------
         signal : np.ndarray [shape=(n,), dtype=float32]
-            Within full scale.
+            Within ±1.
         features : np.ndarray [shape=(n_frames, n_columns), dtype=float32]
-            Filled, but for what comes of mel bands.
+            Output, except for the columns of `fill_bands`.
         decibels : np.ndarray [shape=(n_frames, n_bands), dtype=float32]
-            Filled with the power of the mel bands [dB].
-        unwanted : range
-            Frames that need not be computed; what is filled in for them has no meaning.
+            Output: the power of the mel bands [dB].
+        skip : range
+            Frames to leave out; their output is undefined.
         """
-        for rows, frames in self._framing.pieces(signal, len(features), unwanted):
+        for rows, frames in self._framing.pieces(signal, len(features), skip):
             for of_frames, columns in self._of_frames:
                 features[rows, columns] = of_frames(frames).reshape(rows.stop - rows.start, -1)
             for bands, bins, weights in self._groups:
@@ -205,17 +198,18 @@ class FeatureExtractor:
     def fill_bands(
         self, decibels: NDArray[np.float32], features: NDArray[np.float32], loudest: np.float32
     ) -> None:
-        """Compute what the mel bands of all frames decide, since the loudest bounds them.
+        """Compute the features from mel bands: the second step.
+
+        It follows `fill_frames` because ``top_db`` refers to the loudest band of all frames.
 
         Parameters
         ----------
         decibels : np.ndarray [shape=(n_frames, n_bands), dtype=float32]
-            As `fill_frames` gives them; overwritten. Of some frames, unless the extractor looks
-            around.
+            From `fill_frames`; overwritten. All frames if ``needs_context``, otherwise any.
         features : np.ndarray [shape=(n_frames, n_columns), dtype=float32]
-            What comes of them is filled in.
+            Output.
         loudest : np.float32
-            Power of the loudest band of all frames [dB].
+            Maximum power of all bands and frames [dB].
         """
         bands = Bands(decibels, loudest, self._dct)
         for of_bands, columns in self._of_bands:
@@ -223,12 +217,12 @@ class FeatureExtractor:
 
 
 def flatten(features: NDArray[np.float32], config: FeatureConfig) -> NDArray[np.float32]:
-    """Reorder features into the published vector: each descriptor whole, frame by frame.
+    """Reorder features into the published vector: one LLD after the other, each frame by frame.
 
     Parameters
     ----------
     features : np.ndarray [shape=(..., n_frames, n_columns), dtype=float32]
-        A `FeatureExtractor`'s result, or several stacked.
+        From `FeatureExtractor`.
     config : FeatureConfig
         Its settings.
 

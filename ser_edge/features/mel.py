@@ -1,4 +1,4 @@
-"""Mel bands and the DCT, the constant matrices of MFCC, as librosa 0.11 has them by default."""
+"""Mel bands and DCT, the constant matrices of MFCC, with librosa 0.11's defaults."""
 
 from __future__ import annotations
 
@@ -8,34 +8,22 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-_BANDS_AT_ONCE = 16
+# Bands per matrix product: larger groups multiply more zeros, smaller ones need more calls.
+_GROUP = 16
 
 
 def mel_bands(
     sample_rate: int, n_fft: int, *, n_mels: int, fmin: float, fmax: float
 ) -> NDArray[np.float64]:
-    """Weigh the bins of a power spectrum into mel bands, as ``librosa.filters.mel`` (Slaney).
+    """Return the weights of ``librosa.filters.mel`` [shape=(n_mels, 1 + n_fft // 2)], in float64.
 
-    Parameters
-    ----------
-    sample_rate : int > 0
-        Samples a second [Hz].
-    n_fft : int > 0
-        Frame length, in samples.
-    n_mels : int > 0
-        Number of bands.
-    fmin, fmax : float
-        Lowest and highest frequency of the bands [Hz].
-
-    Returns
-    -------
-    weights : np.ndarray [shape=(n_mels, 1 + n_fft // 2), dtype=float64]
-        Triangles between neighbouring band centres, each divided by half its width in Hz.
+    Each band is a triangle between its neighbours' centres, divided by half its width in Hz
+    (Slaney's normalisation). ``fmin`` and ``fmax`` are in Hz.
     """
     edges = _mel_to_hz(np.linspace(_hz_to_mel(fmin), _hz_to_mel(fmax), n_mels + 2))
     bins = np.fft.rfftfreq(n_fft, 1 / sample_rate)
     weights = np.zeros((n_mels, len(bins)))
-    # Band by band: whole matrices would be the most memory that a short process ever needs.
+    # Band by band: whole matrices would determine the peak memory of a short process.
     for band, low, centre, high in zip(weights, edges, edges[1:], edges[2:], strict=False):
         np.minimum((bins - low) / (centre - low), (high - bins) / (high - centre), out=band)
         np.maximum(band, 0, out=band)
@@ -43,11 +31,12 @@ def mel_bands(
     return weights
 
 
-# Slaney's mel scale: linear below 1 kHz (200/3 Hz a mel), logarithmic above (27 mel to 6.4 kHz).
+# Slaney's mel scale, librosa's default: linear below 1 kHz (200/3 Hz per mel), logarithmic above
+# (27 mel from 1 to 6.4 kHz).
 _HZ_PER_MEL = 200 / 3
 _LOG_FROM_HZ = 1000.0
-# By NumPy's logarithm, as librosa has it: Python's differs in the last bit in some of its versions,
-# and a band's edge that coincides with a bin then lets the bin in, or not.
+# NumPy's logarithm, like librosa: Python's may differ in the last bit, which matters for a bin that
+# coincides with the edge of a band.
 _LOG_STEP = float(np.log(6.4)) / 27
 
 
@@ -65,6 +54,7 @@ def _mel_to_hz(mel: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def dct_matrix(n_mfcc: int, n_mels: int) -> NDArray[np.float64]:
     """Return the orthonormal DCT-II as a matrix [shape=(n_mels, n_mfcc), dtype=float64]."""
+    # sqrt(2 / N) cos(pi k (n + 1/2) / N), and the column k = 0 divided by sqrt(2).
     angles = np.pi / n_mels * np.outer(np.arange(n_mels) + 0.5, np.arange(n_mfcc))
     matrix = math.sqrt(2 / n_mels) * np.cos(angles)
     matrix[:, 0] /= math.sqrt(2)
@@ -74,9 +64,9 @@ def dct_matrix(n_mfcc: int, n_mels: int) -> NDArray[np.float64]:
 def band_groups(
     weights: NDArray[np.float64],
 ) -> Iterator[tuple[slice, slice, NDArray[np.float32]]]:
-    """Cut the mel matrix into neighbouring bands and the bins that they touch, transposed."""
-    for start in range(0, len(weights), _BANDS_AT_ONCE):
-        group = weights[start : start + _BANDS_AT_ONCE]
+    """Yield groups of mel bands: the bands, their bins, and the transposed weights."""
+    for start in range(0, len(weights), _GROUP):
+        group = weights[start : start + _GROUP]
         touched = np.flatnonzero(group.any(axis=0))
         bins = slice(touched[0], touched[-1] + 1) if len(touched) else slice(0, 1)
         matrix = np.ascontiguousarray(group[:, bins].T, dtype=np.float32)

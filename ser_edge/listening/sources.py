@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ser_edge.audio import Source as Recording
+from ser_edge.audio import AudioSource as Recording
 from ser_edge.audio import blocks
 from ser_edge.errors import AudioError, ConfigError
 from ser_edge.resampling import check_sample_rate

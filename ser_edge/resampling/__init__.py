@@ -1,4 +1,4 @@
-"""Change of sample rate with NumPy alone, close to librosa's default (soxr HQ)."""
+"""Resample with NumPy, close to librosa's default (soxr HQ)."""
 
 from ser_edge.resampling.resampler import MAX_RATE, MIN_RATE, Resampler, check_sample_rate, resample
 

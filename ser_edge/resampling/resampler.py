@@ -1,95 +1,94 @@
-"""Change of sample rate with NumPy alone, close to librosa's default (soxr HQ).
+"""Resample with NumPy, close to librosa's default (soxr HQ).
 
-One overlap-save filter (`overlap_save`) with soxr's low pass (`soxr_filter`) does it, as long as
-the ratio of the rates makes blocks of a length that the FFT is quick at. 24 414 Hz to 22 050 Hz is
-not like that: 3675/4069, and 4069 = 13 * 313. For such ratios the filter changes the rate by a
-power of two that leaves the signal at least twofold oversampled, and the samples wanted are
-interpolated (`interpolation`).
+An overlap-save filter (`overlap_save`) applies soxr's low-pass filter (`soxr_filter`) if the ratio
+of the rates gives block lengths with a fast FFT. 24 414 Hz to 22 050 Hz does not: the ratio is
+3675/4069, and 4069 = 13 * 313. For such ratios the filter changes the rate by a power of two, so
+that the signal is oversampled at least twofold, and `interpolation` computes the output samples.
 
-One difference to soxr is left as it is: soxr works in stages, each of which forgets what the one
-before it rings ahead of time zero, and its first few samples are off by up to 9 %.
+One difference to soxr remains. soxr filters in stages and drops each stage's ringing before time
+zero, so its first samples are off by up to 9 %.
 """
 
 import itertools
 import math
 from collections.abc import Iterator
 from functools import lru_cache
+from numbers import Real
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ser_edge.errors import AudioError, ConfigError
+from ser_edge.checks import check_number
 from ser_edge.resampling.interpolation import WIDTH, Interpolation, kernel_gain
 from ser_edge.resampling.overlap_save import BlockFilter, OverlapSave
 from ser_edge.resampling.soxr_filter import REACH, response
 
-MIN_RATE, MAX_RATE = 8_000, 192_000
-ENGINES = ("numpy", "soxr")
-# Of a block, in samples of the lower rate and in periods: long enough not to be mostly overlap.
+MIN_RATE, MAX_RATE = 8_000, 192_000  # from telephone to studio recordings
+# Minimum block length, in samples of the lower rate and in periods, so that blocks overlap little.
 _MIN_BLOCK, _MIN_PERIODS = 2048, 8
-# Longer periods make blocks that leave the cache; other prime factors make the FFT slow.
+# Longer periods make blocks that do not fit the cache.
 _MAX_PERIOD = 1280
-_QUICK_FACTORS = 2 * 3 * 5 * 7 * 11
-# Samples taken in at once.
+# NumPy's FFT is slow for lengths with other prime factors.
+_FAST_FACTORS = 2 * 3 * 5 * 7 * 11
+# Samples processed at once: bounds the memory for a long signal.
 _PIECE = 1 << 16
 _NOTHING = np.empty(0, np.float32)
 
 
-def check_sample_rate(sample_rate: int) -> None:
-    """Refuse a sample rate that no recording of speech has.
+def check_sample_rate(sample_rate: Any, name: str = "sample_rate") -> int:
+    """Check the sample rate of a speech recording.
 
     Parameters
     ----------
+    sample_rate : int in [8000, 192000]
+        In Hz; a float if it is whole.
+    name : str
+        The argument in error messages.
+
+    Returns
+    -------
     sample_rate : int
-        Samples a second [Hz].
 
     Raises
     ------
-    AudioError
-        If ``sample_rate`` is not a whole number from 8000 to 192000.
+    ConfigError
+        If it is out of range.
 
     Examples
     --------
     >>> from ser_edge.resampling import check_sample_rate
     >>> check_sample_rate(100)
     Traceback (most recent call last):
-    ser_edge.errors.AudioError: the sample rate is 100 Hz; expected a whole number from 8000 to ...
+    ser_edge.errors.ConfigError: sample_rate=100, expected a whole number of Hz from 8000 to 192000
     """
-    if not MIN_RATE <= sample_rate <= MAX_RATE or sample_rate != int(sample_rate):
-        raise AudioError(
-            f"the sample rate is {sample_rate} Hz; expected a whole number from {MIN_RATE} to {MAX_RATE}, "
-            "convert it"
-        )
+    whole = isinstance(sample_rate, Real) and sample_rate % 1 == 0
+    checked = int(sample_rate) if whole and sample_rate is not True else sample_rate
+    check_number(name, checked, MIN_RATE, MAX_RATE, integer=True, unit="Hz")
+    return int(checked)
 
 
 def resample(
-    samples: NDArray[np.float32], sample_rate: int, target_rate: int, *, engine: str = "numpy"
+    samples: NDArray[np.float32], sample_rate: int, target_rate: int
 ) -> NDArray[np.float32]:
     """Resample a mono signal.
 
     Parameters
     ----------
     samples : np.ndarray [shape=(n,), dtype=float32]
-        The signal; silence is assumed before and after it.
-    sample_rate : int
-        Its sample rate in Hz, 8000 to 192000.
-    target_rate : int
-        The sample rate wanted, in the same range.
-    engine : {"numpy", "soxr"}
-        ``"numpy"`` is the same on every device; ``"soxr"`` is what ``librosa.resample`` does with
-        ``res_type="soxr_hq"``, its default, and needs ``pip install soxr``.
+        The signal; zeros are assumed before and after it.
+    sample_rate, target_rate : int in [8000, 192000]
+        Its sample rate, and the new one [Hz].
 
     Returns
     -------
-    np.ndarray [shape=(ceil(n * target_rate / rate),), dtype=float32]
-        The signal at ``target_rate``; ``samples`` itself when the rates are equal.
+    np.ndarray [shape=(ceil(n * target_rate / sample_rate),), dtype=float32]
+        The signal at ``target_rate``; ``samples`` itself if the rates are equal.
 
     Raises
     ------
-    AudioError
-        If a rate is out of range, or soxr is asked for and not installed.
     ConfigError
-        If there is no such engine.
+        If a sample rate is out of range.
 
     Examples
     --------
@@ -103,42 +102,32 @@ def resample(
     >>> bool(np.abs(y - expected)[500:-500].max() < 1e-6)
     True
     """
-    if engine not in ENGINES:
-        raise ConfigError(f"engine={engine!r}; expected one of {', '.join(ENGINES)}")
-    check_sample_rate(sample_rate)
-    check_sample_rate(target_rate)
+    resampler = Resampler(sample_rate, target_rate)
     if sample_rate == target_rate:
         return samples
     out = np.zeros(_n_out(samples.size, sample_rate, target_rate), np.float32)
-    if engine == "soxr":
-        pieces = iter([_by_soxr(samples, sample_rate, target_rate)])
-    else:
-        resampler = Resampler(sample_rate, target_rate)
-        pieces = itertools.chain(resampler._run(samples), resampler._finish())
     end = 0
-    for piece in pieces:
+    for piece in itertools.chain(resampler._run(samples), resampler._finish()):
         out[end : end + piece.size] = piece
         end += piece.size
     return out
 
 
 class Resampler:
-    """Resample a mono signal that comes in pieces, in constant memory.
+    """Resample a mono signal piece by piece, in constant memory.
 
-    What `feed` and at last `flush` return is together, bit for bit, what `resample` returns for the
-    whole signal, however it was cut into pieces.
+    The results of all `feed` calls and of `flush`, concatenated, are bit for bit what `resample`
+    returns for the whole signal. The lengths of the pieces do not matter.
 
     Parameters
     ----------
-    sample_rate : int
-        The signal's sample rate in Hz, 8000 to 192000.
-    target_rate : int
-        The sample rate wanted, in the same range.
+    sample_rate, target_rate : int in [8000, 192000]
+        The signal's sample rate, and the new one [Hz].
 
     Raises
     ------
-    AudioError
-        If a rate is out of range.
+    ConfigError
+        If a sample rate is out of range.
 
     Examples
     --------
@@ -153,33 +142,32 @@ class Resampler:
     """
 
     def __init__(self, sample_rate: int, target_rate: int) -> None:
-        check_sample_rate(sample_rate)
-        check_sample_rate(target_rate)
-        self.sample_rate, self.target_rate = int(sample_rate), int(target_rate)
+        self.sample_rate = check_sample_rate(sample_rate)
+        self.target_rate = check_sample_rate(target_rate, "target_rate")
         self._start()
 
     def feed(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Take in the next samples.
+        """Process the next samples.
 
         Parameters
         ----------
         samples : np.ndarray [shape=(n,), dtype=float32]
-            Any number of them.
+            Any number of samples.
 
         Returns
         -------
         np.ndarray [shape=(m,), dtype=float32]
-            What they complete, possibly nothing; at usual rates 0.1 to 0.3 s at once.
+            The output so far; possibly empty, at usual rates blocks of 0.1 to 0.3 s.
         """
         return np.concatenate([_NOTHING, *self._run(samples)])
 
     def flush(self) -> NDArray[np.float32]:
-        """End the signal, and be ready for another.
+        """End the signal; the next `feed` starts a new one.
 
         Returns
         -------
         np.ndarray [shape=(m,), dtype=float32]
-            What had not come out yet.
+            The rest of the output.
         """
         return np.concatenate([_NOTHING, *self._finish()])
 
@@ -215,28 +203,28 @@ class Resampler:
 
     def _finish(self) -> Iterator[NDArray[np.float32]]:
         n_out = _n_out(self._n_in, self.sample_rate, self.target_rate)
-        # librosa rounds the length up and soxr rounds it: a last sample that soxr lacks is zero.
-        n_sounding = math.floor(self._n_in * (self.target_rate / self.sample_rate) + 0.5)
+        # librosa rounds the length up, soxr to nearest: librosa sets the additional sample to zero.
+        n_nonzero = math.floor(self._n_in * (self.target_rate / self.sample_rate) + 0.5)
         while self._n_out < n_out:
             for piece in self._push(np.zeros(self._hop, np.float32)):
                 begin = self._n_out - piece.size
-                piece[max(0, n_sounding - begin) :] = 0.0
+                piece[max(0, n_nonzero - begin) :] = 0.0
                 yield piece[: max(0, n_out - begin)]
         self._start()
 
 
 def _n_out(n: int, sample_rate: int, target_rate: int) -> int:
-    """Length of ``n`` samples at another rate, as librosa computes it."""
-    # The quotient comes first: the product may fall on either side of a whole number.
+    """Return the length of ``n`` samples at another rate, as ``librosa.resample`` computes it."""
+    # In librosa's order: the rounding of the quotient decides when the product is nearly whole.
     return math.ceil(n * (target_rate / sample_rate))
 
 
 @lru_cache(maxsize=8)
 def _block_filter(sample_rate: int, target_rate: int) -> BlockFilter:
-    """Filter that changes the rate to the target, or to one from which to interpolate."""
+    """Return the filter that changes the rate to the target, or to one for interpolation."""
     divisor, lower = math.gcd(sample_rate, target_rate), min(sample_rate, target_rate)
     ratio = up, down = target_rate // divisor, sample_rate // divisor
-    exact = max(ratio) <= _MAX_PERIOD and pow(_QUICK_FACTORS, 11, up * down) == 0
+    exact = max(ratio) <= _MAX_PERIOD and pow(_FAST_FACTORS, 11, up * down) == 0
     if not exact:
         octaves = math.ceil(math.log2(2 * lower / sample_rate))
         up, down = 2 ** max(0, octaves), 2 ** max(0, -octaves)
@@ -244,7 +232,7 @@ def _block_filter(sample_rate: int, target_rate: int) -> BlockFilter:
     at_least = max(_MIN_PERIODS, -(-_MIN_BLOCK * sample_rate // (lower * down)))
     periods = 1 << (at_least - 1).bit_length()
     guard = -(-REACH * sample_rate // (lower * down))
-    # In units of the lower rate's Nyquist frequency, where the gain ends.
+    # In units of the lower rate's Nyquist frequency; the gain is 0 from 1 on.
     per_bin = 2 * sample_rate / (periods * down * lower)
     frequencies = np.arange(int(1 / per_bin) + 1) * per_bin
     passed = response(frequencies, *ratio)
@@ -253,17 +241,3 @@ def _block_filter(sample_rate: int, target_rate: int) -> BlockFilter:
     gain = np.zeros(periods * min(up, down) // 2 + 1)
     gain[: passed.size] = passed
     return BlockFilter(up, down, periods, guard, gain)
-
-
-def _by_soxr(
-    samples: NDArray[np.float32], sample_rate: int, target_rate: int
-) -> NDArray[np.float32]:
-    try:
-        import soxr
-    except ModuleNotFoundError as error:
-        if error.name != "soxr":
-            raise
-        raise AudioError(
-            "engine='soxr' needs soxr; pip install soxr, or leave the engine out"
-        ) from None
-    return np.asarray(soxr.resample(samples, sample_rate, target_rate, quality="HQ"))

@@ -74,6 +74,6 @@ def analyze(
         envelopes.append(np.stack([whole.min(axis=1), whole.max(axis=1)], axis=1))
     segments += stream.flush()
     if not segments:
-        segments = list(classifier.predict(recording).segments)
+        segments = [Segment(**vars(window)) for window in classifier.predict(recording).windows]
     segments[-1] = replace(segments[-1], end_s=n_samples / sample_rate)
     return Timeline(tuple(segments), n_samples / sample_rate, np.concatenate(envelopes))

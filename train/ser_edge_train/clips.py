@@ -1,4 +1,4 @@
-"""A labelled recording, and the labels there are."""
+"""Labelled recordings, and the labels."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import NamedTuple
 LABELS: tuple[str, ...] = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 
 CALM = "calm"
-"""RAVDESS tells it from neutral, the others do not: neutral, unless it is asked for."""
+"""A label of RAVDESS only. It counts as neutral unless ``calm_apart`` is set."""
 
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 
@@ -16,8 +16,8 @@ AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 class Clip:
     """One labelled recording.
 
-    `speaker` is unique over corpora ("tess/OAF") and "" where unknown, `label` is one of `LABELS`
-    or `CALM`.
+    `speaker` includes the corpus ("tess/OAF") and is "" if unknown; `label` is one of `LABELS` or
+    `CALM`.
     """
 
     path: Path
@@ -28,25 +28,25 @@ class Clip:
 
 @dataclass(frozen=True)
 class Rejected:
-    """A file that was not used, and why."""
+    """A file that cannot be used, and the reason."""
 
     path: Path
     reason: str
 
 
 class Named(NamedTuple):
-    """A clip, and the name that a second copy of it would share."""
+    """A clip, and a name that duplicates of it share."""
 
     name: str
     clip: Clip
 
 
-# What became of a recording; text says why a good one is left out.
+# The result for one file; a text is the reason why a valid recording is left out.
 Item = Named | Rejected | str
 
 
 def is_audio(name: str) -> bool:
-    """Tell by its name whether a file may be a recording.
+    """Return whether a file name has the suffix of a recording.
 
     Examples
     --------

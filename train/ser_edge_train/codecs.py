@@ -1,4 +1,4 @@
-"""What telephones, voice messages and small recorders leave of speech: libsndfile's codecs."""
+"""Codecs of telephones, voice messages and small recorders, by libsndfile."""
 
 from __future__ import annotations
 
@@ -17,49 +17,32 @@ Samples = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Codec:
-    """A codec at one rate and quality.
+    """A codec at one sample rate [Hz] and quality.
 
-    Parameters
-    ----------
-    container, subtype : str
-        As `soundfile.write` names them.
-    rate : int > 0
-        Samples a second that it is given [Hz].
-    compression_level : float in [0, 1], optional
-        1 is the smallest file, where the codec has a choice.
+    `container` and `subtype` are soundfile's. A `compression_level` of 1 gives the smallest file;
+    it is None for codecs without a choice.
     """
 
     container: str
     subtype: str
-    rate: int
+    sample_rate: int
     compression_level: float | None = None
 
-    def __call__(self, samples: Samples, rate: int) -> Samples:
-        """Encode and decode a clip.
-
-        Parameters
-        ----------
-        samples : np.ndarray [shape=(n,), dtype=float32]
-            Within full scale.
-        rate : int > 0
-            Samples a second of the clip [Hz].
-
-        Returns
-        -------
-        decoded : np.ndarray [shape=(n,), dtype=float32]
+    def __call__(self, samples: Samples, sample_rate: int) -> Samples:
+        """Encode and decode a clip within -1 to 1 [shape=(n,), dtype=float32, same shape].
 
         Raises
         ------
         SerEdgeError
-            If the libsndfile that is installed lacks the codec.
+            If the installed libsndfile lacks the codec.
         """
-        sent = librosa.resample(samples, orig_sr=rate, target_sr=self.rate)
+        encoded = librosa.resample(samples, orig_sr=sample_rate, target_sr=self.sample_rate)
         file = io.BytesIO()
         try:
             soundfile.write(
                 file,
-                sent.clip(-1, 1),
-                self.rate,
+                encoded.clip(-1, 1),
+                self.sample_rate,
                 format=self.container,
                 subtype=self.subtype,
                 compression_level=self.compression_level,
@@ -67,11 +50,12 @@ class Codec:
         except (ValueError, soundfile.SoundFileError) as error:
             raise SerEdgeError(
                 f"libsndfile {soundfile.__libsndfile_version__} cannot write {self.subtype} "
-                f"({error}); install soundfile from PyPI, whose wheels bring one that can"
+                f"({error})",
+                "install soundfile from PyPI, whose wheels include a full libsndfile",
             ) from None
         file.seek(0)
-        received, received_rate = soundfile.read(file, dtype="float32")
-        decoded = librosa.resample(received, orig_sr=received_rate, target_sr=rate)
+        decoded, decoded_rate = soundfile.read(file, dtype="float32")
+        decoded = librosa.resample(decoded, orig_sr=decoded_rate, target_sr=sample_rate)
         return np.asarray(librosa.util.fix_length(decoded, size=len(samples)))
 
 
@@ -85,4 +69,4 @@ CODECS = (
     Codec("OGG", "OPUS", 8000, 0.9),
     Codec("OGG", "VORBIS", 16000, 0.9),
 )
-"""Those that altered copies are sent through."""
+"""The codecs of the augmentation ``"coded"``."""

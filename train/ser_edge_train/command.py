@@ -1,6 +1,6 @@
-"""What the words of `ser-edge train` and `ser-edge evaluate` mean.
+"""The entry points of `ser-edge train` and `ser-edge evaluate`.
 
-Each imports what it needs itself: to look at a run takes no TensorFlow.
+Each imports its modules itself: reading a run needs no TensorFlow.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ser_edge.errors import SerEdgeError
+from ser_edge.errors import ConfigError
 
 
 def train_command(arguments: argparse.Namespace) -> None:
@@ -19,8 +19,7 @@ def train_command(arguments: argparse.Namespace) -> None:
     Raises
     ------
     SerEdgeError
-        If the recordings cannot be used or the run not be written; see `train` and
-        `cross_validate`.
+        See `train` and `cross_validate`.
     """
     from ser_edge_train.train import TrainOptions, train
 
@@ -31,9 +30,9 @@ def train_command(arguments: argparse.Namespace) -> None:
         test_corpus=arguments.test_corpus,
         train_speakers=arguments.train_speakers,
         epochs=arguments.epochs,
-        copies=arguments.copies,
-        members=arguments.members,
-        refit=arguments.refit,
+        augmentations=arguments.augmentations,
+        ensemble=arguments.ensemble,
+        retrain=arguments.retrain,
         seed=arguments.seed,
         calm_apart=arguments.calm,
         keep_going=arguments.keep_going,
@@ -47,20 +46,20 @@ def train_command(arguments: argparse.Namespace) -> None:
     }
     if arguments.folds is None and arguments.seeds == 1:
         train(arguments.data, out, options, **how)
-        further = f"next: ser-edge export {out} --int8"
+        hint = f"next: ser-edge export {out} --int8"
     else:
         from ser_edge_train.crossval import cross_validate
 
         folds = arguments.folds or [arguments.fold]
         chosen = None if folds == ["all"] else folds
         cross_validate(arguments.data, out, options, folds=chosen, seeds=arguments.seeds, **how)
-        further = f"to compare it with others: ser-edge evaluate {out} ... --report DIR"
+        hint = f"to compare it with other runs: ser-edge evaluate {out} ... --report DIR"
     if arguments.json:
         metrics = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
         print(json.dumps({"run": str(out), "metrics": metrics}))
         return
     print((out / "report.md").read_text(encoding="utf-8").partition("## Recall")[0])
-    print(f"{out}: report.html has the rest; {further}")
+    print(f"{out}: the full report is report.html; {hint}")
 
 
 def evaluate_command(arguments: argparse.Namespace) -> None:
@@ -68,19 +67,20 @@ def evaluate_command(arguments: argparse.Namespace) -> None:
 
     Raises
     ------
+    ConfigError
+        If the options exclude each other.
     SerEdgeError
-        If runs or recordings cannot be used, or options do not go together.
+        If runs or recordings cannot be used.
     """
     from ser_edge_train.evaluate import evaluate, summarise
     from ser_edge_train.report import comparison_table
 
     folders = arguments.runs
-    alone = len(folders) == 1 and not arguments.report and Path(folders[0], "run.json").is_file()
-    if alone or arguments.data or arguments.bundle:
+    single = len(folders) == 1 and not arguments.report and Path(folders[0], "run.json").is_file()
+    if single or arguments.data or arguments.bundle:
         if len(folders) > 1 or arguments.report:
-            raise SerEdgeError(
-                "--data and --bundle go with one run, and without --report; evaluate the runs one "
-                "by one"
+            raise ConfigError(
+                "--data and --bundle expect one run and no --report", "evaluate the runs one by one"
             )
         result = evaluate(
             folders[0], arguments.data, bundle=arguments.bundle, cache=arguments.cache

@@ -1,7 +1,7 @@
-"""Which recordings there are, who speaks, and which emotion is meant.
+"""Find labelled recordings: the file, the speaker and the label. No audio is opened here.
 
-Published corpora (`published`) are recognised by the names of their files, wherever they lie below
-a folder; the rest is taken for one's own recordings (`own_corpora`). No audio is opened here.
+Published corpora (`published`) are recognised by their file names, at any depth below a folder.
+All other recordings are your own (`own_corpora`).
 """
 
 import os
@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ser_edge.errors import SerEdgeError
+from ser_edge.errors import ConfigError, SerEdgeError
 from ser_edge_train.clips import AUDIO_SUFFIXES, CALM, LABELS, Clip, Item, Named, Rejected, is_audio
 from ser_edge_train.own_corpora import LABELS_CSV, labelled_folder, labelled_table
 from ser_edge_train.published import CORPORA, published_clip, recognise
@@ -18,14 +18,14 @@ from ser_edge_train.published import CORPORA, published_clip, recognise
 __all__ = ["CALM", "CORPORA", "LABELS", "Clip", "Found", "Rejected", "find_clips"]
 
 _EXPECTED = (
-    "expected RAVDESS, CREMA-D, TESS, SAVEE or EMO-DB under their original file names, one folder "
-    "per label (angry, sad, …), or a CSV with the columns path,label,speaker"
+    "give RAVDESS, CREMA-D, TESS, SAVEE or EMO-DB with their original file names, one folder per "
+    "label (angry, sad, …), or a CSV with the columns path,label,speaker"
 )
 
 
 @dataclass(frozen=True)
 class Found:
-    """What `find_clips` found; `left_out` counts, by reason, good recordings of no use here."""
+    """The result of `find_clips`; `left_out` counts the valid but unused recordings by reason."""
 
     clips: tuple[Clip, ...]
     rejected: tuple[Rejected, ...]
@@ -35,27 +35,30 @@ class Found:
 def find_clips(sources: Sequence[str | os.PathLike[str]], *, calm_apart: bool = False) -> Found:
     """Find the labelled recordings in folders and CSV files.
 
-    A file belongs to a published corpus by its name; where most recordings of a directory do, the
-    others there are rejected. Elsewhere the folders below the source name the label and, below or
-    above that, the speaker: ``DATA/angry/ANNA/1.wav``, ``DATA/ANNA/angry/1.wav``. A ``labels.csv``
-    speaks for everything in its folder. Of two clips of the same corpus and name the first counts.
+    The file name decides whether a file belongs to a published corpus. If most recordings of a
+    directory do, its other recordings are rejected. In other directories the folder names give the
+    label and, below or above it, the speaker: ``DATA/angry/ANNA/1.wav``, ``DATA/ANNA/angry/1.wav``.
+    A ``labels.csv`` replaces both for its folder and everything below. Of two clips with the same
+    corpus and name, the first is used.
 
     Parameters
     ----------
     sources : sequence of path
         Folders, at any depth above the recordings, or ``.csv`` files.
     calm_apart : bool
-        Whether calm stays a label of its own, and does not count as neutral.
+        Whether calm is a label of its own; otherwise it counts as neutral.
 
     Returns
     -------
     Found
-        Clips in the order of corpus, speaker and file name, wherever the files lie.
+        Clips, sorted by corpus, speaker and file name.
 
     Raises
     ------
     SerEdgeError
-        If a source does not exist, cannot be read, or holds no recording that can be used.
+        If a source does not exist, cannot be read, or has no usable recording.
+    ConfigError
+        If `sources` is empty.
 
     Examples
     --------
@@ -67,23 +70,23 @@ def find_clips(sources: Sequence[str | os.PathLike[str]], *, calm_apart: bool = 
     ('tess/OAF', 'surprise')
     """
     if not sources:
-        raise SerEdgeError(f"no recordings were given; {_EXPECTED}")
+        raise ConfigError("sources is empty", _EXPECTED)
     clips: dict[str, Clip] = {}
     rejected: set[Rejected] = set()
     left_out: Counter[str] = Counter()
     for source in map(Path, sources):
         items = _scan(source)
         if not any(isinstance(item, Named) for item in items):
-            raise SerEdgeError(f"{source} holds no {_what_is_missing(items)}; {_EXPECTED}")
+            raise SerEdgeError(f"has no {_missing(items)}", _EXPECTED, source)
         for item in items:
             if isinstance(item, Rejected):
                 rejected.add(item)
             elif isinstance(item, str):
                 left_out[item] += 1
             elif (first := clips.setdefault(item.name, item.clip)).label != item.clip.label:
-                rejected.add(Rejected(item.clip.path, f"has been labelled {first.label} before"))
+                rejected.add(Rejected(item.clip.path, f"is listed before, labelled {first.label}"))
             elif first is not item.clip:
-                left_out[f"{item.clip.corpus}: second copy"] += 1
+                left_out[f"{item.clip.corpus}: duplicate"] += 1
 
     if not calm_apart:
         clips = {
@@ -101,13 +104,13 @@ def find_clips(sources: Sequence[str | os.PathLike[str]], *, calm_apart: bool = 
     )
 
 
-def _what_is_missing(items: Sequence[Item]) -> str:
+def _missing(items: Sequence[Item]) -> str:
     rejected = [f"{item.path}: {item.reason}" for item in items if isinstance(item, Rejected)]
     if rejected:
-        return f"recording that can be used ({len(rejected)} rejected, {rejected[0]})"
+        return f"usable recording ({len(rejected)} rejected, {rejected[0]})"
     if items:
         reasons = sorted({str(item) for item in items})
-        return f"recording with a label of ours (left out: {', '.join(reasons)})"
+        return f"recording with a supported label (left out: {', '.join(reasons)})"
     return f"recording ({', '.join(AUDIO_SUFFIXES)})"
 
 
@@ -120,14 +123,15 @@ def _scan(source: Path) -> list[Item]:
         state = "is neither a folder nor a CSV" if source.exists() else "does not exist"
     except OSError as error:
         raise SerEdgeError(
-            f"{error.filename or source} cannot be read ({error.strerror}); make it readable, or "
-            "leave it out"
+            f"cannot be read ({error.strerror})",
+            "make it readable, or leave it out",
+            error.filename or source,
         ) from error
-    raise SerEdgeError(f"{source} {state}; {_EXPECTED}")
+    raise SerEdgeError(state, _EXPECTED, source)
 
 
 def _walk(source: Path) -> Iterator[tuple[Path, list[str]]]:
-    """Yield each directory once, with its files' names; links are followed."""
+    """Yield each directory once, with the names of its files; follow links."""
 
     def stop(error: OSError) -> None:
         raise error
@@ -144,7 +148,7 @@ def _walk(source: Path) -> Iterator[tuple[Path, list[str]]]:
 
 
 def _folder(source: Path, folder: Path, names: Sequence[str]) -> Iterator[Item]:
-    """Yield what lies in one directory itself."""
+    """Yield the recordings of one directory, without those below it."""
     if LABELS_CSV in names:
         yield from labelled_table(folder / LABELS_CSV)
         return
@@ -160,4 +164,4 @@ def _folder(source: Path, folder: Path, names: Sequence[str]) -> Iterator[Item]:
         if match:
             yield published_clip(path, *match)
         else:
-            yield Rejected(path, f"does not follow {usual.title}'s naming {usual.naming}")
+            yield Rejected(path, f"is not named like {usual.title}: {usual.naming}")

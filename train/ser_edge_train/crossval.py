@@ -1,30 +1,31 @@
-"""`ser-edge train --folds`: a run for each fold and seed, side by side in one folder."""
+"""`ser-edge train --folds`: a run for each fold and seed, in one folder."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 from joblib import Parallel, delayed
 
-from ser_edge_train.dataset import Dataset, all_windows
-from ser_edge_train.feature_store import Windows
+from ser_edge_train.dataset import Dataset, all_windows, load_dataset
+from ser_edge_train.feature_store import FeatureStore, Windows
 from ser_edge_train.folders import check_free, move_into_place
 from ser_edge_train.folds import n_folds
 from ser_edge_train.progress import tracked
+from ser_edge_train.recipes import Recipe
 from ser_edge_train.report import write_report
 from ser_edge_train.run import Run
+from ser_edge_train.splits import Split
 from ser_edge_train.summary import Summary
 from ser_edge_train.train import (
     RESUME,
     TrainOptions,
-    copied_clips,
-    gather,
+    augmented_clips,
     resumed_folder,
     split_dataset,
-    train_on,
+    train_split,
 )
 
 
@@ -39,57 +40,57 @@ def cross_validate(
     jobs: int = -1,
     overwrite: bool = False,
 ) -> list[Run]:
-    """Train a network for each fold and seed, as `ser_edge_train.train.train` does.
+    """Train a network for each fold and seed.
 
-    An interrupted call leaves what it has beside `out`; the same call then goes on from there.
+    After an interruption, the same call continues with the unfinished runs.
 
     Parameters
     ----------
-    sources : sequence of path
-        Folders or CSV files of labelled speech; see `ser_edge_train.corpora.find_clips`.
+    sources, cache, overwrite
+        See `ser_edge_train.train.train`.
     out : path
-        The folder to write: run folders ``fold0-seed0`` and so on.
+        The folder to write, with run folders ``fold0-seed0`` and so on.
     options : TrainOptions
-        Recipe and protocol; the seeds count from its seed on. All share their altered copies.
+        Recipe and protocol; its seed is the first one. All runs share the same augmentations.
     folds : sequence of int, optional
-        Which to test; by default all, so that every clip is tested once a seed.
+        The folds to test; by default all, so that every clip is tested once per seed.
     seeds : int > 0
-        Networks of each fold.
-    cache : Path, optional
-        Folder for computed features, instead of the user's cache folder.
+        Networks for each fold.
     jobs : int
-        Processes; each trains with one thread. -1 is one a core.
-    overwrite : bool
-        Whether `out` may be replaced.
+        Processes, each training with one thread; -1 is one per core.
 
     Returns
     -------
     runs : list of Run
-        In the order of folds and seeds.
+        Ordered by fold, then seed.
 
     Raises
     ------
-    SerEdgeError
-        If the data cannot be used, or cannot be divided by the protocol.
-    ConfigError
-        If an option is not legal.
+    SerEdgeError, ConfigError
+        See `ser_edge_train.train.train`.
     """
     out = Path(out)
     check_free(out, overwrite=overwrite)
-    store, material = gather(sources, options, cache, jobs)
+    recipe = options.chosen_recipe()
+    store = FeatureStore(recipe, cache, options.seed, jobs)
+    dataset = load_dataset(
+        sources, store, keep_going=options.keep_going, calm_apart=options.calm_apart
+    )
     if folds is None:
-        folds = range(n_folds(material.clips, options.protocol, seed=options.seed))
+        folds = range(n_folds(dataset.clips, options.protocol, seed=options.seed))
     cases = [
         replace(options, fold=fold, seed=options.seed + seed)
         for fold in folds
         for seed in range(seeds)
     ]
-    splits = [split_dataset(material, case) for case in cases]  # all of them can be made
-    copied = sorted({number for split in splits for number in copied_clips(split, options)})
-    windows = all_windows(material, store, copied)
-    clips = [item.digest for item in material.originals]
-    partial = resumed_folder(out, {**asdict(options), "clips": clips})
-    tasks = (delayed(_train_one)(material, windows, partial, case) for case in cases)
+    splits = [split_dataset(dataset, recipe, case) for case in cases]
+    augmented = sorted({clip for split in splits for clip in augmented_clips(split, recipe)})
+    windows = all_windows(dataset, store, augmented)
+    partial = resumed_folder(out, dataset, options)
+    tasks = (
+        delayed(_train_one)(dataset, split, windows, recipe, case, partial)
+        for split, case in zip(splits, cases, strict=True)
+    )
     done = Parallel(n_jobs=jobs, return_as="generator")(tasks)
     names = list(tracked(done, "training", len(cases)))
     write_report(partial, [Summary.of([Run.open(partial / name) for name in names])])
@@ -98,23 +99,29 @@ def cross_validate(
     return [Run.open(out / name) for name in names]
 
 
-def _train_one(material: Dataset, windows: Windows, folder: Path, options: TrainOptions) -> str:
+def _train_one(
+    dataset: Dataset,
+    split: Split,
+    windows: Windows,
+    recipe: Recipe,
+    options: TrainOptions,
+    folder: Path,
+) -> str:
     name = f"fold{options.fold}-seed{options.seed}"
     if not (folder / name).is_dir():
-        # Ahead of TensorFlow's import: processes side by side, and not threads.
+        # Before TensorFlow is imported: the processes are parallel, not their threads.
         os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
-        split = split_dataset(material, options)
-        train_on(material, split, windows, folder / name, options)
+        train_split(dataset, split, windows, recipe, options, folder / name)
     return name
 
 
 def find_runs(folder: str | os.PathLike[str]) -> list[Run]:
-    """Open a run folder, or all the runs that a folder of `cross_validate` holds.
+    """Open a run folder, or all runs in a folder of `cross_validate`.
 
     Raises
     ------
     SerEdgeError
-        If there is none, or one is damaged.
+        If there is no run, or one is damaged.
     """
     inside = sorted(path.parent for path in Path(folder).glob("*/run.json"))
     return [Run.open(path) for path in inside or [Path(folder)]]

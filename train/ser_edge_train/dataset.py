@@ -1,4 +1,4 @@
-"""What there is to train on: clips that could be read, with their features and altered copies."""
+"""A dataset: usable clips with their features, and their augmentations."""
 
 from __future__ import annotations
 
@@ -16,23 +16,12 @@ from ser_edge_train.run import HeldOut
 
 logger = logging.getLogger(__name__)
 
-_MOST_REJECTED = 0.05
+_MAX_REJECTED = 0.05  # share of the files
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """The usable clips, the features of each one's original, and what was not used.
-
-    Parameters
-    ----------
-    clips : tuple of Clip
-    originals : tuple of ClipFeatures
-        In the order of the clips.
-    rejected : tuple of Rejected
-        Files that could not be used.
-    notes : tuple of str
-        What a reader of the figures has to know of the data.
-    """
+    """Usable clips with the features of each original, rejected files, and notes for the report."""
 
     clips: tuple[Clip, ...]
     originals: tuple[ClipFeatures, ...]
@@ -47,112 +36,102 @@ def load_dataset(
     keep_going: bool = False,
     calm_apart: bool = False,
 ) -> Dataset:
-    """Find labelled clips and compute their features.
+    """Find labelled clips and compute their features; see `ser_edge_train.corpora.find_clips`.
 
-    Parameters
-    ----------
-    sources : sequence of path
-        Folders or CSV files; see `ser_edge_train.corpora.find_clips`.
-    store : FeatureStore
-        Computes and caches.
-    keep_going : bool
-        Go on where more than 5 % of the files cannot be used.
-    calm_apart : bool
-        Whether calm does not count as neutral.
-
-    Returns
-    -------
-    material : Dataset
+    With `keep_going`, more than 5 % of the files may be unusable.
 
     Raises
     ------
     SerEdgeError
-        If nothing is found, or too many files cannot be used.
+        If no clip is found, or too many files cannot be used.
     """
     found = find_clips(sources, calm_apart=calm_apart)
     computed = store.originals(found.clips)
     rejected = [*found.rejected, *(item for item in computed if isinstance(item, Rejected))]
-    for unusable in rejected:
-        logger.warning("skipped %s: %s", unusable.path, unusable.reason)
+    for file in rejected:
+        logger.warning("skipped %s: %s", file.path, file.reason)
     n_files = len(found.rejected) + len(found.clips)
-    if len(rejected) > _MOST_REJECTED * n_files and not keep_going:
+    if len(rejected) > _MAX_REJECTED * n_files and not keep_going:
         raise SerEdgeError(
-            f"{len(rejected)} of {n_files} files cannot be used, more than {_MOST_REJECTED:.0%}; "
-            "mend or remove the files named above, or allow --keep-going"
+            f"{len(rejected)} of {n_files} files cannot be used, expected at most "
+            f"{_MAX_REJECTED:.0%}",
+            "repair or remove the skipped files listed above, or allow --keep-going",
         )
-    kept: dict[str, tuple[Clip, ClipFeatures]] = {}
-    for clip, item in zip(found.clips, computed, strict=True):
-        if isinstance(item, ClipFeatures):
-            kept.setdefault(item.digest, (clip, item))
+    usable = [
+        (clip, item)
+        for clip, item in zip(found.clips, computed, strict=True)
+        if isinstance(item, ClipFeatures)
+    ]
+    unique: dict[str, tuple[Clip, ClipFeatures]] = {}
+    for clip, item in usable:
+        unique.setdefault(item.digest, (clip, item))
     left_out = dict(found.left_out)
-    copies = sum(isinstance(item, ClipFeatures) for item in computed) - len(kept)
-    if copies:
-        left_out["the same recording under another name"] = copies
+    if len(unique) < len(usable):
+        left_out["the same recording under another name"] = len(usable) - len(unique)
     notes = [
         f"{count} clip{'s were' if count > 1 else ' was'} left out: {reason}."
         for reason, count in left_out.items()
     ]
     if rejected:
-        notes.append(f"Files that could not be used: {len(rejected)}; rejected.csv names them.")
+        notes.append(f"{len(rejected)} files could not be used; rejected.csv lists them.")
     return Dataset(
-        tuple(clip for clip, _ in kept.values()),
-        tuple(item for _, item in kept.values()),
+        tuple(clip for clip, _ in unique.values()),
+        tuple(item for _, item in unique.values()),
         tuple(rejected),
         tuple(notes),
     )
 
 
-def held_out(pairs: Sequence[tuple[Clip, ClipFeatures]], labels: Sequence[str]) -> HeldOut:
-    """Gather clips that a network is to be judged on.
+def held_out(
+    pairs: Sequence[tuple[Clip, ClipFeatures]],
+    labels: Sequence[str],
+    windows: Windows | None = None,
+) -> HeldOut:
+    """Gather clips for evaluation.
 
     Parameters
     ----------
     pairs : sequence of (Clip, ClipFeatures)
-        The clips, each with the features of its original.
+        Clips with the features of their originals.
     labels : sequence of str
-        What the network can say, the clips' labels among it.
-
-    Returns
-    -------
-    held_out : HeldOut
+        The network's labels; they include those of the clips.
+    windows : Windows, optional
+        The windows to evaluate, by index in `pairs`; by default those of all originals. Every
+        augmentation counts as a clip.
     """
-    windows = Windows.of([(number, item) for number, (_, item) in enumerate(pairs)])
+    if windows is None:
+        windows = Windows.of([(number, item) for number, (_, item) in enumerate(pairs)])
+    rows, clip = np.unique(
+        np.stack([windows.clip, windows.augmentation]), axis=1, return_inverse=True
+    )
+    chosen = [pairs[number] for number in rows[0]]
     return HeldOut(
+        y_true=np.array([labels.index(clip.label) for clip, _ in chosen]),
+        speakers=np.array([clip.speaker or "unknown" for clip, _ in chosen]),
+        corpora=np.array([clip.corpus for clip, _ in chosen]),
+        seconds=np.array([item.seconds for _, item in chosen]),
         features=windows.features,
-        clip=windows.clip,
-        y_true=np.array([labels.index(clip.label) for clip, _ in pairs]),
-        speakers=np.array([clip.speaker or "unknown" for clip, _ in pairs]),
-        corpora=np.array([clip.corpus for clip, _ in pairs]),
-        seconds=np.array([item.seconds for _, item in pairs]),
+        clip=clip.reshape(-1),
     )
 
 
-def all_windows(material: Dataset, store: FeatureStore, altered: Sequence[int]) -> Windows:
-    """Join the windows of all originals, and of the altered copies of some.
-
-    Parameters
-    ----------
-    material : Dataset
-        The clips.
-    store : FeatureStore
-        Computes and caches.
-    altered : sequence of int
-        Numbers of the clips whose copies are wanted.
-
-    Returns
-    -------
-    windows : Windows
+def all_windows(dataset: Dataset, store: FeatureStore, augmented: Sequence[int]) -> Windows:
+    """Join the windows of all originals and of the augmentations of some clips, given by index.
 
     Raises
     ------
     SerEdgeError
-        If a clip cannot be read any more.
+        If a clip can no longer be read.
     """
-    numbered = list(enumerate(material.originals))
-    if store.recipe.wave.copies:
-        copies = store.copies([material.clips[number] for number in altered])
-        for number, item in zip(altered, copies, strict=True):
+    numbered = list(enumerate(dataset.originals))
+    if store.recipe.wave.augmentations:
+        items = store.augmented([dataset.clips[number] for number in augmented])
+        for number, item in zip(augmented, items, strict=True):
             if isinstance(item, Rejected):
-                raise SerEdgeError(f"{item.path}: {item.reason}; it was readable a moment ago")
-            numbered.append((number, item))
+                raise SerEdgeError(
+                    f"{item.reason}, but was readable before",
+                    "do not change the recordings during training",
+                    item.path,
+                )
+            numbered.append((int(number), item))
     return Windows.of(numbered)

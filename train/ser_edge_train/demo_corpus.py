@@ -1,13 +1,13 @@
 """A small corpus of synthetic emotional speech, for `ser-edge demo` and for tests.
 
-No recording of anyone goes into it. A source-filter synthesiser (Fant 1960; the glottal pulse of
-Rosenberg 1971, noise for breath and consonants, resonances over windows of 20 ms) says nonsense
-sentences under the file names and sample rates of RAVDESS, CREMA-D, TESS and SAVEE. The emotions
-differ in pitch, melody, rate, level, tilt of the spectrum and voice quality in the directions that
-Banse & Scherer 1996 (J. Personality and Social Psychology 70), Scherer 2003 (Speech Communication
-40) and Juslin & Laukka 2003 (Psychological Bulletin 129) report; speakers and takes vary so much
-that a plain classifier is right on about 70 % of an unseen speaker's clips. Figures measured on it
-say that the toolkit works, and nothing about people.
+It contains no recording of a person. A source-filter synthesiser (Fant 1960; glottal pulse of
+Rosenberg 1971, noise for breath and consonants, resonances over windows of 20 ms) produces nonsense
+sentences with the file names and sample rates of RAVDESS, CREMA-D, TESS and SAVEE. The emotions
+differ in pitch, melody, rate, level, spectral tilt and voice quality as in Banse & Scherer 1996
+(J. Personality and Social Psychology 70), Scherer 2003 (Speech Communication 40) and Juslin &
+Laukka 2003 (Psychological Bulletin 129). Speakers and takes vary: a simple classifier is right on
+about 70 % of a new speaker's clips. Figures on this corpus show that the toolkit works, and nothing
+about people.
 """
 
 import tempfile
@@ -33,17 +33,18 @@ _Array = npt.NDArray[Any]
 _RATE = 24000  # of the synthesis; each corpus is resampled from it
 _HOP = 240  # 10 ms, half a window
 _HIGH_FORMANTS = (3500, 4500, 5500, 6500, 7500, 8500, 9500, 10500)  # Hz, of a man
-_N_FFT = 960  # a window and as much again for the resonances to die away
+_N_FFT = 960  # a window, and as much again for the decay of the resonances
 _NOTE = (
-    "Synthetic speech, made by `ser-edge demo`; no part of the corpora whose naming it borrows.\n"
+    "Synthetic speech, made by `ser-edge demo`. It is not part of the corpora whose file names it "
+    "uses.\n"
 )
 
 
 class _Style(NamedTuple):
-    """How an emotion differs from the speaker's habit."""
+    """The difference of an emotion from the speaker's neutral voice."""
 
     pitch: float = 0.0  # semitones
-    span: float = 0.0  # of the melody, octaves of the habitual span
+    span: float = 0.0  # range of the melody, octaves relative to the neutral range
     rate: float = 0.0  # octaves of the syllable rate
     level: float = 0.0  # dB
     tilt: float = 0.0  # dB per octave above 500 Hz
@@ -62,13 +63,13 @@ _STYLES = {
     "sad": _Style(-1.0, -0.9, -0.4, -6.0, -2.2, 1.2, 0.3, -1.5),
     "surprise": _Style(6.5, 1.0, -0.05, 3.0, 0.8, 0.5, -0.3, 7.0),
 }
-# Standard deviations: of a speaker's habit among speakers, of a take among that speaker's takes.
-_HABIT = _Style(0.8, 0.12, 0.06, 1.2, 0.4, 0.25, 0.15, 0.3)
+# Standard deviations: between speakers, and between takes of a speaker.
+_SPEAKER = _Style(0.8, 0.12, 0.06, 1.2, 0.4, 0.25, 0.15, 0.3)
 _TAKE = _Style(1.5, 0.35, 0.12, 1.8, 0.7, 0.5, 0.4, 1.4)
 
 
 class _Room(NamedTuple):
-    """How a corpus was recorded."""
+    """Recording conditions of a corpus."""
 
     rate: int
     speech: float  # level of neutral speech, dBFS
@@ -106,8 +107,8 @@ class _Job(NamedTuple):
     strong: int = 0
 
 
-# A phone is F1, F2, F3 of a man in Hz, voicing, noise, and the centre of the noise in Hz; the rows
-# below hold one of these each. The vowels are Peterson & Barney's (1952).
+# A phone is F1, F2, F3 of a man in Hz, voicing, noise, and the centre of the noise in Hz: one row
+# each below. The vowels are those of Peterson & Barney (1952).
 _VOWELS = np.array(
     [
         (270, 390, 530, 660, 730, 570, 300, 640),
@@ -140,26 +141,26 @@ def write_demo_corpus(
 ) -> None:
     """Write the synthetic corpus: 18 speakers, 8 emotions, 16-bit mono WAV.
 
-    The same seed gives the same bytes, and a clip does not depend on how many there are. The
-    folder appears whole or not at all.
+    The same seed gives the same bytes, and a clip does not depend on the number of takes. An
+    interruption leaves no folder.
 
     Parameters
     ----------
     folder : Path
-        Does not exist yet, or is empty. `find_clips` reads it.
+        A new or empty folder; `find_clips` reads the result.
     seed : int >= 0
-        Chooses speakers, sentences and takes.
+        Seed of speakers, sentences and takes.
     takes : int in 1..4
-        Takes of each emotion by each speaker (twice as many by the two of TESS); 4 give 560 clips.
+        Takes of each emotion by each speaker (twice as many in TESS); 4 give 560 clips.
     progress : callable, optional
-        Called with the number of clips written and the number of all, after each clip.
+        Called after each clip, with the number of clips written and the total.
 
     Raises
     ------
     ConfigError
         If `takes` or `seed` is out of range.
     SerEdgeError
-        If the folder holds something already, or cannot be written.
+        If the folder is not empty, or cannot be written.
 
     Examples
     --------
@@ -169,14 +170,14 @@ def write_demo_corpus(
     140
     """
     if not 1 <= takes <= 4:
-        raise ConfigError(f"takes={takes}; expected 1 to 4, more would need names twice")
+        raise ConfigError(f"takes={takes}, expected 1 to 4")
     if seed < 0:
-        raise ConfigError(f"seed={seed}; expected 0 or more")
+        raise ConfigError(f"seed={seed}, expected at least 0")
     folder = Path(folder)
     jobs = list(_jobs(takes))
     try:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise SerEdgeError(f"{folder} holds something already; give a new folder, or empty it")
+            raise SerEdgeError("is not empty", "choose a new folder, or empty it", folder)
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".ser-edge-demo-", dir=folder.parent) as parent:
             whole = Path(parent, "corpus")
@@ -192,13 +193,14 @@ def write_demo_corpus(
             whole.rename(folder)
     except OSError as error:
         raise SerEdgeError(
-            f"the demo corpus cannot be written to {folder} ({error.strerror}); give a folder that "
-            "can be written, on a disk with 150 MB to spare"
+            f"cannot be written ({error.strerror})",
+            "choose a writable folder on a disk with 150 MB free",
+            folder,
         ) from error
 
 
 def _jobs(takes: int) -> Iterator[_Job]:
-    """Yield every clip, named as its corpus names it."""
+    """Yield every clip, with a file name of its corpus."""
     for actor, (code, emotion), take in product(range(1, 7), enumerate(_EIGHT, 1), range(takes)):
         strong, rest = (0, take) if emotion == "neutral" else (take % 2, take // 2)
         numbers = (3, 1, code, 1 + strong, 1 + rest % 2, 1 + rest // 2, actor)
@@ -221,9 +223,9 @@ def _jobs(takes: int) -> Iterator[_Job]:
 
 
 def _clip(job: _Job, seed: int) -> npt.NDArray[np.int16]:
-    """Say a sentence as the speaker says it in that emotion, and record it in the corpus' room."""
+    """Synthesise a sentence by a speaker in an emotion, and add the corpus' level and noise."""
     speaker = np.random.default_rng([seed, crc32(job.speaker.encode())])
-    habit = speaker.normal(size=len(_HABIT)) * _HABIT
+    neutral = speaker.normal(size=len(_SPEAKER)) * _SPEAKER
     expression = speaker.uniform(0.85, 1.2) * 1.2**job.strong
     pitch, tract = (200.0, 1.16) if job.female else (112.0, 1.0)
     tract *= speaker.uniform(0.95, 1.05)
@@ -231,7 +233,7 @@ def _clip(job: _Job, seed: int) -> npt.NDArray[np.int16]:
     rng = np.random.default_rng([seed, crc32(job.file.encode())])
     take = rng.normal(size=len(_TAKE)) * _TAKE
     meant = np.array(_STYLES[job.emotion]) * expression
-    style = _Style(*(habit + meant + take).tolist())
+    style = _Style(*(neutral + meant + take).tolist())
 
     phones, accent = _phones(job.text, style, rng)
     f0 = pitch * 2 ** (_melody(phones, accent, style, rng) / 12)
@@ -249,25 +251,25 @@ def _clip(job: _Job, seed: int) -> npt.NDArray[np.int16]:
 
 
 def _phones(text: str, style: _Style, rng: np.random.Generator) -> tuple[_Array, _Array]:
-    """Return a phone for each 10 ms, shape (n, 6), and how much each is stressed, shape (n,)."""
+    """Return a phone for each 10 ms, shape (n, 6), and its stress, shape (n,)."""
     syllables = []
     for word in text.split():
-        spoken = np.random.default_rng(crc32(word.encode()))  # the same by everyone
+        spoken = np.random.default_rng(crc32(word.encode()))  # the same for all speakers
         for place in range(max(1, len(word) // 2)):
             consonant, vowel = spoken.choice(_CONSONANTS), spoken.choice(_VOWELS)
             syllables.append((consonant, vowel, 1.0 if place == 0 and len(word) > 3 else 0.2))
     pause = rng.integers(1, len(syllables) - 1)
 
-    # (phone, seconds, stress) one after the other; silences let the voice begin, pause and end.
-    told: list[tuple[_Array, float, float]] = [(_SILENCE, 0.06, 0.0)]
+    # A sequence of (phone, seconds, stress), with silence at both ends and in a pause.
+    sequence: list[tuple[_Array, float, float]] = [(_SILENCE, 0.06, 0.0)]
     for place, (consonant, vowel, stress) in enumerate(syllables):
         length = (1 + 0.4 * stress) / (6.0 * 2 ** np.clip(style.rate, -0.6, 0.5))
         length *= rng.lognormal(sigma=0.12) * (1.4 if place == len(syllables) - 1 else 1.0)
-        told += [(consonant, 0.35 * length, 0.0), (vowel, 0.65 * length, stress)]
+        sequence += [(consonant, 0.35 * length, 0.0), (vowel, 0.65 * length, stress)]
         if place == pause:
-            told.append((_SILENCE, rng.normal(0.08, 0.05) - 0.15 * style.rate, 0.0))
-    told.append((_SILENCE, 0.08, 0.0))
-    rows, seconds, accents = zip(*told, strict=True)
+            sequence.append((_SILENCE, rng.normal(0.08, 0.05) - 0.15 * style.rate, 0.0))
+    sequence.append((_SILENCE, 0.08, 0.0))
+    rows, seconds, accents = zip(*sequence, strict=True)
     lengths = np.maximum(np.round(np.array(seconds) * _RATE / _HOP), 1).astype(int)
     phones = np.repeat(np.array(rows), lengths, axis=0)
     accent = gaussian_filter1d(np.repeat(np.array(accents), lengths), 4.0)
@@ -296,7 +298,7 @@ def _sound(
     period = np.cumsum(pitch / _RATE).astype(int)
     disturbance = 2 ** np.clip(style.jitter, -2, 2.5) * rng.normal(size=(2, period[-1] + 1))
     phase = np.cumsum(pitch * (1 + 0.008 * disturbance[0, period]) / _RATE) % 1
-    # Rosenberg's pulse, differentiated: opens over 0.4 of the period, closes over 0.16.
+    # Rosenberg's pulse, differentiated: it opens for 0.4 of the period and closes for 0.16.
     opening = np.pi / 0.8 * np.sin(np.pi / 0.4 * phase)
     closing = -np.pi / 0.32 * np.sin(np.pi / 0.32 * (phase - 0.4))
     pulse = np.select([phase < 0.4, phase < 0.56], [opening, closing], 0.0)
@@ -309,7 +311,7 @@ def _sound(
         size, np.float32
     )
 
-    phones = phones.astype(np.float32)  # halves the time from here on
+    phones = phones.astype(np.float32)  # halves the time of the rest
     f = rfftfreq(_N_FFT, 1 / _RATE).astype(np.float32)
     tilt = 10 ** ((1 + style.tilt) * np.log2(np.maximum(f / 500, 1)) / 20)
     tract_response: _Array = tilt / np.prod(
@@ -328,12 +330,12 @@ def _sound(
 
 
 def _resonance(f: _Array, centre: _Array | float) -> _Array:
-    """Return what a resonance of 50 Hz + 5 % bandwidth divides the spectrum by."""
+    """Return the inverse response of a resonance with a bandwidth of 50 Hz + 5 %."""
     return np.asarray(1 + f / centre * (1j * (50 / centre + 0.05) - f / centre))
 
 
 def _spectra(signal: _Array) -> _Array:
-    """Return the spectra of windows of 20 ms, one each 10 ms."""
+    """Return the spectra of 20 ms windows, one every 10 ms."""
     padded = np.pad(signal.astype(np.float32), (_HOP, 0)).reshape(-1, _HOP)
     frames = np.concatenate([padded[:-1], padded[1:]], axis=1)
     spectra: _Array = rfft(frames * get_window("hann", 2 * _HOP).astype(np.float32), _N_FFT)

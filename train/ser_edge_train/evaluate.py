@@ -1,4 +1,4 @@
-"""`ser-edge evaluate`: a run's figures and its exported forms', or several runs side by side."""
+"""`ser-edge evaluate`: metrics of a run and its exported variants, or a comparison of runs."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ from ser_edge_train.variant_comparison import Reference, VariantResult, compare_
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What `evaluate` found.
+    """The result of `evaluate`.
 
     Parameters
     ----------
     tested_on : str
-        Protocol or data, for people.
+        Protocol or data, as text.
     keras : dict of str to Scores
         The float32 Keras model, over all clips and by corpus.
-    forms : tuple of VariantResult
-        Each exported form in each interpreter.
+    variants : tuple of VariantResult
+        Each exported model variant in each interpreter.
     """
 
     tested_on: str
     keras: dict[str, Scores]
-    forms: tuple[VariantResult, ...]
+    variants: tuple[VariantResult, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON types."""
@@ -47,11 +47,10 @@ class Evaluation:
 
     def __str__(self) -> str:
         text = f"{self.tested_on}\n\nKeras, float32:\n\n{score_table(self.keras)}\n"
-        if not self.forms:
+        if not self.variants:
             return text
-        return (
-            f"{text}\nExported forms, against Keras:\n\n{variant_table(self.forms, latency=True)}\n"
-        )
+        table = variant_table(self.variants, latency=True)
+        return f"{text}\nExported model variants, compared with Keras:\n\n{table}\n"
 
 
 def evaluate(
@@ -61,23 +60,19 @@ def evaluate(
     bundle: Path | None = None,
     cache: Path | None = None,
 ) -> Evaluation:
-    """Measure a run and its bundle.
+    """Evaluate a run and its bundle.
 
     Parameters
     ----------
     run_folder : path
-        What ``ser-edge train`` wrote.
+        Written by ``ser-edge train``.
     sources : sequence of path
-        Labelled speech to test on instead of the run's test clips; clips of speakers that the
-        network was trained on are left out.
+        Labelled speech to test on instead of the run's test clips. Clips of training speakers are
+        left out.
     bundle : Path, optional
-        The run's export; by default ``bundle`` in the run folder, if there is one.
+        The run's export; by default ``bundle`` in the run folder, if it exists.
     cache : Path, optional
-        Folder for computed features, instead of the user's cache folder.
-
-    Returns
-    -------
-    evaluation : Evaluation
+        Folder for computed features; by default the user's cache folder.
 
     Raises
     ------
@@ -90,27 +85,28 @@ def evaluate(
     exported = None if bundle is None else Bundle.open(bundle)
     if exported is not None and exported.manifest.input != run.settings.input:
         raise SerEdgeError(
-            f"{exported.folder}: was not exported from {run.folder}, their inputs differ; export "
-            "the run again"
+            f"was not exported from {run.folder}: their inputs differ",
+            "export the run again",
+            exported.folder,
         )
     if sources:
         test = _other_data(run, sources, cache)
-        tested_on = f"Tested on {', '.join(map(str, sources))}, speakers not trained on"
+        tested_on = f"Tested on {', '.join(map(str, sources))}, without training speakers"
     else:
         test = run.held_out("test")
-        tested_on = (
-            f"Tested on the run's own test clips, protocol {protocol_name(run.settings.about)}"
-        )
+        tested_on = f"Tested on the run's test clips, protocol {protocol_name(run.settings.about)}"
 
     from ser_edge_train.fit import logits
 
     settings = run.settings
     inputs = settings.input.network_inputs(test.features)
-    said = logits(run.network(), inputs)
-    reference = Reference(test, {"features": inputs}, said, settings.labels, settings.temperature)
-    forms = () if exported is None else tuple(compare_variants(exported, reference))
-    scores = test.answers(said, settings.temperature).scores(settings.labels)
-    return Evaluation(tested_on, scores, forms)
+    outputs = logits(run.network(), inputs)
+    reference = Reference(
+        test, {"features": inputs}, outputs, settings.labels, settings.temperature
+    )
+    variants = () if exported is None else tuple(compare_variants(exported, reference))
+    scores = test.predictions(outputs, settings.temperature).scores(settings.labels)
+    return Evaluation(tested_on, scores, variants)
 
 
 def summarise(
@@ -119,26 +115,21 @@ def summarise(
     report: Path | None = None,
     overwrite: bool = False,
 ) -> list[Summary]:
-    """Sum up runs and cross-validations on their own test clips.
+    """Summarise runs and cross-validations on their own test clips.
 
     Parameters
     ----------
     folders : sequence of path
-        What ``ser-edge train`` wrote, with ``--folds`` or without.
+        Written by ``ser-edge train``, with or without ``--folds``.
     report : Path, optional
-        Folder to write ``report.md`` and ``report.html`` into, which compare them.
+        Folder for a comparison, ``report.md`` and ``report.html``.
     overwrite : bool
         Whether `report` may be replaced.
-
-    Returns
-    -------
-    summaries : list of Summary
-        One for each folder; where two have the same recipe and protocol, by the folder's name.
 
     Raises
     ------
     SerEdgeError
-        If a folder holds no run, or runs that cannot be summed up.
+        If a folder has no run, or runs of several kinds.
     """
     summaries = [Summary.of(find_runs(folder)) for folder in folders]
     names = [summary.name for summary in summaries]
@@ -154,20 +145,19 @@ def summarise(
 
 
 def _other_data(run: Run, sources: Sequence[str | os.PathLike[str]], cache: Path | None) -> HeldOut:
-    store = FeatureStore(run.settings.recipe)
-    if cache is not None:
-        store = FeatureStore(run.settings.recipe, cache)
-    labels = run.settings.labels
-    material = load_dataset(sources, store, calm_apart=CALM in labels)
-    heard = set(run.settings.about["training_speakers"])
+    labels, about = run.settings.labels, run.settings.about
+    store = FeatureStore(run.settings.recipe, cache)
+    dataset = load_dataset(sources, store, calm_apart=CALM in labels)
+    trained = set(about["training_speakers"]) - {""}
     kept = [
         (clip, item)
-        for clip, item in zip(material.clips, material.originals, strict=True)
-        if clip.label in labels and (not clip.speaker or clip.speaker not in heard)
+        for clip, item in zip(dataset.clips, dataset.originals, strict=True)
+        if clip.label in labels and clip.speaker not in trained
     ]
     if not kept:
         raise SerEdgeError(
-            f"{', '.join(map(str, sources))}: holds no clip of a speaker that the network was not "
-            "trained on; name other recordings"
+            "has no clip of a speaker outside the training part",
+            "give other recordings",
+            ", ".join(map(str, sources)),
         )
     return held_out(kept, labels)

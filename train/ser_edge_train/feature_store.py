@@ -1,7 +1,7 @@
 """Features of labelled clips: computed in parallel, cached by content and settings.
 
-The cache holds one ``.npz`` for a clip, written beside and renamed, so that an interrupted run
-loses what was in flight and no more.
+The cache has one ``.npz`` per clip, written beside and renamed: an interrupted run loses only the
+clips that it was computing.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from threadpoolctl import threadpool_limits
 from ser_edge import audio
 from ser_edge.errors import AudioError
 from ser_edge.frontend import Frontend
-from ser_edge_train.augment import wave_copy
+from ser_edge_train.augment import augment_wave
 from ser_edge_train.corpora import Clip, Rejected
 from ser_edge_train.progress import tracked
 from ser_edge_train.recipes import Recipe
 from ser_edge_train.zero_tail import ZeroTailed
 
-_CACHE_VERSION = 4  # to be raised when the same settings give other features
+_CACHE_VERSION = 5  # raise it when the same settings give other features
 
 
 @dataclass(frozen=True)
@@ -40,118 +40,119 @@ class ClipFeatures:
     Parameters
     ----------
     features : np.ndarray [shape=(n_windows, n_frames, n_columns), dtype=float32]
-        Not yet standardised.
-    copies : np.ndarray [shape=(n_windows,), dtype=int64]
-        Which copy each window is of; 0 is the original.
+        Not standardised.
+    augmentation : np.ndarray [shape=(n_windows,), dtype=int64]
+        The augmentation of each window; 0 is the original.
     digest : str
         sha256 of the file.
     seconds : float
-        Length of the original [s].
+        Duration of the original [s].
     """
 
     features: NDArray[np.float32]
-    copies: NDArray[np.int64]
+    augmentation: NDArray[np.int64]
     digest: str
     seconds: float
 
 
 @dataclass(frozen=True)
 class FeatureStore:
-    """Compute and cache the features that a recipe asks for.
+    """Compute and cache the features of a recipe.
 
     Parameters
     ----------
     recipe : Recipe
         Features, windows and augmentation.
     folder : Path, optional
-        Where the cache lies; by default in the user's cache folder.
+        The cache; by default in the user's cache folder.
     seed : int
-        Decides how augmented copies differ.
+        Seed of the augmentations.
     jobs : int
-        Processes; -1 is one a core.
+        Processes; -1 is one per core.
     """
 
     recipe: Recipe
-    folder: Path = Path(platformdirs.user_cache_dir("ser-edge")) / "features"
+    folder: Path | None = None
     seed: int = 0
     jobs: int = -1
 
     def originals(self, clips: Sequence[Clip]) -> list[ClipFeatures | Rejected]:
-        """Compute the clips as they are; an unusable one gives the reason instead."""
+        """Compute the features of clips; an unusable clip gives its rejection."""
         return self._compute(clips, range(1), "features")
 
-    def copies(self, clips: Sequence[Clip]) -> list[ClipFeatures | Rejected]:
-        """Compute the augmented copies of the clips."""
-        return self._compute(clips, range(1, 1 + self.recipe.wave.copies), "augmentation")
+    def augmented(self, clips: Sequence[Clip]) -> list[ClipFeatures | Rejected]:
+        """Compute the features of all augmentations of clips."""
+        return self._compute(clips, range(1, 1 + self.recipe.wave.augmentations), "augmentation")
 
     def _compute(
-        self, clips: Sequence[Clip], copies: range, description: str
+        self, clips: Sequence[Clip], augmentations: range, description: str
     ) -> list[ClipFeatures | Rejected]:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        tasks = (delayed(_load_or_compute)(self, clip, copies) for clip in clips)
+        tasks = (delayed(_load_or_compute)(self, clip, augmentations) for clip in clips)
         results = Parallel(n_jobs=self.jobs, return_as="generator")(tasks)
         return list(tracked(results, description, len(clips)))
 
-    def path(self, digest: str, speaker: str, copies: range) -> Path:
-        """Where the features of a file's copies are cached."""
+    def path(self, digest: str, speaker: str, augmentations: range) -> Path:
+        """Return the cache file for the augmentations of a recording."""
         settings = {
             "version": _CACHE_VERSION,
             "features": asdict(self.recipe.features),
             "window": asdict(self.recipe.window),
             **({"zero_tail": True} if self.recipe.zero_tail else {}),
-            "copies": [copies.start, copies.stop],
+            "augmentations": [augmentations.start, augmentations.stop],
         }
-        if copies.start > 0:
+        if augmentations.start > 0:
             settings |= {"wave": asdict(self.recipe.wave), "seed": self.seed, "speaker": speaker}
         key = hashlib.sha256((digest + json.dumps(settings)).encode()).hexdigest()
-        return self.folder / key[:2] / f"{key}.npz"
+        folder = self.folder or Path(platformdirs.user_cache_dir("ser-edge")) / "features"
+        return folder / key[:2] / f"{key}.npz"
 
 
-def _load_or_compute(store: FeatureStore, clip: Clip, copies: range) -> ClipFeatures | Rejected:
-    path = clip.path
+def _load_or_compute(
+    store: FeatureStore, clip: Clip, augmentations: range
+) -> ClipFeatures | Rejected:
     try:
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest = hashlib.sha256(clip.path.read_bytes()).hexdigest()
     except OSError as error:
-        return Rejected(path, f"cannot be read ({error.strerror})")
-    cached = store.path(digest, clip.speaker, copies)
-    with contextlib.suppress(OSError, ValueError, KeyError, BadZipFile):  # damaged, or not there
+        return Rejected(clip.path, f"cannot be read ({error.strerror})")
+    cached = store.path(digest, clip.speaker, augmentations)
+    with contextlib.suppress(OSError, ValueError, KeyError, BadZipFile):  # damaged or missing
         with np.load(cached) as arrays:
             return ClipFeatures(
-                arrays["features"], arrays["copies"], digest, float(arrays["seconds"])
+                arrays["features"], arrays["augmentation"], digest, float(arrays["seconds"])
             )
     try:
-        computed = _features(store, clip, copies, digest)
+        computed = _features(store, clip, augmentations, digest)
     except AudioError as error:
-        return Rejected(path, str(error).removeprefix(f"{path.name}: "))
-    cached.parent.mkdir(exist_ok=True)
+        return Rejected(clip.path, error.problem)
+    cached.parent.mkdir(parents=True, exist_ok=True)
     partial = cached.with_suffix(f".{os.getpid()}.part")
     with partial.open("wb") as file:
         np.savez(
             file,
             features=computed.features,
-            copies=computed.copies,
+            augmentation=computed.augmentation,
             seconds=computed.seconds,
         )
     partial.replace(cached)
     return computed
 
 
-def _features(store: FeatureStore, clip: Clip, copies: range, digest: str) -> ClipFeatures:
+def _features(store: FeatureStore, clip: Clip, augmentations: range, digest: str) -> ClipFeatures:
     recipe = store.recipe
-    rate = recipe.features.sample_rate
+    sample_rate = recipe.features.sample_rate
     front_end = (ZeroTailed if recipe.zero_tail else Frontend)(recipe.features, recipe.window)
-    samples = audio.load(clip.path, rate)
+    samples = audio.load(clip.path, sample_rate)
     rng = np.random.default_rng([store.seed, int(digest[:16], 16)])
     speaker = int(hashlib.sha256((clip.speaker or digest).encode()).hexdigest()[:16], 16)
     features = []
-    # How many threads the BLAS has decides the last digits, and that many a process has.
+    # The number of BLAS threads changes the last digits, and differs between processes.
     with threadpool_limits(1, user_api="blas"):
-        for copy in copies:
-            session = np.random.default_rng([store.seed, copy, speaker])
-            altered = wave_copy(samples, rate, recipe.wave, copy, rng, session)
-            features.append(front_end(altered)[0])
-    numbers = np.repeat(np.array(copies), [len(windows) for windows in features])
-    return ClipFeatures(np.concatenate(features), numbers, digest, len(samples) / rate)
+        for number in augmentations:
+            session = np.random.default_rng([store.seed, number, speaker])
+            augmented = augment_wave(samples, sample_rate, recipe.wave, number, rng, session)
+            features.append(front_end(augmented)[0])
+    augmentation = np.repeat(np.array(augmentations), [len(windows) for windows in features])
+    return ClipFeatures(np.concatenate(features), augmentation, digest, len(samples) / sample_rate)
 
 
 @dataclass(frozen=True)
@@ -161,27 +162,27 @@ class Windows:
     Parameters
     ----------
     features : np.ndarray [shape=(n, n_frames, n_columns), dtype=float32]
-        Not yet standardised.
-    clip, copy : np.ndarray [shape=(n,), dtype=int64]
-        Which clip and which of its copies each window belongs to.
+        Not standardised.
+    clip, augmentation : np.ndarray [shape=(n,), dtype=int64]
+        Clip index and augmentation number of each window.
     """
 
     features: NDArray[np.float32]
     clip: NDArray[np.int64]
-    copy: NDArray[np.int64]
+    augmentation: NDArray[np.int64]
 
     @classmethod
     def of(cls, numbered: Sequence[tuple[int, ClipFeatures]]) -> Windows:
-        """Join the features of clips, each with its number."""
+        """Join the features of clips, each given with its index."""
         return cls(
             np.concatenate([item.features for _, item in numbered]),
-            np.concatenate([np.full(len(item.copies), number) for number, item in numbered]),
-            np.concatenate([item.copies for _, item in numbered]),
+            np.concatenate([np.full(len(item.features), number) for number, item in numbered]),
+            np.concatenate([item.augmentation for _, item in numbered]),
         )
 
     def select(self, rows: NDArray[np.int64]) -> Windows:
-        """Return the windows of (clip, copy) pairs [shape=(n_rows, 2)]."""
-        wanted = {(int(clip), int(copy)) for clip, copy in rows}
-        pairs = zip(self.clip.tolist(), self.copy.tolist(), strict=True)
+        """Return the windows of (clip, augmentation) pairs [shape=(n_rows, 2)]."""
+        wanted = {(int(clip), int(augmentation)) for clip, augmentation in rows}
+        pairs = zip(self.clip.tolist(), self.augmentation.tolist(), strict=True)
         kept = np.array([pair in wanted for pair in pairs], dtype=bool)
-        return Windows(self.features[kept], self.clip[kept], self.copy[kept])
+        return Windows(self.features[kept], self.clip[kept], self.augmentation[kept])

@@ -1,11 +1,10 @@
-"""Fit a network to windows by a recipe, with progress, history and a way to go on after a break."""
+"""Fit a network to windows by a recipe: with progress bar, history and backups to resume from."""
 
 from __future__ import annotations
 
 import math
 import shutil
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,29 +18,21 @@ from ser_edge_train import augment
 from ser_edge_train.feature_store import Windows
 from ser_edge_train.folders import move_into_place, partial_folder
 from ser_edge_train.keras_backend import keep_memory, keras
+from ser_edge_train.parts import Examples
 from ser_edge_train.progress import progress_bar
 from ser_edge_train.recipes import Recipe
 from ser_edge_train.speaker_normalisation import SpeakerNormalisation
-from ser_edge_train.vtlp import other_voices
+from ser_edge_train.vtlp import vtlp
 
 History = dict[str, list[float]]
 
-BACKUP_S = 10.0  # a backup takes as long as several steps
+BACKUP_S = 10.0  # minimum time between backups: one takes as long as several steps
 
 
 def standardisation(windows: Windows, recipe: Recipe) -> InputConfig:
-    """Fit mean and scale on training windows (`sklearn.preprocessing.StandardScaler`).
+    """Fit mean and scale on the training windows (`sklearn.preprocessing.StandardScaler`).
 
-    Parameters
-    ----------
-    windows : Windows
-        Of the training part, copies included.
-    recipe : Recipe
-        Its layout says whether columns or single elements are standardised.
-
-    Returns
-    -------
-    config : InputConfig
+    Layout ``"sequence"`` standardises each column, ``"flat"`` each element of the vector.
     """
     n_columns = windows.features.shape[-1]
     rows = (
@@ -59,26 +50,8 @@ def standardisation(windows: Windows, recipe: Recipe) -> InputConfig:
     )
 
 
-@dataclass(frozen=True)
-class Examples:
-    """Windows with their targets.
-
-    Parameters
-    ----------
-    windows : Windows
-    targets : np.ndarray [shape=(n, n_labels), dtype=float32]
-        One-hot, of each window.
-    speakers : tuple of str
-        Of every clip, by the number that windows name it by.
-    """
-
-    windows: Windows
-    targets: NDArray[np.float32]
-    speakers: tuple[str, ...]
-
-
 class Batches(keras.utils.PyDataset):  # type: ignore[misc]
-    """Training batches, drawn and augmented anew in each epoch, by chance that the epoch seeds."""
+    """Training batches. Each epoch draws and augments them anew, with a seed of its own."""
 
     def __init__(self, examples: Examples, config: InputConfig, recipe: Recipe, seed: int) -> None:
         super().__init__()
@@ -86,14 +59,14 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         self._config = config
         self._recipe = recipe
         self._seed = seed
-        self._of_clip = [
+        self._windows_of_clips = [
             np.flatnonzero(examples.windows.clip == clip)
             for clip in np.unique(examples.windows.clip)
         ]
-        if recipe.batch.levelled:
+        if recipe.batch.speaker_normalised:
             mean, scale = (np.asarray(v, np.float32) for v in (config.mean, config.scale))
-            self._levelled = SpeakerNormalisation(examples.windows, examples.speakers, mean, scale)
-        n_drawn = len(examples.targets) if recipe.every_row else len(self._of_clip)
+            self._normalise = SpeakerNormalisation(examples.windows, examples.speakers, mean, scale)
+        n_drawn = len(examples.targets) if recipe.every_row else len(self._windows_of_clips)
         self._n_batches = max(1, n_drawn // recipe.batch_size)
         self.start_epoch(0)
 
@@ -106,67 +79,60 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         if self._recipe.every_row:
             self._order = self._rng.permutation(len(self._examples.targets))
         else:
-            drawn = np.array([self._rng.choice(windows) for windows in self._of_clip])
+            drawn = np.array([self._rng.choice(windows) for windows in self._windows_of_clips])
             self._order = self._rng.permutation(drawn)
 
     def __getitem__(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        size, settings = self._recipe.batch_size, self._recipe.batch
+        size, settings, rng = self._recipe.batch_size, self._recipe.batch, self._rng
         chosen = self._order[index * size : (index + 1) * size]
         features, targets = self._examples.windows.features[chosen], self._examples.targets[chosen]
-        if settings.levelled:
-            some = self._rng.random(len(chosen)) < settings.levelled
-            features[some] = self._levelled(chosen[some], self._rng)
+        config = self._recipe.features
+        if settings.speaker_normalised:
+            some = rng.random(len(chosen)) < settings.speaker_normalised
+            features[some] = self._normalise(chosen[some], rng)
         if settings.formants or settings.pitch:
-            features = other_voices(
-                features,
-                self._recipe.features,
-                formants=settings.formants,
-                pitch=settings.pitch,
-                rng=self._rng,
+            features = vtlp(
+                features, config, formants=settings.formants, pitch=settings.pitch, rng=rng
             )
         if settings.equaliser_db:
-            features = augment.equalise(
-                features, self._recipe.features, settings.equaliser_db, self._rng
-            )
+            features = augment.equalise(features, config, settings.equaliser_db, rng)
         if settings.gain_db:
-            features = augment.vary_level(
-                features, self._recipe.features, settings.gain_db, self._rng
-            )
+            features = augment.vary_level(features, config, settings.gain_db, rng)
         inputs = self._config.network_inputs(features)
         if settings.shift_frames or settings.time_masks or settings.column_mask:
-            inputs = augment.mask(inputs, settings, self._rng)
-        if settings.mixup and self._rng.random() < 0.5:
-            inputs, targets = augment.mixup(inputs, targets, settings.mixup, self._rng)
+            inputs = augment.mask(inputs, settings, rng)
+        if settings.mixup and rng.random() < 0.5:
+            inputs, targets = augment.mixup(inputs, targets, settings.mixup, rng)
         return inputs, targets
 
 
 class _Backup(keras.callbacks.BackupAndRestore):  # type: ignore[misc]
-    """Keep what is needed to go on: at every epoch, but not within seconds of the last time.
+    """Back up at the end of an epoch, at most every `BACKUP_S` seconds.
 
-    Keras writes beside, since it could not read what it was interrupted in writing. The last one
-    goes with the scratch folder, so that it is there until the trained weights are.
+    Keras writes to a second folder, which is then renamed: it could not read a backup that was
+    interrupted. The last backup stays until the scratch folder is removed.
     """
 
     def __init__(self, folder: Path) -> None:
-        self._whole, self._beside = folder, partial_folder(folder)
-        super().__init__(str(self._beside), delete_checkpoint=False)
+        self._complete, self._partial = folder, partial_folder(folder)
+        super().__init__(str(self._partial), delete_checkpoint=False)
         self._at = time.monotonic()
 
     def on_train_begin(self, logs: Any = None) -> None:
-        shutil.rmtree(self._beside, ignore_errors=True)
-        if self._whole.is_dir():
-            shutil.copytree(self._whole, self._beside)
+        shutil.rmtree(self._partial, ignore_errors=True)
+        if self._complete.is_dir():
+            shutil.copytree(self._complete, self._partial)
         super().on_train_begin(logs)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         if time.monotonic() - self._at >= BACKUP_S:
             super().on_epoch_end(epoch, logs)
-            move_into_place(self._beside, self._whole)
+            move_into_place(self._partial, self._complete)
             self._at = time.monotonic()
 
 
 class _Epochs(keras.callbacks.Callback):  # type: ignore[misc]
-    """Seed each epoch's draw and show a bar."""
+    """Start each epoch's batches and show a progress bar."""
 
     def __init__(self, batches: Batches, epochs: int, title: str) -> None:
         super().__init__()
@@ -186,16 +152,16 @@ class _Epochs(keras.callbacks.Callback):  # type: ignore[misc]
             keep_memory()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        of, kind = ("validation ", "val_") if "val_loss" in logs else ("", "")
-        loss, accuracy = logs[f"{kind}loss"], logs[f"{kind}accuracy"]
-        text = f"{self._title}, {of}loss {loss:.2f}, accuracy {accuracy:.0%}"
+        title, prefix = ("validation ", "val_") if "val_loss" in logs else ("", "")
+        loss, accuracy = logs[f"{prefix}loss"], logs[f"{prefix}accuracy"]
+        text = f"{self._title}, {title}loss {loss:.2f}, accuracy {accuracy:.0%}"
         self._bar.update(self._task, completed=epoch + 1, description=text)
 
     def on_train_end(self, logs: Any = None) -> None:
         self.close()
 
     def close(self) -> None:
-        """Take the bar off the terminal."""
+        """Remove the bar from the terminal."""
         self._bar.stop()
 
 
@@ -214,28 +180,21 @@ def fit(
 
     Parameters
     ----------
-    network : keras.Model
-        Untrained.
-    recipe : Recipe
-        Optimiser, batches, augmentation and stopping.
-    config : InputConfig
-        Standardisation of the training part.
-    training : Examples
-        The windows.
-    validation : Examples or None
-        Originals, to be measured on after each epoch.
+    network, recipe, config
+        An untrained network, its recipe and its standardisation.
+    training, validation : Examples
+        The validation part is evaluated after each epoch; it may be None.
     seed : int
-        Decides order and augmentation.
+        Seed of batch order and augmentation.
     scratch : Path
-        Folder for what is needed to go on after a break: the same call then continues after the
-        last epoch that was kept.
+        Folder for backups: after an interruption, the same call continues from the last one.
     title : str
-        What the progress bar calls it.
+        Text of the progress bar.
 
     Returns
     -------
     history : dict of str to list of float
-        Keras's, one value an epoch; those of no validation are NaN.
+        Keras's history, one value per epoch.
     """
     trained = scratch / "trained.weights.h5"
     if trained.is_file():
@@ -251,11 +210,7 @@ def fit(
     )
     epochs = _Epochs(batches, recipe.epochs, title)
     log = keras.callbacks.CSVLogger(str(scratch / "history.csv"), append=True)
-    callbacks = [
-        epochs,
-        log,
-        _Backup(scratch / "backup"),
-    ]
+    callbacks = [epochs, log, _Backup(scratch / "backup")]
     if recipe.patience:
         callbacks += [
             keras.callbacks.EarlyStopping(patience=recipe.patience, restore_best_weights=True),
@@ -276,15 +231,15 @@ def fit(
         epochs.close()
         if log.csv_file is not None:
             log.csv_file.close()
-    written = scratch / "written.weights.h5"
-    network.save_weights(written)
-    written.rename(trained)
+    partial = scratch / "partial.weights.h5"
+    network.save_weights(partial)
+    partial.rename(trained)
     return _history(scratch)
 
 
 def _history(scratch: Path) -> History:
     rows = np.atleast_1d(np.genfromtxt(scratch / "history.csv", delimiter=",", names=True))
-    # After a break the epochs since the last backup stand there twice.
+    # After an interruption, epochs since the last backup are in the file twice: keep the last.
     _, last = np.unique(rows["epoch"][::-1], return_index=True)
     rows = rows[::-1][last]
     return {name: rows[name].tolist() for name in rows.dtype.names}

@@ -1,4 +1,4 @@
-"""Folders that appear whole or not at all: written beside, then renamed."""
+"""Write folders atomically: prepare them beside the target, then rename."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from ser_edge.errors import SerEdgeError
 
 
 def check_free(target: Path, *, overwrite: bool = False, option: str = "--out") -> None:
-    """Refuse a target that exists or that cannot be made, before any work goes into it.
+    """Check that a folder can be written, before any work.
 
     Parameters
     ----------
     target : Path
-        The folder to be.
+        The folder to write.
     overwrite : bool
-        Whether it may replace one that exists.
+        Whether it may be replaced.
     option : str
-        That names it on the command line, for messages.
+        The command line option that names it, for messages.
 
     Raises
     ------
     SerEdgeError
-        If `target` exists and is not to be overwritten, or lies below something that is not a
-        folder, or not one that can be written to.
+        If `target` exists and `overwrite` is false, or its parent is not a writable folder.
     """
     nearest = next(parent for parent in target.absolute().parents if parent.exists())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK):
         raise SerEdgeError(
-            f"{target}: cannot be made, since {nearest} is not a folder that can be written to; "
-            f"choose another {option}"
+            f"cannot be made: {nearest} is not a writable folder",
+            f"choose another {option}",
+            target,
         )
     if target.exists() and not overwrite:
         raise SerEdgeError(
-            f"{target}: exists already; choose another {option}, or allow --overwrite"
+            "exists already", f"choose another {option}, or allow --overwrite", target
         )
 
 
@@ -47,7 +47,7 @@ def partial_folder(target: Path) -> Path:
 
 
 def move_into_place(partial: Path, target: Path) -> None:
-    """Rename a finished folder to its target; what stood there is removed last."""
+    """Rename a finished folder to its target; an existing target is removed last."""
     old = target.with_name(f".{target.name}.old")
     shutil.rmtree(old, ignore_errors=True)
     if target.exists():
@@ -60,23 +60,7 @@ def move_into_place(partial: Path, target: Path) -> None:
 def written_beside(
     target: Path, *, overwrite: bool = False, option: str = "--out"
 ) -> Iterator[Path]:
-    """Yield an empty folder that becomes `target` when the block ends without an error.
-
-    Parameters
-    ----------
-    target, overwrite, option
-        As for `check_free`.
-
-    Yields
-    ------
-    partial : Path
-        Where to write; removed if the block fails.
-
-    Raises
-    ------
-    SerEdgeError
-        As `check_free`.
-    """
+    """Yield an empty folder that becomes `target` if the block succeeds; see `check_free`."""
     check_free(target, overwrite=overwrite, option=option)
     partial = partial_folder(target)
     shutil.rmtree(partial, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""The parts that are tested in turn: published ones, ones of speakers, and random ones."""
+"""Folds for cross-validation: published folds, folds of speakers, and random folds."""
 
 from __future__ import annotations
 
@@ -13,26 +13,12 @@ from ser_edge.errors import SerEdgeError
 from ser_edge_train.corpora import Clip
 from ser_edge_train.speakers import published_folds
 
-_FEW_SPEAKERS = 4  # a corpus with no more is tested one speaker at a time
+_FEW_SPEAKERS = 4  # a corpus with at most these has one fold per speaker
 _FOLDS = 5
 
 
 def n_folds(clips: Sequence[Clip], protocol: str, *, seed: int = 0) -> int:
-    """Count the folds that test every clip once.
-
-    Parameters
-    ----------
-    clips : sequence of Clip
-        All clips.
-    protocol : {"speaker", "corpus", "clip", "leaky"}
-        See `ser_edge_train.splits`.
-    seed : int
-        Decides what is left to chance.
-
-    Returns
-    -------
-    n_folds : int > 0
-    """
+    """Count the folds with which a protocol of `ser_edge_train.splits` tests every clip once."""
     if protocol == "corpus":
         return 1
     if protocol != "speaker":
@@ -42,7 +28,7 @@ def n_folds(clips: Sequence[Clip], protocol: str, *, seed: int = 0) -> int:
 
 
 def random_fold(labels: Sequence[str], fold: int, seed: int) -> NDArray[np.int64]:
-    """Return the rows of one of `n_folds` random parts, the labels' shares kept."""
+    """Return the rows of one stratified random fold."""
     folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The least populated class")
@@ -50,13 +36,14 @@ def random_fold(labels: Sequence[str], fold: int, seed: int) -> NDArray[np.int64
             return np.asarray(list(folds.split(np.zeros(len(labels)), labels))[fold][1])
         except ValueError:
             raise SerEdgeError(
-                f"no label has {_FOLDS} clips, and {_FOLDS} random parts are tested in turn; add "
-                "recordings"
+                f"every label has fewer than {_FOLDS} clips, expected at least {_FOLDS} of one "
+                "label for random folds",
+                "add recordings",
             ) from None
 
 
 def speaker_folds(clips: Sequence[Clip], corpus: str, seed: int) -> list[set[str]]:
-    """Return the speakers of each fold of one corpus, the published ones where there are any."""
+    """Return the speakers of each fold of one corpus, published folds where there are any."""
     clips = [clip for clip in clips if clip.corpus == corpus]
     speakers = sorted({clip.speaker for clip in clips})
     if len(speakers) < 2:

@@ -1,6 +1,6 @@
-"""Keras on TensorFlow, kept quiet. Everything that needs either takes it from here.
+"""Keras on TensorFlow, without log output. All other modules import both from here.
 
-The environment has to be set ahead of the first import, which costs seconds.
+Environment variables have to be set before the first import, which takes seconds.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from collections.abc import Iterator
 
 __all__ = ["keep_memory", "keras", "quiet_stderr", "set_seed", "tf"]
 
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # of glibc's malloc.h
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # glibc's malloc.h
 
 
 def keep_memory() -> None:
-    """Keep a step's tensors from going back to the system, to be mapped and cleared in the next.
+    """Make malloc keep freed memory, instead of returning it to the system after every step.
 
-    That is 14 000 page faults a step, which take as long as the arithmetic. TensorFlow 2.21 undoes
-    it with the first data that a Python generator gives (``ApplyPython311MemoryPatch``), so it is
-    to be called after that as well.
+    Mapping it again costs 14 000 page faults a step, as much time as the arithmetic. TensorFlow
+    2.21 resets this with the first batch of a Python generator (``ApplyPython311MemoryPatch``), so
+    call this again after the first batch.
     """
     with contextlib.suppress(AttributeError, OSError, TypeError):  # another C library
         mallopt = ctypes.CDLL(None).mallopt
@@ -38,7 +38,7 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
 @contextlib.contextmanager
 def quiet_stderr() -> Iterator[None]:
-    """Hold back what C++ code writes to stderr, and let it out only where the block fails."""
+    """Suppress what C++ code writes to stderr; print it if the block fails."""
     saved = os.dup(2)
     with tempfile.TemporaryFile() as log:
         os.dup2(log.fileno(), 2)
@@ -57,13 +57,13 @@ with quiet_stderr():
     import keras
     import tensorflow as tf
 
-    tf.zeros(1)  # the first operation is announced too
+    tf.zeros(1)  # the first operation logs too
 
-# That functions are traced again, for the next of several networks, concerns nobody.
+# No warning that functions are traced again for each network of an ensemble.
 tf.get_logger().setLevel("ERROR")
 
 
 def set_seed(seed: int) -> None:
-    """Make what follows repeatable on one machine: Python, NumPy, TensorFlow and its kernels."""
+    """Seed Python, NumPy and TensorFlow, and use deterministic kernels: repeatable on a machine."""
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()

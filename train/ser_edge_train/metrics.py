@@ -1,8 +1,7 @@
-"""How good a set of predictions is: UAR first, with an interval over speakers.
+"""Metrics: unweighted average recall (UAR) with a bootstrap interval over speakers, and others.
 
-UAR, the unweighted average recall (UAR), is the mean of the recalls of the classes; WA is plain
-accuracy. The interval is the bootstrap's, over speakers and not clips, because a speaker's clips
-stand or fall together.
+UAR is the mean recall of the classes, WA the accuracy. The bootstrap resamples speakers, not clips:
+errors on clips of the same speaker are correlated.
 """
 
 from __future__ import annotations
@@ -19,24 +18,25 @@ from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix, f1_score
 
 _RESAMPLES = 2000
+_INTERVAL = (2.5, 97.5)  # percentiles of the 95 % interval
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Figures of one set of clips; recalls and accuracies as fractions.
+    """Metrics of a set of clips, as fractions.
 
     Parameters
     ----------
     n_clips, n_speakers : int
-        What they were measured on.
+        Size of the set.
     uar : float
         Unweighted average recall.
     uar_low, uar_high : float or None
-        Its 95 % interval (bootstrap over speakers); one speaker alone gives none.
+        Its 95 % interval (bootstrap over speakers); None with a single speaker.
     wa, f1 : float
-        Accuracy, and the mean of the classes' F1.
+        Accuracy, and mean F1 of the classes.
     recall : dict of str to float
-        Of each class that occurs.
+        Recall of each class that occurs.
     confusion : list of list of int
         Clips by true label (row) and predicted label (column).
     """
@@ -53,7 +53,7 @@ class Scores:
 
     @property
     def interval(self) -> str:
-        """The interval, for people."""
+        """The 95 % interval as text."""
         if self.uar_low is None or self.uar_high is None:
             return "one speaker"
         return f"{self.uar_low:.1%} to {self.uar_high:.1%}"
@@ -65,27 +65,23 @@ def score(
     speakers: Sequence[str],
     labels: Sequence[str],
 ) -> Scores:
-    """Compare predictions with the y_true.
+    """Score predicted labels.
 
     Parameters
     ----------
     y_true, predicted : np.ndarray [shape=(n,), dtype=int64]
         Indices into `labels`.
     speakers : sequence of str [n]
-        Who speaks in each clip.
+        Speaker of each clip.
     labels : sequence of str
         The classes.
-
-    Returns
-    -------
-    scores : Scores
     """
-    everyone = sorted(set(speakers))
+    names = sorted(set(speakers))
     classes = np.arange(len(labels))
     by_speaker = np.stack(
         [
-            confusion_matrix(y_true[mine], predicted[mine], labels=classes)
-            for mine in (np.array(speakers) == one for one in everyone)
+            confusion_matrix(y_true[own], predicted[own], labels=classes)
+            for own in (np.array(speakers) == name for name in names)
         ]
     )
     confusion = by_speaker.sum(axis=0)
@@ -93,7 +89,7 @@ def score(
     occurring = np.flatnonzero(confusion.sum(axis=1))
     return Scores(
         n_clips=len(y_true),
-        n_speakers=len(everyone),
+        n_speakers=len(names),
         uar=float(_mean_recall(confusion)),
         uar_low=low,
         uar_high=high,
@@ -109,12 +105,12 @@ def _interval(by_speaker: NDArray[np.int64]) -> tuple[float, float] | tuple[None
     if n_speakers < 2:
         return None, None
     drawn = np.random.default_rng(0).integers(n_speakers, size=(_RESAMPLES, n_speakers))
-    low, high = np.percentile(_mean_recall(by_speaker[drawn].sum(axis=1)), [2.5, 97.5])
+    low, high = np.percentile(_mean_recall(by_speaker[drawn].sum(axis=1)), _INTERVAL)
     return float(low), float(high)
 
 
 def _mean_recall(confusion: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Average the recalls of the classes that occur [shape=(..., n, n) to (...)]."""
+    """Return the mean recall of the classes that occur [shape=(..., n, n) to (...)]."""
     totals = confusion.sum(axis=-1)
     hits = np.diagonal(confusion, axis1=-2, axis2=-1)
     recalls = np.where(totals > 0, hits / np.maximum(totals, 1), 0.0)
@@ -122,17 +118,12 @@ def _mean_recall(confusion: NDArray[np.int64]) -> NDArray[np.float64]:
 
 
 def mcnemar(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
-    """Test whether two classifiers are equally good, on the same clips.
+    """Return the two-sided p of McNemar's exact test (McNemar 1947) of two classifiers.
 
     Parameters
     ----------
     one, other : np.ndarray [shape=(n_clips,), dtype=bool]
-        Whether each hears each clip rightly.
-
-    Returns
-    -------
-    p : float in [0, 1]
-        Two-sided, by the binomial distribution of the clips on which they differ (McNemar 1947).
+        Whether each classifier is right on each clip.
 
     Examples
     --------
@@ -146,17 +137,7 @@ def mcnemar(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
 
 
 def signal_to_noise_db(signal: NDArray[np.float32], changed: NDArray[np.float32]) -> float | None:
-    """Measure how far a signal was changed.
-
-    Parameters
-    ----------
-    signal, changed : np.ndarray [same shape, dtype=float]
-        Before and after.
-
-    Returns
-    -------
-    snr_db : float or None
-        Power of the signal over that of the change [dB]; None where there is no change.
+    """Return the power of a signal over the power of a change to it [dB]; None without a change.
 
     Examples
     --------
@@ -169,7 +150,7 @@ def signal_to_noise_db(signal: NDArray[np.float32], changed: NDArray[np.float32]
 
 
 def fit_temperature(logits: NDArray[np.float32], y_true: NDArray[np.int64]) -> float:
-    """Find what to divide logits by so that their softmax is calibrated (Guo et al. 2017).
+    """Find the divisor of the logits that calibrates their softmax (Guo et al. 2017).
 
     Parameters
     ----------
@@ -181,7 +162,7 @@ def fit_temperature(logits: NDArray[np.float32], y_true: NDArray[np.int64]) -> f
     Returns
     -------
     temperature : float in [0.1, 10]
-        Of least negative log-likelihood.
+        It minimises the negative log-likelihood.
     """
     values = logits.astype(np.float64)
 

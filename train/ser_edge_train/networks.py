@@ -1,4 +1,4 @@
-"""The networks, in Keras. Each ends in logits: softmax and temperature belong to the classifier."""
+"""The networks, in Keras. They output logits; the classifier applies temperature and softmax."""
 
 from __future__ import annotations
 
@@ -12,76 +12,52 @@ from ser_edge_train.keras_backend import keras
 
 layers = keras.layers
 
-_MOMENTUM = 0.9  # Keras's 0.99 needs more steps than a small corpus gives
+_MOMENTUM = 0.9  # of batch normalisation; Keras's 0.99 needs more steps than a small corpus has
 
 
 def build_network(name: str, input_shape: Sequence[int], n_labels: int) -> keras.Model:
-    """Build an untrained network.
-
-    Parameters
-    ----------
-    name : {"edge", "seed", "seed-kaggle"}
-        Which one.
-    input_shape : sequence of int
-        As ``InputConfig.shape`` gives it.
-    n_labels : int > 1
-        Length of the logits.
-
-    Returns
-    -------
-    network : keras.Model
-    """
+    """Build an untrained network of `NETWORKS` for an `InputConfig.shape`."""
     inputs = keras.Input(tuple(input_shape), name="features")
     logits = _NETWORKS[name](inputs, n_labels)
     return keras.Model(inputs, logits, name=name)
 
 
 def load_network(path: Path) -> keras.Model:
-    """Load a stored network; those of this module have a layer that only its import makes known.
+    """Load a stored network. Importing this module registers its layer with Keras.
 
     Raises
     ------
     OSError, ValueError, KeyError, TypeError
-        As Keras does, if the file is missing or damaged, or has a layer that is not known.
+        By Keras, if the file is missing or damaged, or has an unknown layer.
     """
     return keras.models.load_model(path, compile=False)
 
 
 def averaged(networks: Sequence[keras.Model]) -> keras.Model:
-    """Join networks to one that gives the mean of their logits.
+    """Join trained networks of one kind into a network whose logits are the mean of theirs.
 
-    They lie side by side from the input on, and share their last, linear layer.
-
-    Parameters
-    ----------
-    networks : sequence of keras.Model
-        Trained, of the same `build_network` call.
-
-    Returns
-    -------
-    network : keras.Model
-        The only one itself; otherwise another, with a copy of their weights.
+    They run in parallel and share the last, linear layer. A single network is returned as it is.
     """
     if len(networks) == 1:
         return networks[0]
     first = networks[0]
     inputs = keras.Input(first.input_shape[1:], name="features")
-    ahead = []
+    bodies = []
     for number, network in enumerate(networks):
         head = network.get_layer("logits")
         body = keras.Model(network.input, head.input)
-        ahead.append(_copied(body, inputs, f"member{number}_"))
+        bodies.append(_copied(body, inputs, f"network{number}_"))
     kernels, biases = zip(
         *(network.get_layer("logits").get_weights() for network in networks), strict=True
     )
     head = layers.Dense(len(biases[0]), name="logits")
-    logits = head(layers.Concatenate()(ahead))
+    logits = head(layers.Concatenate()(bodies))
     head.set_weights([np.concatenate(kernels) / len(networks), np.mean(biases, axis=0)])
     return keras.Model(inputs, logits, name=first.name)
 
 
 def _copied(network: keras.Model, inputs: Any, prefix: str) -> Any:
-    """Lay a network's layers behind another input, with weights and names of their own."""
+    """Copy a network's layers and weights onto another input, with a prefix to their names."""
 
     def copy(layer: Any) -> Any:
         config = layer.get_config()
@@ -94,20 +70,20 @@ def _copied(network: keras.Model, inputs: Any, prefix: str) -> Any:
 
 @keras.saving.register_keras_serializable("ser_edge")
 class GlobalStdPooling1D(keras.layers.Layer):  # type: ignore[misc]
-    """Standard deviation over time, beside Keras's mean and maximum."""
+    """Standard deviation over time; Keras has only mean and maximum."""
 
     def call(self, x: Any) -> Any:
-        """Return it [shape=(n, channels)] of a batch [shape=(n, time, channels)]."""
-        # The root's slope is infinite at 0, where a unit is silent.
+        """Map [shape=(n, time, channels)] to [shape=(n, channels)]."""
+        # The gradient of the square root is infinite at 0, the variance of a silent unit.
         return keras.ops.sqrt(keras.ops.var(x, axis=1) + 1e-10)
 
     def compute_output_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
-        """Drop the time."""
+        """Drop the time axis."""
         return (shape[0], shape[-1])
 
 
 def _edge(inputs: Any, n_labels: int) -> Any:
-    """Build a stem, three depthwise-separable blocks, and their statistics over time."""
+    """Build a stem, three depthwise-separable blocks, and statistics over time."""
     x = layers.Conv1D(64, 5, strides=2, padding="same", use_bias=False)(inputs)
     x = layers.ReLU()(layers.BatchNormalization(momentum=_MOMENTUM)(x))
     for filters in (96, 96, 128):
@@ -121,7 +97,7 @@ def _edge(inputs: Any, n_labels: int) -> Any:
 
 
 def _seed(inputs: Any, n_labels: int) -> Any:
-    """Build the published network, its order of layers kept."""
+    """Build the published network, with its order of layers."""
     x = inputs
     for filters in (256, 128, 64):
         x = layers.Conv1D(filters, 5, padding="same", activation="relu")(x)
@@ -133,7 +109,7 @@ def _seed(inputs: Any, n_labels: int) -> Any:
 
 
 def _seed_kaggle(inputs: Any, n_labels: int) -> Any:
-    """Build the five-block network that the published one descends from."""
+    """Build the five-block predecessor of the published network."""
     x = inputs
     blocks = ((512, 5, 5, 0.0), (512, 5, 5, 0.2), (256, 5, 5, 0.0), (256, 3, 5, 0.2))
     for filters, size, pool, dropout in (*blocks, (128, 3, 3, 0.2)):

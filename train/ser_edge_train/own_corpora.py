@@ -1,4 +1,4 @@
-"""One's own recordings: a folder per label, or a CSV with the columns path, label, speaker."""
+"""Your own recordings: a folder per label, or a CSV with the columns path, label, speaker."""
 
 import csv
 import io
@@ -26,21 +26,14 @@ _LABEL_OF = {spelling: label for label, text in _SPELLINGS.items() for spelling 
 
 
 def labelled_folder(source: Path, folder: Path, paths: Sequence[Path]) -> Iterator[Item]:
-    """Yield the recordings of one directory, labelled by the folders that lead to it.
+    """Yield the recordings of one directory, labelled by the names of its parent folders.
 
-    Parameters
-    ----------
-    source : Path
-        Where the folders that count begin; its name is the corpus's.
-    folder : Path
-        The directory, `source` or below.
-    paths : sequence of Path
-        The recordings in it.
+    The name of `source`, the top folder, is the name of the corpus.
 
     Yields
     ------
     Item
-        A clip for each path, or its rejection where the folders name no label or several.
+        A clip for each path, or its rejection if the folders name no label, or several.
 
     Examples
     --------
@@ -59,23 +52,18 @@ def labelled_folder(source: Path, folder: Path, paths: Sequence[Path]) -> Iterat
             yield _own(path, corpus, "".join(around), _label(parts[place]))
     else:
         which = f"its folder {'/'.join(parts) or corpus!r} names"
-        reason = f"follows no known corpus's naming, and {which} no label"
+        reason = f"is not named like a known corpus, and {which} no label"
         for path in paths:
             yield Rejected(path, f"{which} more than one label" if places else reason)
 
 
 def labelled_table(path: Path) -> Iterator[Item]:
-    r"""Yield the recordings that a CSV lists; rows are numbered as a spreadsheet does.
-
-    Parameters
-    ----------
-    path : Path
-        The file; the paths in it are relative to its folder.
+    r"""Yield the recordings that a CSV lists, with paths relative to its folder.
 
     Yields
     ------
     Item
-        A clip for each row, or its rejection.
+        A clip for each row, or its rejection. Rows are numbered as in spreadsheets.
 
     Raises
     ------
@@ -101,11 +89,11 @@ def labelled_table(path: Path) -> Iterator[Item]:
         cells = {"speaker": "", "path": "", "label": "", **dict(zip(header, row, strict=False))}
         audio, label = path.parent / cells["path"], _label(cells["label"])
         if not is_audio(audio.name):
-            reason = f"the path {cells['path']!r} names no {', '.join(AUDIO_SUFFIXES)}"
+            reason = f"the path is {cells['path']!r}, expected {', '.join(AUDIO_SUFFIXES)}"
         elif not audio.is_file():
             reason = "the file does not exist"
         elif not label:
-            reason = f"the label {cells['label']!r} is none of {', '.join(LABELS)}"
+            reason = f"the label is {cells['label']!r}, expected one of {', '.join(LABELS)}"
         else:
             yield _own(audio, corpus, cells["speaker"], label)
             continue
@@ -115,18 +103,20 @@ def labelled_table(path: Path) -> Iterator[Item]:
 def _read_csv(path: Path) -> tuple[list[str], list[list[str]]]:
     try:
         text = path.read_text(encoding="utf-8-sig")
-        delimiter = max(",;\t", key=text.partition("\n")[0].count)  # spreadsheets write ; too
+        delimiter = max(",;\t", key=text.partition("\n")[0].count)  # some spreadsheets write ";"
         table = csv.reader(io.StringIO(text), delimiter=delimiter, skipinitialspace=True)
         rows = [[cell.strip() for cell in row] for row in table]
     except (UnicodeDecodeError, csv.Error) as error:
         raise SerEdgeError(
-            f"{path} is no CSV that can be read ({error}); save it as comma-separated UTF-8"
+            f"cannot be read as CSV ({error})", "save it as comma-separated UTF-8", path
         ) from error
     header = [cell.lower() for cell in rows[0]] if rows else []
     if not {"path", "label"} <= set(header):
         raise SerEdgeError(
-            f"{path} begins with {','.join(header)!r}; expected the columns path,label and, if "
-            "known, speaker, name them so, or rename a file that lists no recordings"
+            f"the first row is {','.join(header)!r}, expected the columns path,label and, if "
+            "known, speaker",
+            "add a first row with these names, or rename the file if it lists no recordings",
+            path,
         )
     return header, rows[1:]
 
@@ -137,5 +127,5 @@ def _own(path: Path, corpus: str, speaker: str, label: str) -> Named:
 
 
 def _label(text: str) -> str:
-    """Our label for a spelling of it, "" if it is none."""
+    """Return the label for one of its spellings, otherwise ""."""
     return _LABEL_OF.get(re.sub(r"[\s_-]+", "_", text.strip()).casefold(), "")

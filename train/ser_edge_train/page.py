@@ -1,4 +1,4 @@
-"""A Markdown report as one page of HTML that holds its pictures."""
+"""A Markdown report as one HTML page with embedded images."""
 
 from __future__ import annotations
 
@@ -22,19 +22,9 @@ pre { background: #f5f5f5; padding: 1rem; overflow-x: auto; line-height: 1.3; }
 
 
 def html_page(markdown: str, folder: Path) -> str:
-    """Render a report.
+    """Render a Markdown report with the images of `folder` as an HTML page without references.
 
-    Parameters
-    ----------
-    markdown : str
-        CommonMark with tables; its first heading is the page's title.
-    folder : Path
-        Where the pictures lie that it names.
-
-    Returns
-    -------
-    page : str
-        A whole document that refers to nothing outside.
+    The first heading is the page's title.
     """
     body = MarkdownIt("commonmark").enable("table").render(markdown)
     title = re.search(r"<h1>(.*?)</h1>", body)

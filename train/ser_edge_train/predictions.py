@@ -1,9 +1,9 @@
-"""What a network said of clips, with what was meant, by whom and where: what every figure is of."""
+"""Predictions of a network for clips with known labels: the basis of every figure."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,26 +13,43 @@ from ser_edge_train.speakers import sex
 
 
 @dataclass(frozen=True)
-class Predictions:
-    """A network's answers to clips that it was not trained on.
+class LabelledClips:
+    """Labels and origin of clips.
 
     Parameters
     ----------
-    probabilities : np.ndarray [shape=(n_clips, n_labels), dtype=float64]
-        Each row sums to 1.
     y_true : np.ndarray [shape=(n_clips,), dtype=int64]
         Label of each clip.
     speakers, corpora : np.ndarray [shape=(n_clips,), dtype=str]
         Speaker and corpus of each clip.
     seconds : np.ndarray [shape=(n_clips,), dtype=float64]
-        Length of each clip [s].
+        Duration of each clip [s].
     """
 
-    probabilities: NDArray[np.float64]
     y_true: NDArray[np.int64]
     speakers: NDArray[np.str_]
     corpora: NDArray[np.str_]
     seconds: NDArray[np.float64]
+
+    def with_probabilities(self, probabilities: NDArray[np.float64]) -> Predictions:
+        """Return the predictions for these clips [shape=(n_clips, n_labels)]."""
+        clips = {field.name: getattr(self, field.name) for field in fields(LabelledClips)}
+        return Predictions(**clips, probabilities=probabilities)
+
+
+@dataclass(frozen=True)
+class Predictions(LabelledClips):
+    """A network's predictions for clips that it was not trained on.
+
+    Parameters
+    ----------
+    y_true, speakers, corpora, seconds
+        See `LabelledClips`.
+    probabilities : np.ndarray [shape=(n_clips, n_labels), dtype=float64]
+        Each row sums to 1.
+    """
+
+    probabilities: NDArray[np.float64]
 
     @property
     def predicted(self) -> NDArray[np.int64]:
@@ -40,20 +57,20 @@ class Predictions:
         return np.asarray(self.probabilities.argmax(axis=1))
 
     def select(self, rows: NDArray[np.bool_]) -> Predictions:
-        """Return those of some clips [shape=(n_clips,), dtype=bool]."""
+        """Return the predictions for some clips [shape=(n_clips,), dtype=bool]."""
         return Predictions(*(values[rows] for values in vars(self).values()))
 
     @classmethod
     def join(cls, several: Sequence[Predictions]) -> Predictions:
-        """Put the answers of several networks, with the same labels, behind one another."""
+        """Concatenate the predictions of several networks with the same labels."""
         return cls(*map(np.concatenate, zip(*(vars(one).values() for one in several), strict=True)))
 
     def score(self, labels: Sequence[str]) -> Scores:
-        """Judge all of them."""
+        """Score all clips."""
         return score(self.y_true, self.predicted, self.speakers.tolist(), labels)
 
     def scores(self, labels: Sequence[str]) -> dict[str, Scores]:
-        """Judge them, over all clips (``"all"``, the first) and, if several, by corpus."""
+        """Score all clips (``"all"``, first) and, if there are several corpora, each of them."""
         names = np.unique(self.corpora)
         by_corpus = {
             str(name): self.select(self.corpora == name).score(labels)
@@ -63,7 +80,7 @@ class Predictions:
         return {"all": self.score(labels), **by_corpus}
 
     def scores_by_sex(self, labels: Sequence[str]) -> dict[str, Scores]:
-        """Judge them by the sex of the speaker, where that is known of any."""
+        """Score the clips by the speaker's sex, without speakers whose sex is unknown."""
         sexes = np.array([sex(speaker) for speaker in self.speakers])
         return {
             str(name): self.select(sexes == name).score(labels)
@@ -81,11 +98,7 @@ def average_by_clip(
     ----------
     probabilities : np.ndarray [shape=(n_windows, n_labels)]
     clip : np.ndarray [shape=(n_windows,)]
-        Number of the clip that each window belongs to, from 0 on without gaps.
-
-    Returns
-    -------
-    averaged : np.ndarray [shape=(n_clips, n_labels)]
+        Clip index of each window, from 0 without gaps.
     """
     counts = np.bincount(clip)
     sums = np.zeros((len(counts), probabilities.shape[1]))

@@ -1,4 +1,4 @@
-"""The published corpora, recognised by the names of their files: one entry of `CORPORA` each."""
+"""The published corpora and how their file names give speaker and label: see `CORPORA`."""
 
 import re
 from collections.abc import Mapping
@@ -10,11 +10,12 @@ from ser_edge_train.clips import CALM, LABELS, Clip, Item, Named
 
 @dataclass(frozen=True)
 class Corpus:
-    """A published corpus, as its file names tell it.
+    """A published corpus.
 
-    `pattern` is searched in "FOLDER/STEM" of a file and names the groups `speaker` and `label`;
-    `labels` maps the latter to ours, `aliases` mends the former. `voices` says who speaks. A clip
-    in which any group equals a key of `other` is left out for the reason that stands there.
+    `pattern` is searched in "FOLDER/STEM" of a file and has the groups `speaker` and `label`.
+    `labels` maps its label codes to `LABELS`, `aliases` corrects speaker names, and `voices`
+    describes the speakers. A clip is left out if any group equals a key of `other`, which gives the
+    reason.
     """
 
     name: str
@@ -72,7 +73,7 @@ CORPORA: Mapping[str, Corpus] = {
                 r"(?P<label>angry|disgust|fear|happy|neutral|ps|sad)$"
             ),
             labels=dict(zip((*LABELS[:6], "ps"), LABELS, strict=True)),
-            aliases={"OA": "OAF"},  # the full corpus holds one OA_bite_neutral
+            aliases={"OA": "OAF"},  # the full corpus has one OA_bite_neutral
             licence="CC BY-NC-ND 4.0",
             citation="Pichora-Fuller & Dupuis 2020, doi:10.5683/SP2/E8H2MF",
             voices="two actresses, Canadian English, 26 and 64 years",
@@ -103,17 +104,7 @@ CORPORA: Mapping[str, Corpus] = {
 
 
 def recognise(name: str) -> tuple[Corpus, re.Match[str]] | None:
-    """Find the corpus that names its recordings so.
-
-    Parameters
-    ----------
-    name : str
-        "FOLDER/STEM" of a file.
-
-    Returns
-    -------
-    (Corpus, re.Match) or None
-        The corpus and what its pattern found; None if the name is not a published corpus's.
+    """Find the published corpus whose pattern matches "FOLDER/STEM" of a file.
 
     Examples
     --------
@@ -128,19 +119,7 @@ def recognise(name: str) -> tuple[Corpus, re.Match[str]] | None:
 
 
 def published_clip(path: Path, corpus: Corpus, match: re.Match[str]) -> Item:
-    """Say what a recording is that `recognise` knows.
-
-    Parameters
-    ----------
-    path : Path
-        The recording.
-    corpus, match
-        What `recognise` returned for it.
-
-    Returns
-    -------
-    Item
-        The clip, or why it is left out.
+    """Return the clip for a match of `recognise`, or the reason why it is left out.
 
     Examples
     --------

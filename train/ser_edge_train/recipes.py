@@ -1,9 +1,8 @@
-"""A recipe is all that decides how a network is trained, in one frozen dataclass; some are named.
+"""A recipe: everything that decides how a network is trained, in one frozen dataclass.
 
-``seed`` is the published recipe (docs/decisions.md tells what of it is ambiguous), ``seed-kaggle``
-the one that it descends from; ``edge`` is ours, two networks in one, ``edge-max`` four of them,
-and ``edge-robust`` six, without pitch and with what a telephone and codecs let through, for
-voices and microphones unlike those of the training.
+``seed`` is the published recipe (docs/decisions.md lists what it leaves open), ``seed-kaggle`` its
+predecessor. ``edge`` is ours, an ensemble of two networks; ``edge-max`` has four. ``edge-robust``
+has six, for any microphone: no pitch, telephone frequencies only, trained on codecs.
 """
 
 from __future__ import annotations
@@ -21,51 +20,49 @@ NETWORKS = ("edge", "seed", "seed-kaggle")
 
 @dataclass(frozen=True)
 class WaveAugmentation:
-    """Altered copies of a clip's samples, made once and cached with their features.
+    """Augmentation of a clip's samples, computed once and cached as features.
 
     Parameters
     ----------
     kind : {"published", "kaggle", "voices", "coded"}
-        ``"published"``: copy 1 has noise and a circular shift, copy 2 another pitch and speed, with
-        the published constants. ``"kaggle"``: copy 1 has noise, copy 2 another pitch, copy 3 both,
-        as the public notebooks have it. ``"voices"``: every copy has a pitch, formants and a speed
-        of its own, as if another speaker had said it, odd ones a room and a microphone, the same
-        for all clips of a speaker, and of the others every second a noise level. ``"coded"``: the
-        same, and half of the rooms' microphones send what they hear through a codec.
-    copies : int >= 0
-        Copies of each training clip beside the original.
+        ``"published"``: 1 adds noise and a circular shift, 2 changes pitch and speed, with the
+        published constants. ``"kaggle"``: 1 adds noise, 2 changes the pitch, 3 does both, as in the
+        public notebooks. ``"voices"``: pitch, formants and speed change at random. Odd numbers add
+        a simulated room and microphone, the same for all clips of a speaker; half of the even
+        numbers add white noise. ``"coded"``: like ``"voices"``, with a codec in half of the rooms.
+    augmentations : int >= 0
+        Augmented versions of each training clip, numbered from 1; 0 is the original.
     """
 
     kind: str
-    copies: int
+    augmentations: int
 
 
 @dataclass(frozen=True)
 class BatchAugmentation:
-    """What happens to features as a batch is drawn, anew in every epoch; zeros switch it off.
+    """Augmentation of features when a batch is drawn, different in every epoch; 0 turns one off.
 
     Parameters
     ----------
-    levelled : float in [0, 1]
-        Share of the windows that `ser_edge_train.speaker_normalisation` moves.
+    speaker_normalised : float in [0, 1]
+        Share of windows with per-speaker normalisation (`ser_edge_train.speaker_normalisation`).
     formants, pitch : float
-        Largest change of the voice, either way; see `ser_edge_train.vtlp` [semitones].
+        Maximum change of the voice, up or down (`ser_edge_train.vtlp`) [semitones].
     equaliser_db : float
-        Standard deviation of the response of other microphones, through which half of the windows
-        are heard [dB].
+        Standard deviation of a random microphone response, applied to half of the windows [dB].
     gain_db : float
-        Largest change of level, either way, on ``log_rms`` and ``mfcc0`` [dB].
+        Maximum change of the level, up or down, on ``log_rms`` and ``mfcc0`` [dB].
     shift_frames : int
-        Largest circular shift along time, either way.
+        Maximum circular shift along time, in both directions.
     time_masks, time_mask_frames : int
-        Number of masks, and the length that each stays below.
+        Number of time masks, and the upper bound (exclusive) of their length.
     column_mask : int
-        Neighbouring columns masked, fewer than this.
+        Upper bound (exclusive) of the number of adjacent columns that are masked.
     mixup : float
-        Parameter of the Beta distribution by which half the batches are mixed.
+        Parameter of the Beta distribution with which half of the batches are mixed.
     """
 
-    levelled: float = 0.0
+    speaker_normalised: float = 0.0
     formants: float = 0.0
     pitch: float = 0.0
     equaliser_db: float = 0.0
@@ -84,35 +81,35 @@ class Recipe:
     Parameters
     ----------
     name : str
-        How reports call it.
+        Name in reports.
     features, window, layout
         The network's input; see `ser_edge.frontend.InputConfig`.
     network : {"edge", "seed", "seed-kaggle"}
         A network of `ser_edge_train.networks`.
-    refit : bool
-        Whether the members are trained anew on the validation clips as well, once these have
-        given what they are for: temperature and what adaptation rests on.
-    zero_tail : bool
-        Whether a clip that ends within the window gives the vector that the published code makes
-        of it: that of fewer frames, its blocks shifted, with zeros behind. They tell a network
-        which corpus a clip is from; `TrainOptions` sets it for protocol ``leaky`` alone.
-    members : int > 0
-        So many of them are trained, by other chances, and their logits averaged, in one network.
     wave, batch
         Augmentation of training clips.
     optimizer : {"adamw", "rmsprop"}
-        ``"adamw"`` follows a warm-up and a cosine to zero, ``"rmsprop"`` is lowered when the
-        validation loss stalls.
+        ``"adamw"`` has a warm-up and cosine decay to zero. ``"rmsprop"`` lowers its learning rate
+        when the validation loss stalls.
     learning_rate, weight_decay, label_smoothing : float
-        As Keras names them.
+        As in Keras.
     batch_size, epochs : int
-        An epoch draws every training clip once, one of its windows and copies by chance; with
-        ``every_row`` it draws all of them.
+        An epoch draws one window of each training clip at random, original or augmented; with
+        ``every_row`` it draws every window.
     every_row : bool
         See ``epochs``.
     patience : int
-        Epochs without a lower validation loss after which training ends; 0 trains to the end. The
-        weights kept are those of the best validation loss, or, with 0, of the last epoch.
+        Training ends after this many epochs without a lower validation loss, and the weights of the
+        best epoch are kept. 0 trains to the last epoch and keeps that.
+    ensemble : int > 0
+        Networks that are trained with different seeds and averaged into one.
+    retrain : bool
+        Whether the ensemble is trained again on training and validation clips, after the validation
+        clips have set the temperature and the speaker model.
+    zero_tail : bool
+        Whether clips that end within the window get the vector of the published code: fewer frames
+        followed by zeros (`ser_edge_train.zero_tail`). `TrainOptions` sets it for protocol
+        ``leaky`` only, because the zeros reveal the corpus.
     """
 
     name: str
@@ -130,20 +127,21 @@ class Recipe:
     epochs: int = 60
     every_row: bool = False
     patience: int = 0
-    members: int = 1
-    refit: bool = False
+    ensemble: int = 1
+    retrain: bool = False
     zero_tail: bool = False
 
     def __post_init__(self) -> None:
-        for name, least in (("batch_size", 2), ("epochs", 1), ("members", 1)):
-            if getattr(self, name) < least:
-                raise ConfigError(f"{name}={getattr(self, name)}; expected at least {least}")
+        for name, low in (("batch_size", 2), ("epochs", 1), ("ensemble", 1)):
+            if getattr(self, name) < low:
+                raise ConfigError(f"{name}={getattr(self, name)}, expected at least {low}")
         if self.network not in NETWORKS:
-            raise ConfigError(f"network={self.network!r}; expected one of {NETWORKS}")
-        if self.refit and self.patience:
+            raise ConfigError(f"network={self.network!r}, expected one of {', '.join(NETWORKS)}")
+        if self.retrain and self.patience:
             raise ConfigError(
-                f"recipe {self.name} cannot be refitted: validation clips say when it stops, and "
-                "are not to be trained on; leave out --refit, or take another --recipe"
+                f"recipe {self.name} has retrain=True, but its validation clips decide when "
+                "training stops",
+                "leave out --retrain, or choose another --recipe",
             )
 
     def to_dict(self) -> dict[str, Any]:
@@ -170,7 +168,7 @@ class Recipe:
                 }
             )
         except (KeyError, TypeError) as error:
-            raise ConfigError(f"the recipe does not fit: {error}") from None
+            raise ConfigError(f"the recipe has a missing or unknown entry: {error}") from None
 
 
 _EDGE = Recipe(
@@ -179,9 +177,9 @@ _EDGE = Recipe(
     window=WindowConfig(duration_s=3.0, hop_s=1.0, placement="speech"),
     layout="sequence",
     network="edge",
-    wave=WaveAugmentation(kind="voices", copies=16),
+    wave=WaveAugmentation(kind="voices", augmentations=16),
     batch=BatchAugmentation(
-        levelled=0.5,
+        speaker_normalised=0.5,
         formants=2.5,
         pitch=4.0,
         gain_db=6.0,
@@ -192,8 +190,8 @@ _EDGE = Recipe(
         mixup=0.3,
     ),
     epochs=150,
-    members=2,
-    refit=True,
+    ensemble=2,
+    retrain=True,
 )
 _SEED = Recipe(
     name="seed",
@@ -201,7 +199,7 @@ _SEED = Recipe(
     window=WindowConfig(duration_s=2.5, hop_s=1.25, placement="offset", offset_s=0.6),
     layout="flat",
     network="seed",
-    wave=WaveAugmentation(kind="published", copies=2),
+    wave=WaveAugmentation(kind="published", augmentations=2),
     optimizer="rmsprop",
     learning_rate=1e-3,
     weight_decay=0.0,
@@ -215,11 +213,11 @@ RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
     for recipe in (
         _EDGE,
-        replace(_EDGE, name="edge-max", members=4),
+        replace(_EDGE, name="edge-max", ensemble=4),
         replace(
             _EDGE,
             name="edge-robust",
-            members=6,
+            ensemble=6,
             epochs=75,
             wave=replace(_EDGE.wave, kind="coded"),
             features=FeatureConfig(descriptors=("log_rms", "mfcc"), n_mels=80, fmax=3400.0),
@@ -230,8 +228,8 @@ RECIPES: dict[str, Recipe] = {
             _SEED,
             name="seed-kaggle",
             network="seed-kaggle",
-            wave=WaveAugmentation(kind="kaggle", copies=3),
+            wave=WaveAugmentation(kind="kaggle", augmentations=3),
         ),
     )
 }
-"""The named recipes."""
+"""The recipes that `ser_edge.choices.RECIPES` names."""

@@ -1,4 +1,4 @@
-"""What a person reads: ``report.md`` with its plots, and the same as one page of HTML."""
+"""The report of a run or of several: ``report.md`` with plots, and the same as one HTML page."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ from ser_edge_train.summary import Summary
 from ser_edge_train.tables import markdown_table, score_table, selective_prediction_table
 
 _EXPLANATION = (
-    "UAR is the unweighted average recall, WA the accuracy; the interval is a bootstrap over the "
-    "test speakers. Float32 Keras models; `ser-edge evaluate` gives exported forms."
+    "UAR is the unweighted average recall, WA the accuracy. The interval is a bootstrap over the "
+    "test speakers. All figures are of float32 Keras models; `ser-edge evaluate` measures exported "
+    "model variants."
 )
 
 
@@ -34,14 +35,14 @@ def write_report(
     Parameters
     ----------
     folder : Path
-        Exists.
+        An existing folder.
     summaries : sequence of Summary
-        What to report; several are compared first.
+        Several are compared first.
     history : dict of str to list of float, optional
-        Losses and accuracies of a single run, an epoch each.
+        Losses and accuracies of a single run, one value per epoch.
     """
-    figures = [summary.to_dict() for summary in summaries]
-    content = figures[0] if len(figures) == 1 else {"summaries": figures}
+    metrics = [summary.to_dict() for summary in summaries]
+    content = metrics[0] if len(metrics) == 1 else {"summaries": metrics}
     (folder / "metrics.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     parts = []
     if len(summaries) > 1:
@@ -64,7 +65,7 @@ def _comparison(folder: Path, summaries: Sequence[Summary]) -> str:
     curves = {
         one.name: risk_coverage(one.pooled.probabilities, one.pooled.y_true) for one in summaries
     }
-    plots.plot_risk_coverage(folder / "comparison-abstaining.png", curves)
+    plots.plot_risk_coverage(folder / "comparison-selective_prediction.png", curves)
     table = comparison_table(summaries)
     return f"""# Comparison
 
@@ -74,49 +75,40 @@ def _comparison(folder: Path, summaries: Sequence[Summary]) -> str:
 
 ![comparison](comparison.png)
 
-![abstaining](comparison-abstaining.png)
+![selective prediction](comparison-selective_prediction.png)
 """
 
 
 def comparison_table(summaries: Sequence[Summary]) -> str:
-    """Return a Markdown table with a row for each recipe and protocol."""
-    header = [
-        "recipe and protocol",
-        "classes",
-        "folds x seeds",
-        "UAR",
-        "95 % interval",
-        "WA",
-        "ECE",
-    ]
+    """Return a table with a row for each summary."""
+    header = "recipe and protocol,classes,folds x seeds,UAR,95 % interval,WA,ECE".split(",")
     rows = []
     for one in summaries:
-        figures, scores = one.to_dict(), one.scores["all"]
+        metrics, scores = one.to_dict(), one.scores["all"]
         rows.append(
             (
                 one.name,
                 len(one.labels),
-                f"{figures['folds']} x {figures['seeds']}",
+                f"{metrics['folds']} x {metrics['seeds']}",
                 f"{one.uar:.1%}",
                 scores.interval,
                 f"{scores.wa:.1%}",
-                f"{figures['calibration_error']['after']:.1%}",
+                f"{metrics['calibration_error']['after']:.1%}",
             )
         )
     return markdown_table(header, rows)
 
 
 def _section(folder: Path, prefix: str, summary: Summary) -> str:
-    names = ("confusion_matrix", "calibration", "abstaining", "speakers")
-    confusion, calibration, abstaining, speakers = (f"{prefix}{name}.png" for name in names)
-    figures = summary.to_dict()
+    names = ("confusion_matrix", "calibration", "selective_prediction", "speakers")
+    confusion, calibration, selective, speakers = (f"{prefix}{name}.png" for name in names)
     pooled, raw = summary.pooled, Predictions.join(summary.uncalibrated)
     before, after = (reliability(a.probabilities, a.y_true) for a in (raw, pooled))
     curve = risk_coverage(pooled.probabilities, pooled.y_true)
     scores = summary.scores
     plots.plot_confusion(folder / confusion, scores["all"], summary.labels, summary.name)
     plots.plot_reliability(folder / calibration, before, after)
-    plots.plot_risk_coverage(folder / abstaining, {summary.name: curve})
+    plots.plot_risk_coverage(folder / selective, {summary.name: curve})
     plots.plot_speakers(folder / speakers, summary.uar_of_speakers)
     return f"""# {summary.name}
 
@@ -139,18 +131,20 @@ def _section(folder: Path, prefix: str, summary: Summary) -> str:
 
 ![UAR of each test speaker]({speakers})
 
-## Can the probabilities be believed?
+## Calibration
 
-The expected calibration error is {before.error:.1%} as trained and {after.error:.1%} with the
-temperature that validation speakers gave ({_temperatures(summary)}).
+The expected calibration error is {before.error:.1%} without and {after.error:.1%} with the
+temperature ({_temperatures(summary)}), which was fitted on validation clips.
 
 ![calibration]({calibration})
 
-## Abstaining
+## Selective prediction
 
-{selective_prediction_table(figures["abstaining"])}
+Fewer answers are wrong if clips below a minimum probability get no answer:
 
-![abstaining]({abstaining})
+{selective_prediction_table(summary.to_dict()["selective_prediction"])}
+
+![selective prediction]({selective})
 
 ## Data
 
@@ -162,14 +156,13 @@ temperature that validation speakers gave ({_temperatures(summary)}).
 
 def _headline(summary: Summary) -> str:
     about = summary.runs[0].settings.about
-    figures = summary.to_dict()
-    spreads = [
-        f"{figures[f'uar_sd_{over}']:.1%} over {over}"
+    deviations = [
+        f"{deviation:.1%} over {over}"
         for over in ("folds", "seeds")
-        if figures[f"uar_sd_{over}"] is not None
+        if (deviation := summary.uar_spread(over)) is not None
     ]
-    spread = f" (standard deviation {' and '.join(spreads)})" if spreads else ""
-    folds, seeds = figures["folds"], figures["seeds"]
+    spread = f" (standard deviation {' and '.join(deviations)})" if deviations else ""
+    folds, seeds = (len(set(numbers)) for numbers in zip(*summary.uar_of_runs, strict=True))
     size = (
         protocol_name(about)
         if folds == seeds == 1
@@ -187,7 +180,7 @@ def _counted(number: int, noun: str) -> str:
 
 
 def _notes(summary: Summary) -> str:
-    notes: dict[str, None] = {}  # each once, in their order
+    notes: dict[str, None] = {}  # each once, in order
     for run in summary.runs:
         notes |= dict.fromkeys(run.settings.about["protocol"]["notes"])
     return "\n".join(f"- {note}" for note in notes)
@@ -212,11 +205,11 @@ def _data_table(summary: Summary) -> str:
 def _made_with(summary: Summary) -> str:
     versions = summary.runs[0].settings.about["versions"]
     made_with = ", ".join(f"{name} {number}" for name, number in versions.items())
-    return f"Each run's `split.csv` tells which clip went where. Made with {made_with}."
+    return f"Each run's `split.csv` lists the part of each clip. Made with {made_with}."
 
 
 def protocol_name(about: Mapping[str, Any]) -> str:
-    """Say how the figures of a run were obtained."""
+    """Return the protocol of a run as text, with corpus or fold, and seed."""
     protocol = about["protocol"]
     detail = {
         "corpus": ", tested on {test_corpus}, seed {seed}",

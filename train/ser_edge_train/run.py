@@ -1,14 +1,15 @@
-"""The run folder: what `ser-edge train` leaves, and what `export` and `evaluate` read.
+"""The run folder: `ser-edge train` writes it, `export` and `evaluate` read it.
 
 =================================  =============================================================
 ``run.json``                       recipe, protocol, labels, input, temperature, metrics, versions
 ``model.keras``                    the network
-``windows.npz``                    features for calibration (training); of validation and test clips
-                                   features and what the network says of them
-``split.csv``                      which clip went where
-``history.csv``                    losses, an epoch a row
+``windows.npz``                    features for calibration (training), and features and logits of
+                                   validation and test clips
+``split.csv``                      the part of each clip
+``rejected.csv``                   files that could not be used, if there are any
+``history.csv``                    losses and accuracies, one row per epoch
 ``metrics.json``                   figures
-``report.html``, ``report.md``     the page to read, with ``*.png``
+``report.html``, ``report.md``     the report, with ``*.png``
 ``classification_report.txt``      scikit-learn's
 =================================  =============================================================
 """
@@ -18,7 +19,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -30,16 +31,16 @@ from ser_edge.adaptation.speaker_model import SpeakerModel
 from ser_edge.errors import ConfigError, SerEdgeError
 from ser_edge.frontend import InputConfig
 from ser_edge.prediction import softmax
-from ser_edge_train.predictions import Predictions, average_by_clip
+from ser_edge_train.predictions import LabelledClips, Predictions, average_by_clip
 from ser_edge_train.recipes import Recipe
 
 FORMAT = "ser-edge-run"
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 
 
 @dataclass(frozen=True)
 class RunSettings:
-    """What ``run.json`` says."""
+    """The content of ``run.json``."""
 
     name: str
     recipe: Recipe
@@ -54,48 +55,60 @@ class RunSettings:
         content = {"format": FORMAT, "format_version": FORMAT_VERSION, **asdict(self)}
         (folder / "run.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
+    @classmethod
+    def read(cls, path: Path) -> RunSettings:
+        """Read ``run.json``; `Run.open` documents the errors."""
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            found = content["format"], content["format_version"]
+            if found != (FORMAT, FORMAT_VERSION):
+                raise SerEdgeError(
+                    f"has format {found}, expected {(FORMAT, FORMAT_VERSION)}",
+                    "train again with this version of ser-edge",
+                    path,
+                )
+            return cls(
+                content["name"],
+                Recipe.from_dict(content["recipe"]),
+                tuple(content["labels"]),
+                InputConfig.from_dict(content["input"]),
+                content["temperature"],
+                SpeakerModel.from_dict(content["speakers"]),
+                content["about"],
+            )
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            problem = error.problem if isinstance(error, ConfigError) else repr(error)
+            raise SerEdgeError(f"is damaged ({problem})", "train again", path) from None
+
 
 @dataclass(frozen=True)
-class HeldOut:
+class HeldOut(LabelledClips):
     """Features of clips that the network was not trained on: the validation or the test part.
 
     Parameters
     ----------
+    y_true, speakers, corpora, seconds
+        See `LabelledClips`.
     features : np.ndarray [shape=(n, n_frames, n_columns), dtype=float32]
-        Not yet standardised.
+        Not standardised.
     clip : np.ndarray [shape=(n,), dtype=int64]
-        Number of the clip that each window belongs to.
-    y_true : np.ndarray [shape=(n_clips,), dtype=int64]
-        Label of each clip.
-    speakers, corpora : np.ndarray [shape=(n_clips,), dtype=str]
-        Speaker and corpus of each clip.
-    seconds : np.ndarray [shape=(n_clips,), dtype=float64]
-        Length of each clip [s].
+        Clip index of each window.
     """
 
     features: NDArray[np.float32]
     clip: NDArray[np.int64]
-    y_true: NDArray[np.int64]
-    speakers: NDArray[np.str_]
-    corpora: NDArray[np.str_]
-    seconds: NDArray[np.float64]
 
-    def answers(self, logits: NDArray[np.float32], temperature: float) -> Predictions:
-        """Gather what a network says of the clips.
+    def predictions(self, logits: NDArray[np.float32], temperature: float) -> Predictions:
+        """Return the predictions for the clips.
 
         Parameters
         ----------
         logits : np.ndarray [shape=(n, n_labels), dtype=float32]
             Of the windows.
         temperature : float > 0
-            Divides them.
-
-        Returns
-        -------
-        answers : Predictions
+            Divisor of the logits.
         """
-        probabilities = average_by_clip(softmax(logits / temperature), self.clip)
-        return Predictions(probabilities, self.y_true, self.speakers, self.corpora, self.seconds)
+        return self.with_probabilities(average_by_clip(softmax(logits / temperature), self.clip))
 
 
 @dataclass(frozen=True)
@@ -112,36 +125,17 @@ class Run:
         Raises
         ------
         SerEdgeError
-            If the folder is missing, of another kind, or damaged.
+            If the folder is missing, incomplete, of another format version, or damaged.
         """
         folder = Path(folder)
-        path = folder / "run.json"
-        remedy = "expected a folder written by `ser-edge train`"
-        if not path.is_file():
-            found = "holds no run.json" if folder.is_dir() else "there is no such folder"
-            raise SerEdgeError(f"{folder}: {found}; {remedy}")
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            if content.get("format") != FORMAT or content.get("format_version") != FORMAT_VERSION:
-                raise SerEdgeError(
-                    f"{path}: is not a run of format version {FORMAT_VERSION}; {remedy} of this "
-                    "version of ser-edge"
-                )
-            settings = RunSettings(
-                content["name"],
-                Recipe.from_dict(content["recipe"]),
-                tuple(content["labels"]),
-                InputConfig.from_dict(content["input"]),
-                content["temperature"],
-                SpeakerModel.from_dict(content["speakers"]),
-                content["about"],
-            )
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, ConfigError) as error:
-            raise SerEdgeError(f"{path}: is damaged ({error}); train again") from None
-        for name in ("model.keras", "windows.npz"):
+        for name in ("run.json", "model.keras", "windows.npz"):
             if not (folder / name).is_file():
-                raise SerEdgeError(f"{folder}: lacks {name}; train again, or copy the whole run")
-        return cls(folder, settings)
+                raise SerEdgeError(
+                    f"has no {name}" if folder.is_dir() else "does not exist",
+                    "give a folder that `ser-edge train` wrote",
+                    folder,
+                )
+        return cls(folder, RunSettings.read(folder / "run.json"))
 
     def network(self) -> Any:
         """Load the Keras model.
@@ -158,24 +152,24 @@ class Run:
             return load_network(path)
         except (OSError, ValueError, KeyError) as error:
             reason = str(error).splitlines()[0]
-            raise SerEdgeError(f"{path}: is damaged ({reason}); train again") from None
+            raise SerEdgeError(f"is damaged ({reason})", "train again", path) from None
 
     def calibration_inputs(self) -> NDArray[np.float32]:
         """Return network inputs of training windows in random order [shape=(n, *input_shape)]."""
         return self.settings.input.network_inputs(self._windows()["calibration"])
 
     def held_out(self, part: str) -> HeldOut:
-        """Return the features and the y_true of the ``"validation"`` or the ``"test"`` part."""
+        """Return the clips of the ``"validation"`` or the ``"test"`` part."""
         arrays = self._windows()
-        return HeldOut(**{name: arrays[f"{part}_{name}"] for name in HeldOut.__annotations__})
+        return HeldOut(**{f.name: arrays[f"{part}_{f.name}"] for f in fields(HeldOut)})
 
     def logits(self, part: str) -> NDArray[np.float32]:
-        """Return what the float32 network says of the windows of `held_out`."""
+        """Return the float32 network's logits for the windows of `held_out`."""
         return self._windows()[f"{part}_logits"]
 
-    def answers(self, part: str = "test") -> Predictions:
-        """Return what the float32 network says of the clips of `held_out`, calibrated."""
-        return self.held_out(part).answers(self.logits(part), self.settings.temperature)
+    def predictions(self, part: str = "test") -> Predictions:
+        """Return the float32 network's calibrated predictions for the clips of `held_out`."""
+        return self.held_out(part).predictions(self.logits(part), self.settings.temperature)
 
     def _windows(self) -> dict[str, NDArray[Any]]:
         path = self.folder / "windows.npz"
@@ -183,7 +177,7 @@ class Run:
             with np.load(path) as arrays:
                 return dict(arrays)
         except (OSError, ValueError, BadZipFile) as error:
-            raise SerEdgeError(f"{path}: is damaged ({error}); train again") from None
+            raise SerEdgeError(f"is damaged ({error})", "train again", path) from None
 
 
 def save_windows(
@@ -191,10 +185,10 @@ def save_windows(
     calibration: NDArray[np.float32],
     **parts: tuple[HeldOut, NDArray[np.float32]],
 ) -> None:
-    """Write ``windows.npz``: each part's clips, and the logits of their windows."""
+    """Write ``windows.npz``: for each part its clips, and the logits of their windows."""
     arrays = {
         f"{part}_{name}": array
-        for part, (held, logits) in parts.items()
-        for name, array in {**vars(held), "logits": logits}.items()
+        for part, (held_out, logits) in parts.items()
+        for name, array in {**vars(held_out), "logits": logits}.items()
     }
     np.savez_compressed(folder / "windows.npz", calibration=calibration, **arrays)

@@ -1,8 +1,8 @@
-"""Speakers made alike by what some of their clips have in common. Training clips only.
+"""Per-speaker normalisation as augmentation of training windows.
 
-A window is moved and stretched, column by column, as if the mean and the deviation over a few other
-clips of its speaker were everybody's. As these clips are drawn anew each time, and few, what is
-taken off varies: a network learns not to rely on a speaker's pitch, colour and level.
+A window is standardised, column by column, with mean and deviation of a few other clips of its
+speaker. The clips are drawn anew each time, so that the estimate varies: the network learns not to
+rely on a speaker's pitch, timbre and level.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from numpy.typing import NDArray
 
 from ser_edge_train.feature_store import Windows
 
-_N_CLIPS = (1, 2, 4, 8, 16)
-_TRUST = 3.0  # so many clips count as much as what is known of everybody
-_LEAST_VARIANCE = 0.01
+_N_CLIPS = (1, 2, 4, 8, 16)  # clips drawn for an estimate
+_PRIOR_CLIPS = 3.0  # weight of the mean and deviation of all speakers, in clips
+_MIN_VARIANCE = 0.01
 
 
 class SpeakerNormalisation:
-    """The first and second moments of all clips, by speaker.
+    """Normalise windows by the moments of other clips of the same speaker.
 
     Parameters
     ----------
     windows : Windows
-        Of the training part.
+        The training part.
     speakers : sequence of str
-        Of every clip, by its number.
+        Of every clip, by clip index.
     mean, scale : np.ndarray [shape=(n_columns,), dtype=float32]
-        Over everybody's windows.
+        Over the windows of all speakers.
     """
 
     def __init__(
@@ -47,21 +47,12 @@ class SpeakerNormalisation:
             standardised = (window - mean) / scale
             row[0] = standardised.mean(axis=0)
             row[1] = np.square(standardised).mean(axis=0)
-        self._of: dict[tuple[str, int], NDArray[np.int64]] = {}
+        self._sessions: dict[tuple[str, int], NDArray[np.int64]] = {}
 
     def __call__(self, rows: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.float32]:
-        """Return the features of windows, levelled.
+        """Return the normalised features of windows, given by index [shape=(n,), dtype=int64].
 
-        Parameters
-        ----------
-        rows : np.ndarray [shape=(n,), dtype=int64]
-            Their numbers.
-        rng : np.random.Generator
-            Draws the other clips; of an altered copy those that share its room.
-
-        Returns
-        -------
-        features : np.ndarray [shape=(n, n_frames, n_columns), dtype=float32]
+        `rng` draws the other clips; for an augmentation with a room, those of the same room.
         """
         counts = rng.choice(_N_CLIPS, len(rows))
         drawn = [
@@ -71,17 +62,19 @@ class SpeakerNormalisation:
         moments = np.array([self._moments[others].mean(axis=0) for others in drawn])
         moments = moments.reshape(len(rows), *self._moments.shape[1:])
         first, second = moments[:, None, 0], moments[:, None, 1]
-        variance = np.maximum(second - first**2, _LEAST_VARIANCE)
-        heard = np.array([len(others) for others in drawn])[:, None, None]
-        weight = heard / (heard + _TRUST)
+        variance = np.maximum(second - first**2, _MIN_VARIANCE)
+        n_clips = np.array([len(others) for others in drawn])[:, None, None]
+        # Shrink towards all speakers, whose standardised mean is 0 and variance 1.
+        weight = n_clips / (n_clips + _PRIOR_CLIPS)
         deviation = np.sqrt(weight * variance + (1 - weight))
         moved = self._windows.features[rows] - np.float32(self._mean + self._scale * weight * first)
         return np.asarray(self._mean + moved / np.float32(deviation))
 
     def _same_session(self, row: np.int64) -> NDArray[np.int64]:
-        copy = int(self._windows.copy[row])
-        key = str(self._speakers[row]), copy if copy % 2 else 0
-        if key not in self._of:
-            mine = (self._speakers == key[0]) & (self._windows.copy == key[1])
-            self._of[key] = np.flatnonzero(mine)
-        return self._of[key]
+        """Return the windows of the same speaker and room; even augmentations have no room."""
+        number = int(self._windows.augmentation[row])
+        key = str(self._speakers[row]), number if number % 2 else 0
+        if key not in self._sessions:
+            same = (self._speakers == key[0]) & (self._windows.augmentation == key[1])
+            self._sessions[key] = np.flatnonzero(same)
+        return self._sessions[key]

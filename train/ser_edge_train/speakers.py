@@ -1,7 +1,4 @@
-"""What is known of the published corpora's speakers: who is tested together, and their sex.
-
-All of it, with its sources, is in ``speakers.json``.
-"""
+"""Speakers of the published corpora: published folds and sex, from ``speakers.json``."""
 
 from __future__ import annotations
 
@@ -12,34 +9,19 @@ from typing import Any
 
 
 def published_folds(corpus: str) -> list[set[str]]:
-    """Return the speakers of each fold that others have tested on.
-
-    Parameters
-    ----------
-    corpus : str
-        Its name in `ser_edge_train.corpora.CORPORA`.
-
-    Returns
-    -------
-    folds : list of set of str
-        Empty where none is published.
+    """Return the speakers of each published fold of a corpus; empty where none is published.
 
     Examples
     --------
     >>> published_folds("tess")
     [{'tess/OAF'}, {'tess/YAF'}]
     """
-    folds = _known().get(corpus, {}).get("folds", [])
+    folds = _speakers().get(corpus, {}).get("folds", [])
     return [{f"{corpus}/{name}" for name in names.split()} for names in folds]
 
 
 def sex(speaker: str) -> str:
-    """Return ``"female"``, ``"male"`` or ``"unknown"``.
-
-    Parameters
-    ----------
-    speaker : str
-        As in `Clip.speaker`.
+    """Return ``"female"``, ``"male"`` or ``"unknown"`` for a `Clip.speaker`.
 
     Examples
     --------
@@ -47,14 +29,14 @@ def sex(speaker: str) -> str:
     ('female', 'male', 'unknown')
     """
     corpus, _, name = speaker.partition("/")
-    female = _known().get(corpus, {}).get("female")
+    female = _speakers().get(corpus, {}).get("female")
     if female is None:
         return "unknown"
     return "female" if name in female.split() else "male"
 
 
 @cache
-def _known() -> dict[str, Any]:
+def _speakers() -> dict[str, Any]:
     text = files(__package__).joinpath("speakers.json").read_text(encoding="utf-8")
-    known: dict[str, Any] = json.loads(text)
-    return known
+    content: dict[str, Any] = json.loads(text)
+    return content

@@ -1,15 +1,13 @@
-"""Which clip is for training, for choosing and for testing: four protocols, by name.
+"""Split clips into training, validation and test, by one of four protocols.
 
 ===========  ===================================================================================
-``speaker``  test speakers are never heard in training; published folds where they exist
-             (`ser_edge_train.speakers`), elsewhere a grouped, stratified k-fold
+``speaker``  no test speaker is in training; published folds where they exist
+             (`ser_edge_train.speakers`), otherwise a grouped, stratified k-fold
 ``corpus``   train on some corpora, test on another
-``clip``     clips are split at random, then augmented: speakers stand on both sides
-``leaky``    clips are augmented, then the copies are split at random, and the test part also
-             chooses the epoch: the published recipe's own protocol
+``clip``     clips are split at random, then augmented: speakers are in both training and test
+``leaky``    clips are augmented, then originals and augmentations are split at random, and the test
+             part also chooses the epoch: the protocol of the published recipe
 ===========  ===================================================================================
-
-A `Split` says for each clip and each of its copies (0 is the original) in which part it is.
 """
 
 from __future__ import annotations
@@ -21,29 +19,30 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
 
+from ser_edge.choices import PROTOCOLS
 from ser_edge.errors import ConfigError, SerEdgeError
 from ser_edge_train.corpora import Clip
 from ser_edge_train.folds import n_folds, random_fold, speaker_folds
 
-PROTOCOLS = ("speaker", "corpus", "clip", "leaky")
 UNUSED, TRAIN, VALIDATION, TEST = range(4)
 PARTS = ("unused", "train", "validation", "test")
 
-_VALIDATION_SHARE = 0.15
+_VALIDATION_SHARE = 0.15  # of the training speakers, or clips
+_MIN_SPEAKERS = 3  # a corpus with fewer training speakers gives none to validation
 
 
 @dataclass(frozen=True)
 class Split:
-    """The part of every copy of every clip.
+    """The part of every clip and of every augmentation.
 
     Parameters
     ----------
     protocol : str
-        One of `PROTOCOLS`.
-    parts : np.ndarray [shape=(n_clips, 1 + n_copies), dtype=int64]
+        One of `ser_edge.choices.PROTOCOLS`.
+    parts : np.ndarray [shape=(n_clips, 1 + n_augmentations), dtype=int64]
         `UNUSED`, `TRAIN`, `VALIDATION` or `TEST`; column 0 is the original.
     notes : tuple of str
-        What a reader of the figures has to know of this split.
+        Remarks for the report.
     """
 
     protocol: str
@@ -51,21 +50,24 @@ class Split:
     notes: tuple[str, ...]
 
     def rows(self, part: int) -> NDArray[np.int64]:
-        """Return (clip, copy) pairs of a part [shape=(n, 2)]; leaky validates on its test rows."""
+        """Return the (clip, augmentation) pairs of a part [shape=(n, 2)].
+
+        Protocol leaky uses the test part for validation.
+        """
         if part == VALIDATION and self.protocol == "leaky":
             part = TEST
         return np.argwhere(self.parts == part)
 
     @property
-    def refit(self) -> Split:
-        """The same split with the validation clips, and their copies, in training."""
+    def retrain(self) -> Split:
+        """The same split with the validation clips, and their augmentations, in training."""
         parts = self.parts.copy()
         parts[(parts == VALIDATION).any(axis=1)] = TRAIN
         return replace(self, parts=parts)
 
     @property
-    def altered(self) -> NDArray[np.int64]:
-        """Numbers of the clips whose altered copies are used [shape=(n,)]."""
+    def augmented(self) -> NDArray[np.int64]:
+        """Indices of the clips whose augmentations are used [shape=(n,)]."""
         return np.flatnonzero((self.parts[:, 1:] != UNUSED).any(axis=1))
 
 
@@ -73,180 +75,182 @@ def split_clips(
     clips: Sequence[Clip],
     protocol: str = "speaker",
     *,
-    n_copies: int = 0,
+    n_augmentations: int = 0,
     fold: int = 0,
     test_corpus: str | None = None,
     train_speakers: int | None = None,
     seed: int = 0,
 ) -> Split:
-    """Divide clips by a protocol.
+    """Split clips by a protocol.
 
     Parameters
     ----------
     clips : sequence of Clip
         All clips.
-    protocol : {"speaker", "corpus", "clip", "leaky"}
-        See the module.
-    n_copies : int >= 0
-        Augmented copies of each clip beside the original.
+    protocol : str
+        One of `ser_edge.choices.PROTOCOLS`.
+    n_augmentations : int >= 0
+        Augmentations of each training clip.
     fold : int >= 0
-        Which of the folds is tested, below `n_folds`. A corpus of fewer folds is only trained on
-        in the others.
+        The fold to test on, below `n_folds`. A corpus with fewer folds is used for training only.
     test_corpus : str, optional
-        For ``corpus``: the one to test on.
+        For ``corpus``: the corpus to test on.
     train_speakers : int > 0, optional
-        For ``speaker`` and ``corpus``: so many of the speakers that are not tested are used, drawn
-        by chance; by default all.
+        For ``speaker`` and ``corpus``: use this many training speakers, drawn at random; default
+        all.
     seed : int
-        Decides what is left to chance.
-
-    Returns
-    -------
-    split : Split
+        Seed of every random choice.
 
     Raises
     ------
     ConfigError
-        If `protocol` is unknown, or `test_corpus` or `train_speakers` do not go with it.
+        If an option is out of range or does not fit the protocol or the clips.
     SerEdgeError
-        If the clips cannot be divided that way.
+        If the clips cannot be split by this protocol.
     """
-    if protocol not in PROTOCOLS:
-        raise ConfigError(f"protocol={protocol!r}; expected one of {', '.join(PROTOCOLS)}")
-    if (protocol == "corpus") != (test_corpus is not None):
-        raise ConfigError(
-            f"protocol={protocol!r} with test_corpus={test_corpus!r}; protocol corpus needs a "
-            "--test-corpus, the other protocols take none"
-        )
-    if train_speakers is not None and (protocol in ("clip", "leaky") or train_speakers < 1):
-        raise ConfigError(
-            f"protocol={protocol!r} with train_speakers={train_speakers}; expected 1 or more, with "
-            "protocol speaker or corpus"
-        )
-    count = n_folds(clips, protocol, seed=seed)
-    if not 0 <= fold < count:
-        raise ConfigError(
-            f"fold={fold}; protocol {protocol} has {count} fold{'s' * (count > 1)} of these clips, "
-            f"expected 0 to {count - 1}"
-        )
-    rng = np.random.default_rng(seed)
+    _check_options(clips, protocol, fold, test_corpus, train_speakers, seed)
     if protocol == "leaky":
-        return _leaky(clips, n_copies, fold, seed)
+        return _leaky(clips, n_augmentations, fold, seed)
     notes: list[str] = []
     part = np.full(len(clips), TRAIN)
     if protocol == "clip":
         part[random_fold([clip.label for clip in clips], fold, seed)] = TEST
-        notes.append("Speakers stand on both sides: the figures say little about a new speaker.")
+        notes.append("Test speakers are in training too: the figures do not hold for new speakers.")
     elif protocol == "corpus":
-        part[_of_corpus(clips, str(test_corpus))] = TEST
-        _leave_out_untested_labels(clips, part, str(test_corpus), notes)
+        part[[clip.corpus == test_corpus for clip in clips]] = TEST
+        _keep_tested_labels(clips, part, str(test_corpus), notes)
     else:
-        part[_by_speaker(clips, fold, seed, notes)] = TEST
+        part[_test_speakers(clips, fold, seed, notes)] = TEST
     if train_speakers is not None:
-        _leave_out_speakers(clips, part, train_speakers, seed, notes)
-    if protocol == "clip":
-        part[_random_clips(clips, np.flatnonzero(part == TRAIN), _VALIDATION_SHARE, seed)] = (
-            VALIDATION
-        )
-    else:
-        part[_validation_clips(clips, part, seed, rng, notes)] = VALIDATION
-    _leave_out_untrained_labels(clips, part, notes)
-    parts = np.full((len(clips), 1 + n_copies), UNUSED)
+        _limit_speakers(clips, part, train_speakers, seed, notes)
+    validation = _random_clips if protocol == "clip" else _validation_speakers
+    part[validation(clips, np.flatnonzero(part == TRAIN), seed, notes)] = VALIDATION
+    _keep_trained_labels(clips, part, notes)
+    parts = np.full((len(clips), 1 + n_augmentations), UNUSED)
     parts[:, 0] = part
     parts[part == TRAIN] = TRAIN
     return Split(protocol, parts, tuple(notes))
 
 
-def _leave_out_untested_labels(
+def _check_options(
+    clips: Sequence[Clip],
+    protocol: str,
+    fold: int,
+    test_corpus: str | None,
+    train_speakers: int | None,
+    seed: int,
+) -> None:
+    if protocol not in PROTOCOLS:
+        raise ConfigError(f"protocol={protocol!r}, expected one of {', '.join(PROTOCOLS)}")
+    if (protocol == "corpus") != (test_corpus is not None):
+        raise ConfigError(
+            f"protocol={protocol!r} with test_corpus={test_corpus!r}",
+            "use --protocol corpus and --test-corpus together",
+        )
+    corpora = sorted({clip.corpus for clip in clips})
+    if test_corpus is not None and (test_corpus not in corpora or len(corpora) < 2):
+        raise ConfigError(
+            f"test_corpus={test_corpus!r}, expected one of at least two corpora, found "
+            f"{', '.join(corpora)}",
+            "add recordings of another corpus, or choose another --test-corpus",
+        )
+    if train_speakers is not None and (protocol in ("clip", "leaky") or train_speakers < 1):
+        raise ConfigError(
+            f"protocol={protocol!r} with train_speakers={train_speakers}, expected at least 1 with "
+            "protocol speaker or corpus"
+        )
+    count = n_folds(clips, protocol, seed=seed)
+    if not 0 <= fold < count:
+        raise ConfigError(
+            f"fold={fold}, expected 0 to {count - 1} for protocol {protocol} with these clips"
+        )
+
+
+def _leave_out(
+    clips: Sequence[Clip], part: NDArray[np.int64], kept: set[str], reason: str, notes: list[str]
+) -> None:
+    """Leave out the clips with other labels than the kept ones."""
+    labels = np.array([clip.label for clip in clips])
+    others = ~np.isin(labels, sorted(kept))
+    if others.any():
+        part[others] = UNUSED
+        names = ", ".join(np.unique(labels[others]))
+        notes.append(f"{others.sum()} clips of {names} were left out: {reason}.")
+
+
+def _keep_tested_labels(
     clips: Sequence[Clip], part: NDArray[np.int64], test_corpus: str, notes: list[str]
 ) -> None:
-    """Train on the labels that the test corpus has too: what corpora share is compared."""
-    labels = np.array([clip.label for clip in clips])
-    foreign = ~np.isin(labels, labels[part == TEST])
-    if foreign.any():
-        part[foreign] = UNUSED
-        names = ", ".join(np.unique(labels[foreign]))
-        notes.append(f"{foreign.sum()} clips were left out: no clip of {test_corpus} is {names}.")
+    tested = {clip.label for clip in clips if clip.corpus == test_corpus}
+    _leave_out(clips, part, tested, f"{test_corpus} has none", notes)
     if not (part == TRAIN).any():
         raise SerEdgeError(
-            f"{test_corpus} shares no label with the other corpora; name another --test-corpus, or "
-            "add recordings"
+            f"{test_corpus} shares no label with the other corpora",
+            "choose another --test-corpus, or add recordings",
         )
 
 
-def _leave_out_speakers(
+def _limit_speakers(
     clips: Sequence[Clip], part: NDArray[np.int64], count: int, seed: int, notes: list[str]
 ) -> None:
-    """Keep so many speakers for training and validation, drawn by chance."""
+    """Keep some speakers for training and validation, drawn at random."""
     speakers = np.array([clip.speaker for clip in clips])
-    there = np.unique(speakers[part == TRAIN])
-    if count > len(there):
-        raise SerEdgeError(
-            f"{count} speakers are asked for and {len(there)} are not tested; ask for no more, or "
-            "add recordings of others"
+    available = np.unique(speakers[part == TRAIN])
+    if count > len(available):
+        raise ConfigError(
+            f"train_speakers={count}, expected at most {len(available)}: the speakers that are not "
+            "in the test part",
+            "lower --train-speakers, or add recordings of other speakers",
         )
-    chosen = np.random.default_rng([seed, count]).choice(there, count, replace=False)
+    chosen = np.random.default_rng([seed, count]).choice(available, count, replace=False)
     part[(part == TRAIN) & ~np.isin(speakers, chosen)] = UNUSED
-    notes.append(f"{count} of the {len(there)} speakers that are not tested were used.")
+    notes.append(f"Training used {count} of the {len(available)} speakers outside the test part.")
 
 
-def _leave_out_untrained_labels(
-    clips: Sequence[Clip], part: NDArray[np.int64], notes: list[str]
-) -> None:
-    labels = np.array([clip.label for clip in clips])
-    trained = np.unique(labels[part == TRAIN])
+def _keep_trained_labels(clips: Sequence[Clip], part: NDArray[np.int64], notes: list[str]) -> None:
+    trained = {clips[i].label for i in np.flatnonzero(part == TRAIN)}
     if len(trained) < 2:
         raise SerEdgeError(
-            f"the training clips are all {', '.join(trained)}; expected at least two labels, add "
-            "recordings or choose another --protocol"
+            f"all training clips are {', '.join(trained)}, expected at least two labels",
+            "add recordings, or choose another --protocol",
         )
-    unknown = ~np.isin(labels, trained)
-    if unknown.any():
-        part[unknown] = UNUSED
-        names = ", ".join(np.unique(labels[unknown]))
-        notes.append(f"{unknown.sum()} clips were left out: no training clip is {names}.")
+    _leave_out(clips, part, trained, "the training part has none", notes)
     if not (part == TEST).any():
         raise SerEdgeError(
-            "no clip is left for testing, since none of the test part has a label that was "
-            "trained; add recordings or choose another --fold"
+            "no test clip has a label that is in the training part",
+            "add recordings, or choose another --fold",
         )
 
 
-def _leaky(clips: Sequence[Clip], n_copies: int, fold: int, seed: int) -> Split:
-    labels = np.repeat([clip.label for clip in clips], 1 + n_copies)
+def _leaky(clips: Sequence[Clip], n_augmentations: int, fold: int, seed: int) -> Split:
+    labels = np.repeat([clip.label for clip in clips], 1 + n_augmentations)
     parts = np.full(len(labels), TRAIN)
     parts[random_fold(labels.tolist(), fold, seed)] = TEST
-    parts = parts.reshape(len(clips), 1 + n_copies)
+    parts = parts.reshape(len(clips), 1 + n_augmentations)
     in_test = (parts == TEST).any(axis=1)
     both = in_test & (parts == TRAIN).any(axis=1)
     return Split(
         "leaky",
         parts,
         (
-            f"This protocol leaks: of the {in_test.sum()} clips in the test part, {both.sum()} "
-            "stand in the training part as well, as another augmented copy; all speakers do; and "
-            "the epoch was chosen on the test part. The figures are no estimate of anything new.",
+            f"This protocol leaks: of the {in_test.sum()} test clips, {both.sum()} are also in the "
+            "training part, as the original or another augmentation. All speakers are in both, and "
+            "the test part chose the epoch. These figures do not estimate accuracy on new clips.",
         ),
     )
 
 
-def _of_corpus(clips: Sequence[Clip], corpus: str) -> NDArray[np.int64]:
-    held = np.array([clip.corpus for clip in clips])
-    if corpus not in held or (held == corpus).all():
-        raise SerEdgeError(
-            f"cannot train and test apart on the test corpus {corpus!r}: the clips are of "
-            f"{', '.join(sorted(set(held)))}; name one of at least two of them"
-        )
-    return np.flatnonzero(held == corpus)
-
-
-def _by_speaker(clips: Sequence[Clip], fold: int, seed: int, notes: list[str]) -> NDArray[np.int64]:
+def _test_speakers(
+    clips: Sequence[Clip], fold: int, seed: int, notes: list[str]
+) -> NDArray[np.int64]:
+    """Return the indices of the clips of a fold's test speakers."""
     nameless = next((clip for clip in clips if not clip.speaker), None)
     if nameless is not None:
         raise SerEdgeError(
-            f"{nameless.path}: its speaker is unknown, and protocol speaker keeps speakers apart; "
-            "put clips into LABEL/SPEAKER/ folders or list them in a labels.csv with a speaker "
-            "column, or choose --protocol clip"
+            "the speaker is unknown, expected one for protocol speaker",
+            "move clips to LABEL/SPEAKER/ folders, or list them in a labels.csv with a speaker "
+            "column, or choose --protocol clip",
+            nameless.path,
         )
     tested: set[str] = set()
     for corpus in sorted({clip.corpus for clip in clips}):
@@ -254,50 +258,46 @@ def _by_speaker(clips: Sequence[Clip], fold: int, seed: int, notes: list[str]) -
         if not folds:
             notes.append(f"{corpus} has one speaker and is used for training only.")
         elif fold >= len(folds):
-            notes.append(f"{corpus} has {len(folds)} folds; in this one it is trained on only.")
+            notes.append(f"{corpus} has {len(folds)} folds; in this fold it is only trained on.")
         else:
             tested |= folds[fold]
     if not tested:
         raise SerEdgeError(
-            "protocol speaker needs a corpus with at least two speakers; record another, or "
-            "choose --protocol clip"
+            "no corpus has two speakers, expected at least one that does for protocol speaker",
+            "add recordings of another speaker, or choose --protocol clip",
         )
     return np.array([i for i, clip in enumerate(clips) if clip.speaker in tested])
 
 
-def _validation_clips(
-    clips: Sequence[Clip],
-    part: NDArray[np.int64],
-    seed: int,
-    rng: np.random.Generator,
-    notes: list[str],
+def _validation_speakers(
+    clips: Sequence[Clip], training: NDArray[np.int64], seed: int, notes: list[str]
 ) -> NDArray[np.int64]:
-    """Take some training speakers of every corpus that has three or more left."""
-    training = np.flatnonzero(part == TRAIN)
+    """Return the indices of the clips of some training speakers of every corpus."""
+    rng = np.random.default_rng(seed)
     chosen: set[str] = set()
     for corpus in sorted({clips[i].corpus for i in training}):
         speakers = sorted({clips[i].speaker for i in training if clips[i].corpus == corpus})
-        if len(speakers) >= 3:
+        if len(speakers) >= _MIN_SPEAKERS:
             count = max(1, round(_VALIDATION_SHARE * len(speakers)))
             chosen.update(rng.choice(speakers, count, replace=False).tolist())
     if chosen:
         return np.array([i for i in training if clips[i].speaker in chosen])
-    notes.append("No speaker could be spared for validation: clips of training speakers choose.")
-    return _random_clips(clips, training, _VALIDATION_SHARE, seed)
+    notes.append("Too few speakers: the validation clips are of training speakers.")
+    return _random_clips(clips, training, seed, notes)
 
 
 def _random_clips(
-    clips: Sequence[Clip], among: NDArray[np.int64], share: float, seed: int
+    clips: Sequence[Clip], training: NDArray[np.int64], seed: int, _: list[str]
 ) -> NDArray[np.int64]:
-    """Draw a share of the clips, at least one of each label and never the last of one."""
-    labels = [clips[i].label for i in among]
-    spare = [i for i, label in zip(among, labels, strict=True) if labels.count(label) > 1]
+    """Draw a share of the clips, at least one of each label and never the last one of a label."""
+    labels = [clips[i].label for i in training]
+    spare = [i for i, label in zip(training, labels, strict=True) if labels.count(label) > 1]
     if not spare:
         raise SerEdgeError(
-            "each label has a single clip, and some are needed for training and some for choosing; "
-            "add recordings"
+            "each label has one clip, expected at least one each for training and validation",
+            "add recordings",
         )
     stratify = [clips[i].label for i in spare]
-    size = max(round(share * len(spare)), len(set(stratify)))
+    size = max(round(_VALIDATION_SHARE * len(spare)), len(set(stratify)))
     parts = train_test_split(spare, test_size=size, random_state=seed, stratify=stratify)
     return np.asarray(parts[1])

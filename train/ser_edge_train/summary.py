@@ -1,4 +1,4 @@
-"""The figures of one run, or of all folds and seeds of a cross-validation together."""
+"""Metrics of one run, or of all folds and seeds of a cross-validation."""
 
 from __future__ import annotations
 
@@ -14,83 +14,80 @@ from ser_edge_train.metrics import Scores
 from ser_edge_train.predictions import Predictions
 from ser_edge_train.run import Run
 
-COVERAGES = (1.0, 0.9, 0.8, 0.7, 0.5)
+COVERAGES = (1.0, 0.9, 0.8, 0.7, 0.5)  # rows of the table of selective prediction
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What networks of the same recipe, protocol and labels said of their test clips.
+    """Test predictions of networks with the same recipe, protocol and labels.
 
     Parameters
     ----------
     name : str
-        How a comparison calls it.
+        Name in a comparison.
     labels : tuple of str
     runs : tuple of Run
-    answers, uncalibrated : tuple of Predictions
+    predictions, uncalibrated : tuple of Predictions
         Of each run, with and without its temperature.
     """
 
     name: str
     labels: tuple[str, ...]
     runs: tuple[Run, ...]
-    answers: tuple[Predictions, ...]
+    predictions: tuple[Predictions, ...]
     uncalibrated: tuple[Predictions, ...]
 
     @classmethod
     def of(cls, runs: Sequence[Run], name: str | None = None) -> Summary:
-        """Gather what the float32 networks said.
-
-        Parameters
-        ----------
-        runs : sequence of Run
-            At least one.
-        name : str, optional
-            By default recipe and protocol.
+        """Gather the predictions of the float32 networks; the default name is recipe and protocol.
 
         Raises
         ------
         SerEdgeError
-            If they differ in labels, recipe or protocol.
+            If the runs differ in labels, recipe or protocol.
         """
         kinds = {(run.settings.labels, run.settings.recipe.name, protocol_of(run)) for run in runs}
         if len(kinds) > 1:
             first, second, *_ = sorted(kinds)
             raise SerEdgeError(
-                f"{runs[0].folder.parent}: holds runs that cannot be summed up, {first} and "
-                f"{second}; expected one recipe, protocol and set of labels"
+                f"has runs of different kinds, {first} and {second}",
+                "give runs with one recipe, protocol and set of labels",
+                runs[0].folder.parent,
             )
         [(labels, recipe, protocol)] = kinds
-        held = [run.held_out("test") for run in runs]
+        held_out = [run.held_out("test") for run in runs]
         logits = [run.logits("test") for run in runs]
         return cls(
             name or f"{recipe}, {protocol}",
             labels,
             tuple(runs),
             tuple(
-                part.answers(said, run.settings.temperature)
-                for part, said, run in zip(held, logits, runs, strict=True)
+                part.predictions(outputs, run.settings.temperature)
+                for part, outputs, run in zip(held_out, logits, runs, strict=True)
             ),
-            tuple(part.answers(said, 1.0) for part, said in zip(held, logits, strict=True)),
+            tuple(
+                part.predictions(outputs, 1.0)
+                for part, outputs in zip(held_out, logits, strict=True)
+            ),
         )
 
     @property
     def pooled(self) -> Predictions:
-        """The answers of all runs; a clip counts once for each seed."""
-        return Predictions.join(self.answers)
+        """The predictions of all runs; a clip counts once per seed."""
+        return Predictions.join(self.predictions)
 
     @property
     def scores(self) -> dict[str, Scores]:
-        """Figures over all runs: of all clips, by corpus, by sex."""
+        """Metrics over all runs: of all clips, by corpus, by sex."""
         pooled = self.pooled
         return {**pooled.scores(self.labels), **pooled.scores_by_sex(self.labels)}
 
     @property
     def uar_of_runs(self) -> dict[tuple[int, int], float]:
-        """UAR of each run, by its fold and seed."""
+        """UAR of each run, by fold and seed."""
         return {
-            fold_and_seed(run): answers.score(self.labels).uar
-            for run, answers in zip(self.runs, self.answers, strict=True)
+            fold_and_seed(run): predictions.score(self.labels).uar
+            for run, predictions in zip(self.runs, self.predictions, strict=True)
         }
 
     @property
@@ -99,9 +96,9 @@ class Summary:
         return float(np.mean(list(self.uar_of_runs.values())))
 
     def uar_spread(self, over: str) -> float | None:
-        """Return the standard deviation of UAR over ``"folds"`` or ``"seeds"``, means of the other.
+        """Return the standard deviation of UAR over ``"folds"`` or ``"seeds"``.
 
-        None where there is one alone.
+        Its values are means over the other. None with a single value.
         """
         place = ("folds", "seeds").index(over)
         groups: dict[int, list[float]] = {}
@@ -120,7 +117,7 @@ class Summary:
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the figures as JSON types."""
+        """Return the metrics as JSON types."""
         pooled, raw = self.pooled, Predictions.join(self.uncalibrated)
         curve = risk_coverage(pooled.probabilities, pooled.y_true)
         return {
@@ -138,7 +135,7 @@ class Summary:
                 "after": reliability(pooled.probabilities, pooled.y_true).error,
             },
             "risk_coverage_area": curve.area,
-            "abstaining": [
+            "selective_prediction": [
                 dict(zip(("coverage", "threshold", "risk"), (share, *curve.at(share)), strict=True))
                 for share in COVERAGES
             ],
@@ -158,7 +155,7 @@ def fold_and_seed(run: Run) -> tuple[int, int]:
 
 
 def protocol_of(run: Run) -> str:
-    """Say by which protocol a run was divided, without fold and seed."""
+    """Return the name of a run's protocol, with the test corpus."""
     protocol = run.settings.about["protocol"]
     tested_on = protocol["test_corpus"]
     return f"{protocol['name']} ({tested_on})" if tested_on else str(protocol["name"])

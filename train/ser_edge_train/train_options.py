@@ -1,4 +1,4 @@
-"""What ``ser-edge train`` takes beside the data."""
+"""The options of ``ser-edge train``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ser_edge_train.recipes import RECIPES, Recipe
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """What ``ser-edge train`` takes beside the data.
+    """The options of ``ser-edge train``.
 
     Parameters
     ----------
@@ -18,21 +18,17 @@ class TrainOptions:
         A name in `RECIPES`.
     protocol, fold, test_corpus, train_speakers
         See `ser_edge_train.splits.split_clips`.
-    epochs, copies, members : int, optional
-        Instead of the recipe's: how long to train, altered copies of each training clip, and
-        networks averaged in one.
-    refit : bool, optional
-        Instead of the recipe's: whether the validation speakers are trained on as well, once they
-        have given temperature and what adaptation rests on; takes twice as long. The protocol
-        ``leaky`` has none.
+    epochs, augmentations, ensemble, retrain : optional
+        Replace the recipe's values; see `ser_edge_train.recipes.Recipe`. Retraining doubles the
+        time. Protocol ``leaky`` never retrains.
     seed : int
-        Decides split, augmentation, weights and order.
+        Seed of split, augmentation, weights and batch order.
     calm_apart : bool
-        Whether calm is a label of its own, and does not count as neutral.
+        Whether calm is a label of its own; otherwise it counts as neutral.
     keep_going : bool
-        Train even where more than 5 % of the files cannot be used.
+        Train even if more than 5 % of the files cannot be used.
     licence : str, optional
-        Terms of the data, instead of those that are known of the corpora.
+        Licence of the data; by default that of each published corpus.
     """
 
     recipe: str = "edge"
@@ -41,36 +37,34 @@ class TrainOptions:
     test_corpus: str | None = None
     train_speakers: int | None = None
     epochs: int | None = None
-    copies: int | None = None
-    members: int | None = None
-    refit: bool | None = None
+    augmentations: int | None = None
+    ensemble: int | None = None
+    retrain: bool | None = None
     seed: int = 0
     calm_apart: bool = False
     keep_going: bool = False
     licence: str | None = None
 
     def chosen_recipe(self) -> Recipe:
-        """Return the recipe with what is asked for instead of its own.
-
-        A published one cuts its vectors as its code does, but only where the protocol is too.
+        """Return the named recipe with these options.
 
         Raises
         ------
         ConfigError
-            If there is no recipe of that name, or it, or the protocol, cannot be refitted.
+            If the recipe is unknown, or the recipe or the protocol cannot retrain.
         """
         if self.recipe not in RECIPES:
-            raise ConfigError(f"recipe={self.recipe!r}; expected one of {', '.join(RECIPES)}")
+            raise ConfigError(f"recipe={self.recipe!r}, expected one of {', '.join(RECIPES)}")
         recipe = RECIPES[self.recipe]
-        asked = {name: getattr(self, name) for name in ("epochs", "members", "refit")}
-        recipe = replace(recipe, **{k: v for k, v in asked.items() if v is not None})
-        if self.copies is not None:
-            recipe = replace(recipe, wave=replace(recipe.wave, copies=self.copies))
+        given = {name: getattr(self, name) for name in ("epochs", "ensemble", "retrain")}
+        recipe = replace(recipe, **{k: v for k, v in given.items() if v is not None})
+        if self.augmentations is not None:
+            recipe = replace(recipe, wave=replace(recipe.wave, augmentations=self.augmentations))
         if self.protocol == "leaky":
-            if self.refit:
+            if self.retrain:
                 raise ConfigError(
-                    "protocol leaky cannot be refitted: its validation clips are its test clips; "
-                    "leave out --refit, or take another --protocol"
+                    "protocol leaky has retrain=True, but its validation clips are its test clips",
+                    "leave out --retrain, or choose another --protocol",
                 )
-            recipe = replace(recipe, refit=False, zero_tail=recipe.layout == "flat")
+            recipe = replace(recipe, retrain=False, zero_tail=recipe.layout == "flat")
         return recipe

@@ -132,7 +132,7 @@ class Reference:
         if model.input_kind == "audio":  # its output is probabilities
             outputs = self.temperature * np.log(np.maximum(outputs, _MIN_PROBABILITY))
         expected, found = (
-            self.held_out.answers(logits, self.temperature) for logits in (self.logits, outputs)
+            self.held_out.predictions(logits, self.temperature) for logits in (self.logits, outputs)
         )
         scores = found.scores(self.labels)
         return VariantResult(

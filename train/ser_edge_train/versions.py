@@ -1,4 +1,4 @@
-"""Versions of what made a run or a bundle, so that a figure can be traced to them."""
+"""Versions of the packages that made a run or a bundle."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 
 def versions(*distributions: str) -> dict[str, str]:
-    """Return the versions of Python and of those distributions that are installed."""
+    """Return the versions of Python and of the named distributions that are installed."""
     found = {"python": platform.python_version()}
     for name in distributions:
         try:

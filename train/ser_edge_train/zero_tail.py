@@ -1,8 +1,8 @@
-"""What the published code makes of a clip that ends within its window, for protocol ``leaky``.
+"""The published code's features of clips that end within the window, for protocol ``leaky``.
 
-It concatenates ZCR, RMS and MFCC of as many frames as there are, and fills the table of all clips
-with zeros. So a short clip's blocks stand elsewhere than a long one's, and the length of its tail
-of zeros tells which corpus it is from.
+That code concatenates ZCR, RMS and MFCC of the available frames and pads the vector with zeros. In
+a short clip, MFCC start at another index than in a long one, and the length of the tail of zeros
+reveals the corpus.
 """
 
 from __future__ import annotations
@@ -16,15 +16,7 @@ from ser_edge.window import WindowConfig
 
 
 class ZeroTailed:
-    """Compute features as `ser_edge.frontend.Frontend` does, in the published order.
-
-    Parameters
-    ----------
-    features : FeatureConfig
-        What is computed from each frame.
-    window : WindowConfig
-        With placement ``"offset"``.
-    """
+    """A `ser_edge.frontend.Frontend` with the published padding, for placement ``"offset"``."""
 
     def __init__(self, features: FeatureConfig, window: WindowConfig) -> None:
         self._extract = FeatureExtractor(features)
@@ -34,17 +26,16 @@ class ZeroTailed:
     def __call__(
         self, samples: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Compute the features of a clip's one window.
+        """Compute the features of the only window of a clip.
 
         Parameters
         ----------
         samples : np.ndarray [shape=(n,), dtype=float32]
-            The clip, at the features' sample rate.
 
         Returns
         -------
         features : np.ndarray [shape=(1, n_frames, n_columns), dtype=float32]
-            `ser_edge.features.flatten` gives the published vector of them.
+            `ser_edge.features.flatten` turns them into the published vector.
         starts : np.ndarray [shape=(1,), dtype=int64]
             The window's first sample.
 
@@ -56,15 +47,16 @@ class ZeroTailed:
         window = samples[self._start : self._start + self._length]
         if not len(window):
             raise AudioError(
-                f"ends after {len(samples)} samples, and the published window starts at "
-                f"{self._start}; leave it out"
+                f"has {len(samples)} samples, expected more than {self._start}: the published "
+                "window starts there",
+                "leave the recording out",
             )
         config = self._extract.config
         shape = config.n_frames(self._length), len(config.columns)
         vector = np.zeros(shape[0] * shape[1], np.float32)
         found = flatten(self._extract(window), config)
         vector[: len(found)] = found
-        # Where each element of the features goes in the vector, the other way round.
+        # Invert `flatten`: places[i] is the index in the features of element i of the vector.
         places = flatten(np.arange(len(vector)).reshape(shape).astype(np.float64), config)
         features = np.empty_like(vector)
         features[places.astype(np.int64)] = vector
