@@ -1,4 +1,4 @@
-"""Eight threads at once on one classifier, against the same work in one thread."""
+"""Eight threads share a classifier and compute what one thread computes."""
 
 import json
 import subprocess
@@ -12,10 +12,10 @@ from ser_edge.backends import INTERPRETERS
 
 Fresh = Callable[..., subprocess.CompletedProcess[str]]
 
-# In a process of its own, as tflite-runtime needs one without TensorFlow. Threads change places
-# every 10 µs of Python, and a network takes 15 µs and more, so that they meet inside of it.
+# In a new process: tflite-runtime fails where TensorFlow was imported. Threads switch every 10 µs,
+# and a network takes at least 15 µs, so switches happen inside it.
 EIGHT = """
-import json, sys, threading, time
+import json, sys, threading
 import numpy as np
 from ser_edge import Classifier
 
@@ -28,17 +28,14 @@ rate = classifier.bundle.manifest.input.features.sample_rate
 jobs = [lambda x=x: classifier.backend.run(x) for x in inputs]
 jobs += [lambda c=c: list(classifier.predict(c, rate).probabilities.values()) for c in clips]
 expected = [job() for job in jobs]
-barrier, counts, wrong, failed = threading.Barrier(8), [0] * 8, [0] * 8, []
+barrier, wrong, failed = threading.Barrier(8), [0] * 8, []
 
 def work(number):
     order = np.random.default_rng(number).permutation(len(jobs))
     barrier.wait()
-    end = time.monotonic() + 0.6
     try:
-        while time.monotonic() < end or counts[number] < 2 * len(jobs):
-            for i in order:
-                wrong[number] += not np.array_equal(jobs[i](), expected[i])
-                counts[number] += 1
+        for i in [*order] * 3:
+            wrong[number] += not np.array_equal(jobs[i](), expected[i])
     except Exception as error:
         failed.append(repr(error))
 
@@ -46,16 +43,14 @@ sys.setswitchinterval(1e-5)
 threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
 for thread in threads: thread.start()
 for thread in threads: thread.join()
-print(json.dumps({"counts": counts, "wrong": wrong, "failed": failed}))
+print(json.dumps({"wrong": wrong, "failed": failed}))
 """
 
 
 @pytest.mark.parametrize(("backend", "precision"), held_forms(*INTERPRETERS))
-def test_eight_threads_answer_as_one(
+def test_eight_threads_compute_what_one_does(
     bundle_dir: Path, fresh: Fresh, backend: str, precision: str
 ) -> None:
     done = fresh(EIGHT, bundle_dir, backend, precision, check=True)
     found = json.loads(done.stdout)
-    assert found["failed"] == []
-    assert found["wrong"] == [0] * 8
-    assert min(found["counts"]) >= 54
+    assert found == {"wrong": [0] * 8, "failed": []}

@@ -1,4 +1,4 @@
-"""The backends against the golden clips; missing, broken and damaged ones; what none may do."""
+"""The backends on the golden clips; missing and broken interpreters, damaged models."""
 
 import ast
 import copy
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import HERE, held_forms, parameter
+from raising import raises
 
 from ser_edge import Bundle, Classifier
 from ser_edge.audio import as_signal
@@ -28,20 +29,20 @@ Fresh = Callable[..., subprocess.CompletedProcess[str]]
 ROOT = Path(__file__).parents[1]
 
 # Measured against Keras' probabilities: float32 5e-7; int8 0.064 in LiteRT, 0.043 in tflite-runtime
-# and 0.075 in ONNX Runtime, on clips of which two lie between emotions.
+# and 0.075 in ONNX Runtime; two of the clips lie between emotions.
 TOLERANCE = {"float32": 1e-5, "int8": 0.12}
-# Measured: 1.5e-4, what float32 sums in another order make of coefficients near -1000.
+# Measured: 1.5e-4, from float32 sums in another order, in coefficients near -1000.
 FEATURES = 1e-3
 
-# tflite-runtime fails in a process that has imported TensorFlow, as other tests do.
+# In a new process: tflite-runtime fails where TensorFlow was imported, as other tests do.
 GOLDEN_PROBABILITIES = """
 import json, sys, numpy as np
 from ser_edge import Classifier
 folder, backend, precision = sys.argv[1:]
 classifier = Classifier.load(folder, backend=backend, precision=precision)
 golden = np.load(folder + "/golden.npz")
-answers = [classifier.probabilities(golden[f"clip{i}_inputs"]).mean(axis=0) for i in range(3)]
-print(json.dumps([answer.tolist() for answer in answers]), classifier.backend.version, sep="\\n")
+outputs = [classifier.probabilities(golden[f"clip{i}_inputs"]).mean(axis=0) for i in range(3)]
+print(json.dumps([output.tolist() for output in outputs]), classifier.backend.version, sep="\\n")
 """
 
 
@@ -50,9 +51,9 @@ def test_golden_probabilities(
     bundle_dir: Path, golden: dict[str, Any], fresh: Fresh, backend: str, precision: str
 ) -> None:
     done = fresh(GOLDEN_PROBABILITIES, bundle_dir, backend, precision, check=True)
-    answers, version = done.stdout.splitlines()
+    outputs, version = done.stdout.splitlines()
     assert version.split()[0] == INTERPRETERS[backend].package.replace("_", "-")
-    for i, found in enumerate(json.loads(answers)):
+    for i, found in enumerate(json.loads(outputs)):
         expected = golden[f"clip{i}_probabilities"]
         np.testing.assert_allclose(found, expected, rtol=0, atol=TOLERANCE[precision])
 
@@ -78,14 +79,12 @@ def model_path(folder: Path, backend: str, precision: str) -> Path:
 
 @pytest.mark.parametrize(("backend", "precision"), held_forms(*HERE))
 def test_inputs_of_another_shape(bundle_dir: Path, backend: str, precision: str) -> None:
-    model = open_model(model_path(bundle_dir, backend, precision), backend, threads=2)
+    path = model_path(bundle_dir, backend, precision)
+    model = open_model(path, backend, threads=2)
     assert model.run(np.zeros((2, 130, 22), np.float32)).shape == (2, 7)
     for shape in ((1, 108, 22), (1, 2376, 1), (130, 22), (1, 130, 22, 1)):
-        with pytest.raises(
-            BackendError, match=r"takes inputs of shape \(130, 22\), not \("
-        ) as caught:
+        with raises(BackendError, "(130, 22)", shape[1:], source=path):
             model.run(np.zeros(shape, np.float32))
-        assert str(shape[1:]) in str(caught.value)
 
 
 DAMAGES: dict[str, Callable[[bytes], bytes]] = {
@@ -98,32 +97,28 @@ DAMAGES: dict[str, Callable[[bytes], bytes]] = {
 
 
 def damaged(edited_bundle: Edit, name: str, damage: Callable[[bytes], bytes]) -> Path:
-    """Damage a model file so that the manifest vouches for the damage."""
+    """Damage a model file, with the digest of the damaged file in the manifest."""
 
-    def vouch(manifest: dict[str, Any]) -> None:
+    def with_digest(manifest: dict[str, Any]) -> None:
         for model in manifest["models"]:
             if model["file"] == name:
                 model |= {"sha256": hashlib.sha256(content).hexdigest(), "size_bytes": len(content)}
 
     content = damage((edited_bundle(lambda manifest: None) / name).read_bytes())
-    folder = edited_bundle(vouch)
+    folder = edited_bundle(with_digest)
     (folder / name).write_bytes(content)
     return folder
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize(("backend", "precision"), held_forms(*HERE))
-def test_models_that_the_manifest_vouches_for(
+def test_damaged_models_with_their_digest_in_the_manifest(
     edited_bundle: Edit, backend: str, precision: str, damage: str
 ) -> None:
     file = model_path(Path(), backend, precision).name
     folder = damaged(edited_bundle, file, DAMAGES[damage])
-    with pytest.raises(BackendError) as caught:
+    with raises(BackendError, INTERPRETERS[backend].package, "--backend", source=folder / file):
         Classifier.load(folder, backend=backend, precision=precision)
-    message = str(caught.value)
-    assert message.startswith(f"{INTERPRETERS[backend].package} cannot open {file}: ")
-    assert message.endswith("; export it again, or choose another --backend")
-    assert "\n" not in message
 
 
 def test_tflite_runtime_refuses_them_too(edited_bundle: Edit, fresh: Fresh) -> None:
@@ -136,7 +131,7 @@ def test_tflite_runtime_refuses_them_too(edited_bundle: Edit, fresh: Fresh) -> N
         "except BackendError as error: print(error)"
     )
     done = fresh(code, folder)
-    assert done.stdout.startswith("tflite_runtime cannot open model.int8.tflite: "), done.stderr
+    assert done.stdout.startswith(f"{folder / 'model.int8.tflite'}: tflite_runtime "), done.stderr
 
 
 @pytest.mark.parametrize("backend", ["litert", "tflite", "onnx"])
@@ -146,13 +141,13 @@ def test_a_missing_interpreter_is_named(bundle_dir: Path, fresh: Fresh, backend:
         "import sys; sys.modules[sys.argv[2]] = None\n"
         "from ser_edge import Classifier, BackendError\n"
         "try: Classifier.load(sys.argv[1], backend=sys.argv[3])\n"
-        "except BackendError as error: print(error)"
+        "except BackendError as error: print(error.problem, error.remedy, sep='\\n')"
     )
     done = fresh(code, bundle_dir, interpreter.package, backend)
-    assert done.stdout == (
-        f"the {backend} backend needs {interpreter.package}, which is not installed; "
-        f"pip install 'ser-edge[{interpreter.extra}]'\n"
-    ), done.stderr
+    problem, remedy = done.stdout.splitlines()
+    assert backend in problem
+    assert interpreter.package in problem
+    assert remedy == f"pip install 'ser-edge[{interpreter.extra}]'"
 
 
 @pytest.mark.parametrize(
@@ -183,7 +178,7 @@ def test_a_changed_model_is_not_opened(edited_bundle: Edit) -> None:
     folder = edited_bundle(lambda m: None)
     with (folder / "model.int8.onnx").open("r+b") as file:
         file.write(b"x")
-    with pytest.raises(BundleError, match="is damaged"):
+    with raises(BundleError, "sha256"):
         Classifier.load(folder, backend="onnx")
 
 
@@ -193,10 +188,10 @@ def test_an_onnx_model_with_other_inputs_and_one_that_fails() -> None:
 
     one = SimpleNamespace(name="x", shape=[1, 4])
     session = SimpleNamespace(get_inputs=lambda: [one, one], get_outputs=lambda: [one], run=fail)
-    with pytest.raises(BackendError, match=r"m\.onnx has 2 inputs and 1 outputs; expected one"):
+    with raises(BackendError, "2 inputs", source="m.onnx"):
         OnnxModel(session, "m.onnx", "1")
     session.get_inputs = lambda: [one]
-    with pytest.raises(BackendError, match=r"^m\.onnx fails: no kernel; export it again"):
+    with raises(BackendError, "no kernel", source="m.onnx"):
         OnnxModel(session, "m.onnx", "1").run(np.zeros((1, 4), np.float32))
 
 
@@ -205,9 +200,10 @@ def test_an_onnx_model_with_other_inputs_and_one_that_fails() -> None:
 )
 def test_an_interpreter_cannot_be_pickled(bundle_dir: Path, backend: str, name: str) -> None:
     model = open_model(model_path(bundle_dir, backend, "int8"), backend)
-    for attempt in (pickle.dumps, copy.copy, copy.deepcopy):
-        with pytest.raises(TypeError, match=f"^{name} holds an interpreter and cannot be pickled"):
-            attempt(model)
+    for function in (pickle.dumps, copy.copy, copy.deepcopy):
+        with pytest.raises(TypeError) as caught:
+            function(model)
+        assert name in str(caught.value)
 
 
 FAKE_ONNX_RUNTIME = """
@@ -255,6 +251,6 @@ def test_onnx_runtime_is_imported_in_one_place() -> None:
                     names = [node.module or ""]
                 if any(name.partition(".")[0] == "onnxruntime" for name in names):
                     found.add(path.relative_to(ROOT).as_posix())
-    # The others call the first's `import_onnxruntime` ahead of it, as the test above tells of one.
+    # The others call `import_onnxruntime` of the first before it; the test above checks one.
     exporting = {f"export/ser_edge_export/{name}.py" for name in ("onnx_network", "onnx_precision")}
     assert found == {"ser_edge/backends/onnx.py", *exporting}

@@ -1,4 +1,4 @@
-"""What the doctor says, laid out for people."""
+"""The report of `ser-edge doctor` as text."""
 
 import dataclasses
 from typing import Any
@@ -25,9 +25,9 @@ LITERT = BackendReport(
     package="ai-edge-litert",
     version=None,
     state="no wheel",
-    detail="not made for Linux on armv7l",
+    detail="not available for Linux on armv7l",
     remedy="",
-    passed_over=True,
+    skipped=True,
 )
 TFLITE = BackendReport(
     name="tflite",
@@ -36,7 +36,7 @@ TFLITE = BackendReport(
     state="dies",
     detail="on import: ended by SIGILL (illegal instruction)",
     remedy="pip uninstall tflite-runtime",
-    passed_over=False,
+    skipped=False,
     wall_ms=812,
     signal="SIGILL",
 )
@@ -47,7 +47,7 @@ NUMERIC = BackendReport(
     state="runs",
     detail="model.float32.npz",
     remedy="",
-    passed_over=False,
+    skipped=False,
     wall_ms=3456,
 )
 DIAGNOSIS = Diagnosis(
@@ -58,9 +58,9 @@ DIAGNOSIS = Diagnosis(
     numpy_problem="",
     numpy_remedy="",
     soundfile=None,
-    soxr=None,
     bundle="bundle",
     bundle_problem="",
+    bundle_remedy="",
     backends=(LITERT, TFLITE, NUMERIC),
     chosen="tflite",
 )
@@ -75,18 +75,17 @@ machine   Linux on armv7l, glibc 2.36
 cpu       Raspberry Pi 3 Model B, 1 core for this process
           neon; without dotprod
 memory    0.9 GiB, unknown available
-threads   1 an inference; OMP_NUM_THREADS 2, OPENBLAS_NUM_THREADS not set
+threads   1 per inference; OMP_NUM_THREADS=2, OPENBLAS_NUM_THREADS not set
 numpy     1.26.4, openblas 0.3.21
 audio     WAV; for FLAC, OGG and MP3: pip install 'ser-edge[audio]'
-          soxr not installed, nor needed
 bundle    bundle
 
-litert    no wheel  ai-edge-litert, not made for Linux on armv7l
+litert    no wheel  ai-edge-litert, not available for Linux on armv7l
 tflite    dies      tflite-runtime 2.14.0, on import: ended by SIGILL (illegal instruction) (0.8 s)
                     pip uninstall tflite-runtime
 numeric   runs      numpy 1.26.4, model.float32.npz (3.5 s)
 
-used      tflite, which does not work; until it is mended, give --backend numeric"""
+default   tflite, which does not work; use --backend numeric until it is repaired"""
     )
 
 
@@ -95,20 +94,23 @@ used      tflite, which does not work; until it is mended, give --backend numeri
     [
         (
             {"backends": (NUMERIC,), "chosen": "numeric"},
-            "used      numeric, unless --backend asks for another",
+            "default   numeric; choose another with --backend\n",
         ),
-        ({"backends": (TFLITE,)}, "used      tflite, which does not work"),
-        ({"backends": (LITERT,), "chosen": None}, "used      none, since none works"),
+        ({"backends": (TFLITE,)}, "default   tflite, which does not work\n"),
+        ({"backends": (LITERT,), "chosen": None}, "default   none, no backend works\n"),
         (
-            {"soundfile": "0.14.0", "soxr": "1.1.0"},
-            "audio     WAV; FLAC, OGG and MP3 by soundfile 0.14.0\n          soxr 1.1.0\n",
+            {"soundfile": "0.14.0"},
+            "audio     WAV; FLAC, OGG and MP3 with soundfile 0.14.0\n",
         ),
         (
             {"numpy_problem": "on import: ImportError: old", "numpy_remedy": "pip install x"},
             "numpy     1.26.4, on import: ImportError: old\n          pip install x\n",
         ),
-        ({"bundle": None}, "bundle    none; give --bundle DIR\n"),
-        ({"bundle_problem": "b: is a file; expected"}, "bundle    b: is a file; expected\n"),
+        ({"bundle": None}, "bundle    none given; test one with --bundle DIR\n"),
+        (
+            {"bundle_problem": "b: is a file", "bundle_remedy": "copy it"},
+            "bundle    bundle\n          b: is a file\n          copy it\n",
+        ),
         (
             {"machine": dataclasses.replace(PI, cores=4, cpu_features={})},
             "Raspberry Pi 3 Model B, 4 cores for this process\n          unknown\n",

@@ -1,4 +1,4 @@
-"""Mutated files are answered or refused; ``python -m tests.fuzz`` tries more of them."""
+"""Mutated files are read or refused; ``python -m tests.fuzz`` tries more of them."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from fuzz.readers import BUNDLE, CLIP
 from fuzz.targets import NAMES, target
 from fuzz.worker import Worker
 from numpy.typing import NDArray
+from raising import raises
 
 from ser_edge import Bundle, Classifier
 from ser_edge.backends import open_model
@@ -27,7 +28,7 @@ from ser_edge.errors import AudioError, BackendError
 
 
 @pytest.mark.parametrize("name", ["wav", "sound", "manifest", "numeric"])
-def test_mutated_files_are_answered_or_refused(name: str, tmp_path: Path) -> None:
+def test_mutated_files_are_read_or_refused(name: str, tmp_path: Path) -> None:
     tally = Tally()
     run(target(name, tmp_path), 100, 0, tally=tally, keep=tmp_path / "keep")
     assert not tally.defects
@@ -36,14 +37,14 @@ def test_mutated_files_are_answered_or_refused(name: str, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name in {"litert", "tflite", "onnx"}])
-def test_interpreters_get_no_file_but_those_vouched_for(name: str, tmp_path: Path) -> None:
+def test_interpreters_get_only_files_as_in_the_manifest(name: str, tmp_path: Path) -> None:
     tally = Tally()
     run(target(name, tmp_path), 10, 0, tally=tally, keep=tmp_path / "keep")
     assert not tally.defects
     assert tally.outcomes.total() == 10
 
 
-def ask_for_one_array_often() -> bytes:
+def one_array_many_times() -> bytes:
     with zipfile.ZipFile(BUNDLE / "model.float32.npz") as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
     graph = json.loads(members["graph.json"])
@@ -56,9 +57,9 @@ def ask_for_one_array_often() -> bytes:
     return file.getvalue()
 
 
-def test_one_array_asked_for_often_is_read_once(tmp_path: Path) -> None:
+def test_an_array_is_read_once(tmp_path: Path) -> None:
     chosen = target("numeric", tmp_path)
-    data = ask_for_one_array_often()
+    data = one_array_many_times()
     with closing(Worker(chosen.read, chosen.good)) as read:
         outcome = read(data)
     assert outcome.kind == "BackendError"
@@ -69,7 +70,7 @@ def test_onnx_runtime_prints_nothing(tmp_path: Path, capfd: pytest.CaptureFixtur
     pytest.importorskip("onnxruntime")
     path = tmp_path / "model.onnx"
     path.write_bytes((BUNDLE / "model.float32.onnx").read_bytes().replace(b"input", b"inp\xfft", 1))
-    with pytest.raises(BackendError, match=r"cannot open model\.onnx"):
+    with raises(BackendError, source=path):
         open_model(path, "onnx")
     assert capfd.readouterr() == ("", "")
 
@@ -94,14 +95,14 @@ def misbehave(data: bytes) -> None:
     if data == b"abort":
         os.abort()
     elif data == b"sleep":
-        time.sleep(60)
+        time.sleep(1000)
     elif data == b"hoard":
         np.zeros(100 << 20, np.uint8)
     elif data == b"touch":
         HOARD.append(b"x" * (100 << 20))
     elif data == b"loop":
         begin = time.process_time()
-        while time.process_time() - begin < 2:
+        while time.process_time() - begin < 1:
             pass
     elif data == b"type":
         raise TypeError("not ours")
@@ -111,24 +112,26 @@ def misbehave(data: bytes) -> None:
         raise AudioError("is refused")
 
 
-def test_what_a_reader_must_not_do_is_seen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_defects_are_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     expected = {
         b"refuse": ("AudioError", ""),
         b"type": ("TypeError", "TypeError: 'not ours'"),
         b"lines": ("AudioError", "AudioError: 'two"),
-        b"hoard": ("answer", "holds 1048"),
-        b"touch": ("answer", "holds 1048"),
-        b"loop": ("answer", "takes 2."),
+        b"hoard": ("answer", "allocates 1048"),
+        b"touch": ("answer", "allocates 1048"),
+        b"loop": ("answer", "needs "),
+        b"sleep": ("hang", "hang: 'no answer in 0.1 s'"),
         b"abort": ("crash", "crash: 'exit status -6'"),
-        b"sleep": ("hang", "hang: 'no answer in 5 s'"),
         b"": ("answer", ""),
     }
-    monkeypatch.setattr(worker, "_TIMEOUT_S", 5.0)
-    monkeypatch.setattr("fuzz.campaign.MOST_SECONDS", 1.5)
+    monkeypatch.setattr("fuzz.campaign.MAX_SECONDS", 0.9)
     wav = target("wav", tmp_path)
     with closing(Worker(misbehave, b"")) as read:
         for data, (kind, reason) in expected.items():
-            outcome = read(data)
+            with monkeypatch.context() as patch:
+                if data == b"sleep":  # which outlasts any timeout, however busy the machine is
+                    patch.setattr(worker, "TIMEOUT_S", 0.1)
+                outcome = read(data)
             assert outcome.kind == kind
             found = defect(wav, data, outcome)
             assert found.startswith(reason)
@@ -138,9 +141,9 @@ def test_what_a_reader_must_not_do_is_seen(monkeypatch: pytest.MonkeyPatch, tmp_
 def test_the_command(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.fuzz", "--what", "wav", "--keep", str(tmp_path)]
     options = {"cwd": Path(__file__).parents[1], "capture_output": True, "text": True}
-    done = subprocess.run([*command, "--count", "5"], timeout=60, check=True, **options)  # type: ignore[call-overload]
+    done = subprocess.run([*command, "--count", "5"], timeout=600, check=True, **options)  # type: ignore[call-overload]
     assert done.stdout.startswith("wav: 5 files from seed 0\n")
     (tmp_path / "clip.wav").write_bytes(CLIP)
     replay = [*command, "--replay", str(tmp_path / "clip.wav")]
-    done = subprocess.run(replay, timeout=60, check=True, **options)  # type: ignore[call-overload]
+    done = subprocess.run(replay, timeout=600, check=True, **options)  # type: ignore[call-overload]
     assert done.stdout.endswith("no defect\n")

@@ -1,4 +1,4 @@
-"""Keras to plain operations to ONNX, TFLite and NumPy, and equalisation for int8."""
+"""Keras to plain operations to ONNX and NumPy, and equalisation for int8: all exact."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ SHAPES = {"edge": (130, 22), "seed": (200, 1)}
 
 
 def trained_like(name: str, rng: np.random.Generator, sign: int = 1) -> Any:
-    """Build a network as training leaves it: some units rarely active, one gain of another sign.
+    """Build a network like a trained one: some units rarely active, one gain of another sign.
 
-    The batch normalisations know the statistics of their inputs.
+    The batch normalisations have the statistics of their inputs.
     """
     keras.utils.set_random_seed(0)
     network = build_network(name, SHAPES[name], 7)
@@ -94,7 +94,7 @@ def deviation(found: NDArray[np.float32], expected: NDArray[np.float32]) -> floa
 
 @pytest.mark.parametrize("sign", [1, -1])
 @pytest.mark.parametrize("name", ["edge", "seed"])
-def test_float_variants_equal_keras(
+def test_float_models_equal_keras(
     name: str, sign: int, rng: np.random.Generator, tmp_path: Path
 ) -> None:
     network, inputs = trained_like(name, rng, sign), inputs_of(name, rng)
@@ -106,7 +106,7 @@ def test_float_variants_equal_keras(
 
 
 def random_network(rng: np.random.Generator) -> Any:
-    """Build a network of every layer that there is, with odd lengths, strides and paddings."""
+    """Build a network of all supported layers, with odd lengths, strides and paddings."""
 
     def one_of(*values: Any) -> Any:
         return values[rng.integers(len(values))]

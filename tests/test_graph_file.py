@@ -1,11 +1,10 @@
-"""``model.float32.npz``: what is in it, and files that are damaged or made to do harm."""
+"""``model.float32.npz``: its content, and damaged and hostile files."""
 
 from __future__ import annotations
 
 import contextlib
 import io
 import json
-import re
 import tracemalloc
 import zipfile
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from raising import raises
 
 from ser_edge.backends.graph import Graph, Op
 from ser_edge.backends.graph_file import graph_bytes, read_graph
@@ -64,7 +64,7 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
 
 
 def test_anyone_can_read_it(bundle_dir: Path) -> None:
-    """What the module says of the file, taken at its word."""
+    """The file is as the module describes it."""
     with np.load(bundle_dir / "model.float32.npz", allow_pickle=False) as file:
         layout = json.loads(file["graph.json"])
         arrays = {name: file[name] for name in file.files if name != "graph.json"}
@@ -97,7 +97,7 @@ def weight(data: bytes) -> Members:
 
 
 def claiming(shape: str, kind: str = "<f4", order: str = "False") -> bytes:
-    """The header of an array, and what 24 numbers take."""
+    """The header of an array, and the bytes of 24 numbers."""
     header = f"{{'descr': '{kind}', 'fortran_order': {order}, 'shape': {shape}, }}"
     return b"\x93NUMPY\x01\x00v\x00" + f"{header:<117}\n".encode() + bytes(96)
 
@@ -106,120 +106,106 @@ def without(name: str) -> Members:
     return {other: data for other, data in members().items() if other != name}
 
 
-TYPE = "graph.json has an entry of another type"
-HEADER = r"made\.weight\.npy is not float32 in NumPy's format 1\.0"
+TYPE = ("graph.json", "type")
+FLOAT32 = "made.weight.npy", "float32"
 
-HARMFUL: dict[str, tuple[Members, str]] = {
-    "no arrays": (without("made.bias.npy"), r"lacks an entry \(There is no item named 'made\.bias"),
-    "no graph": (without("graph.json"), "lacks an entry .*'graph.json'"),
-    "not JSON": (members() | {"graph.json": b"{"}, "Expecting property name"),
-    "not text": (members() | {"graph.json": b"\xff"}, "'utf-8' codec can't decode"),
-    "deep": (members() | {"graph.json": b"[" * 100_000}, "maximum recursion depth"),
-    "digits": (members() | {"graph.json": b"9" * 5000}, "Exceeds the limit|" + TYPE),
-    "a list": (members() | {"graph.json": b"[]"}, TYPE),
-    "null": (members() | {"graph.json": b"null"}, TYPE),
-    "format": (edited(lambda g: g.update(format="onnx")), r"is \('onnx', 1\); expected \('ser"),
-    "version": (edited(lambda g: g.update(format_version=2)), r"is \('ser-edge-graph', 2\); exp"),
-    "format is long": (edited(lambda g: g.update(format="x" * 999)), r"\[\.\.\.\]$"),
-    "no ops": (edited(lambda g: g.pop("ops")), r"lacks an entry \(ops\)"),
+HOSTILE: dict[str, tuple[Members, tuple[str, ...]]] = {
+    "no arrays": (without("made.bias.npy"), ("made.bias",)),
+    "no graph": (without("graph.json"), ("graph.json",)),
+    "not JSON": (members() | {"graph.json": b"{"}, ("line 1",)),
+    "not text": (members() | {"graph.json": b"\xff"}, ("0xff",)),
+    "deep": (members() | {"graph.json": b"[" * 100_000}, ("recursion",)),
+    "digits": (members() | {"graph.json": b"9" * 5000}, ()),
+    "a list": (members() | {"graph.json": b"[]"}, ("graph.json", "None", "'ser-edge-graph'")),
+    "null": (members() | {"graph.json": b"null"}, ("graph.json", "None", "'ser-edge-graph'")),
+    "format": (edited(lambda g: g.update(format="onnx")), ("'onnx'", "'ser-edge-graph'")),
+    "version": (edited(lambda g: g.update(format_version=2)), ("version=2",)),
+    "format is long": (edited(lambda g: g.update(format="x" * 999)), ("[...]",)),
+    "no ops": (edited(lambda g: g.pop("ops")), ("ops",)),
     "ops are null": (edited(lambda g: g.update(ops=None)), TYPE),
     "an op is a word": (edited(lambda g: g.update(ops=["conv"])), TYPE),
-    "an op lacks": (edited(lambda g: g["ops"][0].pop("inputs")), r"lacks an entry \(inputs\)"),
-    "shape": (
-        edited(lambda g: g.update(input_shape=[1e3, 4])),
-        "a size of input or output is 1000",
-    ),
-    "huge shape": (edited(lambda g: g.update(input_shape=[10**30, 4])), "is 10000000000"),
-    "outputs": (edited(lambda g: g.update(n_outputs="7")), "a size of input or output is '7'"),
-    "kind": (first(kind="lstm"), "kind='lstm'; expected one of conv"),
+    "an op lacks": (edited(lambda g: g["ops"][0].pop("inputs")), ("inputs",)),
+    "shape": (edited(lambda g: g.update(input_shape=[1e3, 4])), ("1000.0",)),
+    "huge shape": (edited(lambda g: g.update(input_shape=[10**30, 4])), ("10000000000",)),
+    "outputs": (edited(lambda g: g.update(n_outputs="7")), ("'7'",)),
+    "kind": (first(kind="lstm"), ("'lstm'", "conv")),
     "kind is a list": (first(kind=["conv"]), TYPE),
-    "kind is long": (first(kind="x" * 10**6), r"kind='xxxxxxxxxxxx\.\.\.xxx"),
-    "inputs": (first(inputs=["made"]), r"operation 'made' \(conv\): takes 'made', which none"),
+    "kind is long": (first(kind="x" * 10**6), ("'xxxxxxxxxxxx...xxx",)),
+    "inputs": (first(inputs=["made"]), ("operation 'made' (conv)", "input 'made'")),
     "inputs are null": (first(inputs=None), TYPE),
-    "an input is a list": (first(inputs=[[]]), r"a tensor is named \[\]"),
-    "settings": (first(settings={"stride": 1}), "the set of settings is"),
-    "settings are a word": (first(settings="ab"), "dictionary update sequence"),
-    "stride": (first(settings={**SETTINGS, "stride": 0}), "stride is 0; expected"),
-    "padding": (first(settings={**SETTINGS, "left": 10**9}), "left is 1000000000; expected"),
-    "less data": (weight(npy(ARRAYS["weight"])[:-4]), r"has 220 bytes, which is not \(3, 4, 2\)"),
-    "more data": (weight(npy(ARRAYS["weight"]) + b"...."), r"has 228 bytes, which is not"),
-    "100 GB": (weight(claiming("(25000000000,)")), r"not \(25000000000,\) numbers"),
-    "an overflow": (weight(claiming("(4294967296, 4294967296, 6)")), r"not \(4294967296,"),
-    "no size": (weight(claiming("()")), HEADER),
-    "another size": (
-        weight(npy(np.ones((3, 5, 2), np.float32))),
-        r"shape of weight is \(3, 5, 2\)",
-    ),
-    "another rank": (weight(npy(np.ones((12, 2), np.float32))), "the rank of weight is 2"),
-    "objects": (weight(npy(np.array([{}, []], object))), HEADER),
-    "a pickle": (weight(claiming("(3, 4, 2)", "|O")), HEADER),
-    "float64": (weight(npy(np.ones((3, 4, 2)))), HEADER),
-    "big-endian": (weight(npy(np.ones((3, 4, 2), ">f4"))), HEADER),
-    "by columns": (weight(claiming("(3, 4, 2)", order="True")), HEADER),
-    "code": (weight(claiming("(__import__('os'),)")), HEADER),
-    "another header": (weight(npy(ARRAYS["weight"]).replace(b"\0v", b"\0w", 1)), HEADER),
-    "not an array": (weight(b"weights"), HEADER),
-    "no bytes": (weight(b""), HEADER),
-    "NaN": (weight(npy(np.full((3, 4, 2), np.nan, np.float32))), "weight is empty or not finite"),
-    "empty": (weight(npy(np.ones((0, 4, 2), np.float32))), "weight is empty or not finite"),
+    "an input is a list": (first(inputs=[[]]), ("named []",)),
+    "settings": (first(settings={"stride": 1}), ("settings", "'stride'")),
+    "settings are a word": (first(settings="ab"), ()),
+    "stride": (first(settings={**SETTINGS, "stride": 0}), ("stride=0",)),
+    "padding": (first(settings={**SETTINGS, "left": 10**9}), ("left=1000000000",)),
+    "less data": (weight(npy(ARRAYS["weight"])[:-4]), ("220 bytes", "(3, 4, 2)")),
+    "more data": (weight(npy(ARRAYS["weight"]) + b"...."), ("228 bytes", "(3, 4, 2)")),
+    "100 GB": (weight(claiming("(25000000000,)")), ("(25000000000,)",)),
+    "an overflow": (weight(claiming("(4294967296, 4294967296, 6)")), ("(4294967296,",)),
+    "no size": (weight(claiming("()")), FLOAT32),
+    "other weights": (weight(npy(np.ones((3, 5, 2), np.float32))), ("(3, 5, 2)",)),
+    "another rank": (weight(npy(np.ones((12, 2), np.float32))), ("weight is 2",)),
+    "objects": (weight(npy(np.array([{}, []], object))), FLOAT32),
+    "a pickle": (weight(claiming("(3, 4, 2)", "|O")), FLOAT32),
+    "float64": (weight(npy(np.ones((3, 4, 2)))), FLOAT32),
+    "big-endian": (weight(npy(np.ones((3, 4, 2), ">f4"))), FLOAT32),
+    "by columns": (weight(claiming("(3, 4, 2)", order="True")), FLOAT32),
+    "code": (weight(claiming("(__import__('os'),)")), FLOAT32),
+    "another header": (weight(npy(ARRAYS["weight"]).replace(b"\0v", b"\0w", 1)), FLOAT32),
+    "not an array": (weight(b"weights"), FLOAT32),
+    "no bytes": (weight(b""), FLOAT32),
+    "NaN": (weight(npy(np.full((3, 4, 2), np.nan, np.float32))), ("weight", "finite")),
+    "empty": (weight(npy(np.ones((0, 4, 2), np.float32))), ("weight", "finite")),
 }
 
 
-def refused(path: Path, content: bytes) -> str:
-    """Return why a file is refused; nothing large may be allocated on the way."""
+def check_refused(path: Path, content: bytes, *values: str) -> None:
+    """Check that a file is refused, and that nothing large is allocated."""
     path.write_bytes(content)
     tracemalloc.start()
     try:
-        with pytest.raises(BackendError) as caught:
+        with raises(BackendError, *values, "export it again", source=path) as caught:
             read_graph(path)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    # Messages, JSON's recursion and what zipfile keeps come to 1 MB at most.
+    # Messages, JSON's recursion and zipfile's directory need up to 1 MB.
     assert peak < 4 * len(content) + 2**21
-    message = str(caught.value)
-    start, end = (
-        f"numpy cannot open {path.name}: ",
-        "; export it again, or choose another --backend",
-    )
-    assert message.startswith(start)
-    assert message.endswith(end)
-    assert len(message) < 350
-    assert message.isprintable()
-    return message[len(start) : -len(end)]
+    assert len(caught.value.problem) < 300
+    assert caught.value.problem.isprintable()
 
 
-@pytest.mark.parametrize("name", HARMFUL)
-def test_harmful_members(tmp_path: Path, name: str) -> None:
-    content, message = HARMFUL[name]
-    assert re.search(message, refused(tmp_path / "m.npz", zipped(content)))
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_members(tmp_path: Path, name: str) -> None:
+    content, values = HOSTILE[name]
+    check_refused(tmp_path / "m.npz", zipped(content), *values)
 
 
 def test_a_file_that_is_no_archive(tmp_path: Path) -> None:
     good = graph_bytes(GRAPH)
     for content in (b"", b"PK\x05\x06", npy(ARRAYS["weight"]), good[: len(good) // 2], good[:-1]):
-        assert refused(tmp_path / "m.npz", content) == "File is not a zip file"
+        check_refused(tmp_path / "m.npz", content, "zip")
     changed = bytearray(good)
     changed[good.index(b"\x00\x00\x80\x3f")] ^= 1
-    assert refused(tmp_path / "m.npz", bytes(changed)) == "Bad CRC-32 for file 'made.weight.npy'"
-    with pytest.raises(BackendError, match=r"numpy cannot open gone\.npz: \[Errno 2\] No such"):
+    check_refused(tmp_path / "m.npz", bytes(changed), "CRC-32", "made.weight.npy")
+    with raises(BackendError, "No such file", source=tmp_path / "gone.npz"):
         read_graph(tmp_path / "gone.npz")
 
 
 def test_an_archive_that_grows_is_not_opened(tmp_path: Path) -> None:
-    """A few kilobytes of zip become gigabytes when compressed well, or when members overlap."""
+    """Compression or overlapping members turn a few kilobytes of zip into gigabytes."""
     zeros = members() | {"made.weight.npy": bytes(10**8)}
     small = zipped(zeros, zipfile.ZIP_DEFLATED)
     assert len(small) < 10**6
-    assert refused(tmp_path / "m.npz", small) == "is compressed, and was not when it was exported"
+    check_refused(tmp_path / "m.npz", small, "compressed")
     honest = zipped(members())
     size = len(members()["made.weight.npy"]).to_bytes(4, "little")
     claimed = honest.replace(size + size, (2**31).to_bytes(4, "little") * 2)
     assert claimed != honest
-    assert refused(tmp_path / "m.npz", claimed) == "its members claim more bytes than it has"
+    check_refused(tmp_path / "m.npz", claimed, "bytes")
 
 
-def test_every_cut_and_every_changed_byte_is_answered(tmp_path: Path, rng: Any) -> None:
+def test_truncated_and_changed_bytes(tmp_path: Path, rng: Any) -> None:
     good = graph_bytes(GRAPH)
     path = tmp_path / "m.npz"
     for place in rng.choice(len(good), 300, replace=False):

@@ -1,28 +1,61 @@
-"""Imports that fail, die, hang and chatter do so in a process of their own."""
+"""Isolated jobs that succeed, fail, die, hang and print; no process is left over."""
+
+from __future__ import annotations
 
 import os
+import subprocess
 import sys
+import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hanging import hang
+from raising import raises
 
 from ser_edge.errors import SerEdgeError
-from ser_edge.isolated.process import attempt
+from ser_edge.isolated import Outcome, run_isolated
 
 DIE = "import os, signal; os.kill(os.getpid(), signal.{})"
+
+Job = Callable[..., Outcome]
 
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A module `package_under_trial` that can be imported, yet empty."""
+    """An empty module `isolated_package`, which can be imported."""
     monkeypatch.syspath_prepend(tmp_path)
-    path = tmp_path / "package_under_trial.py"
+    path = tmp_path / "isolated_package.py"
     path.touch()
     return path
 
 
+@pytest.fixture
+def do(package: Path) -> Job:
+    """Run a job with this body, after it has reported its process."""
+
+    def run(body: str, *arguments: str, **options: Any) -> Outcome:
+        lines = "".join(f"    {line}\n" for line in body.splitlines())
+        head = "import os, time\ndef job(*words):\n    yield {'pid': os.getpid(), 'words': words}\n"
+        package.write_text(head + lines)
+        options = {"timeout_s": 600, **options}
+        return run_isolated("math", f"{package.stem}:job", arguments, **options)
+
+    return run
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 @pytest.mark.parametrize(
-    ("code", "state", "error", "signal", "reason"),
+    ("code", "state", "error", "signal", "problem"),
     [
         ("raise ImportError('GLIBC_2.38\\nmore')", "fails", "ImportError", "", "GLIBC_2.38"),
         ("import not_there", "fails", "ModuleNotFoundError", "", "No module named 'not_there'"),
@@ -36,56 +69,54 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             "dies",
             "",
             "",
-            "Python exited with status 1, after it said: no licence",
+            "Python exited with status 1, its last message: no licence",
         ),
-        ("import os; os.close(1)", "dies", "", "", "Python exited with status 1, after it said"),
+        ("import os; os.close(1)", "dies", "", "", "Python exited with status 1, its last message"),
     ],
 )
 def test_imports_that_do_not_work(
-    package: Path, code: str, state: str, error: str, signal: str, reason: str
+    package: Path, code: str, state: str, error: str, signal: str, problem: str
 ) -> None:
     package.write_text(code)
-    trial = attempt(package.stem, timeout_s=60)
-    assert (trial.state, trial.stage, trial.found) == (state, "import", {})
-    assert (trial.error, trial.signal) == (error, signal)
-    assert trial.reason.startswith(reason)
-    assert "\n" not in trial.reason
+    outcome = run_isolated(package.stem, timeout_s=600)
+    assert (outcome.state, outcome.stage, outcome.found) == (state, "import", {})
+    assert (outcome.error, outcome.signal, outcome.remedy) == (error, signal, "")
+    assert outcome.problem.startswith(problem)
+    assert "\n" not in outcome.problem
 
 
-def test_an_import_that_hangs(package: Path) -> None:
-    package.write_text("import time; print('wait', flush=True); time.sleep(1000)")
-    for timeout_s in (1, 5, 25):  # on a busy machine, Python itself takes its time to start
-        trial = attempt(package.stem, timeout_s=timeout_s)
-        assert (trial.state, trial.reason) == ("hangs", f"not done after {timeout_s} s")
-        assert trial.wall_ms == 1e3 * timeout_s
-        if trial.stage:
-            break
-    assert trial.stage == "import"
+def test_an_import_that_hangs(
+    package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package.write_text(hang(tmp_path, monkeypatch))
+    outcome = run_isolated(package.stem, timeout_s=77)
+    assert (outcome.state, outcome.stage, outcome.found) == ("hangs", "import", {})
+    assert "77 s" in outcome.problem
 
 
-def test_chatter_does_no_harm(package: Path) -> None:
+def test_output_of_a_package_does_no_harm(package: Path) -> None:
     package.write_text(
         "import atexit, os, sys\n"
         "print('x' * 100_000, end=''); print('y', file=sys.stderr)\n"
         "os.write(1, b'\\xff\\xfe no text'); sys.stdin.read()\n"
         "atexit.register(print, 'goodbye')"
     )
-    trial = attempt(package.stem, timeout_s=60)
-    assert (trial.state, trial.reason, trial.found) == ("works", "", {})
-    assert trial.wall_ms > 0
+    outcome = run_isolated(package.stem, timeout_s=600)
+    assert (outcome.state, outcome.problem, outcome.found) == ("works", "", {})
+    assert outcome.wall_ms > 0
 
 
-def test_a_death_after_the_work_is_one_too(package: Path) -> None:
+def test_a_death_after_the_work(package: Path) -> None:
     package.write_text("import atexit, os; atexit.register(os.abort)")
-    trial = attempt(package.stem, timeout_s=60)
-    assert (trial.state, trial.signal) == ("dies", "SIGABRT")
+    outcome = run_isolated(package.stem, timeout_s=600)
+    assert (outcome.state, outcome.signal) == ("dies", "SIGABRT")
 
 
-def test_numpy_tells_its_blas(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    assert attempt("numpy", timeout_s=60).found["blas"]
+def test_numpy_reports_its_blas(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert run_isolated("numpy", timeout_s=600).found["blas"]
     (tmp_path / "numpy.py").write_text("def show_config(mode): return {}")
     monkeypatch.syspath_prepend(tmp_path)
-    assert attempt("numpy", timeout_s=60).found == {"blas": "unknown"}
+    assert run_isolated("numpy", timeout_s=600).found == {"blas": "unknown"}
 
 
 def test_the_current_folder_is_not_searched(
@@ -95,48 +126,138 @@ def test_the_current_folder_is_not_searched(
     (tmp_path / "json.py").write_text("raise SystemExit(1)")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
-    trial = attempt("package_of_this_folder", timeout_s=60)
-    assert (trial.state, trial.error) == ("fails", "ModuleNotFoundError")
+    outcome = run_isolated("package_of_this_folder", timeout_s=600)
+    assert (outcome.state, outcome.error) == ("fails", "ModuleNotFoundError")
 
 
-def test_telemetry_is_off_ahead_of_the_import(
-    monkeypatch: pytest.MonkeyPatch, package: Path
-) -> None:
+def test_telemetry_is_off_before_the_import(monkeypatch: pytest.MonkeyPatch, package: Path) -> None:
     package.write_text("import os; assert os.environ['ORT_DISABLE_TELEMETRY'] == '1'")
     monkeypatch.delenv("ORT_DISABLE_TELEMETRY", raising=False)
-    assert attempt(package.stem, timeout_s=60).state == "works"
+    assert run_isolated(package.stem, timeout_s=600).state == "works"
     assert "ORT_DISABLE_TELEMETRY" not in os.environ
 
 
-JOB = """
-import os, time
-def job(*words):
-    yield {"stage": "first", "words": words}
-    yield {"stage": "second", "count": len(words)}
-    REST
-    yield {"stage": "third"}
+STEPS = """\
+yield {"stage": "first", "a": 1}
+print("no report")
+yield {"stage": "second", "count": len(words)}
 """
 
 
 @pytest.mark.parametrize(
-    ("rest", "state", "stage", "reason"),
+    ("rest", "state", "stage", "problem"),
     [
-        ("", "works", "third", ""),
+        ("yield {'stage': 'third'}", "works", "third", ""),
         ("raise ValueError('no')", "fails", "second", "no"),
         ("os.abort()", "dies", "second", "ended by SIGABRT (aborted)"),
-        ("time.sleep(1000)", "hangs", "second", "not done after 5 s"),
+        ("os._exit(0)", "dies", "second", "Python exited with status 0"),
     ],
 )
-def test_what_a_job_told_is_kept(
-    package: Path, rest: str, state: str, stage: str, reason: str
-) -> None:
-    package.write_text(JOB.replace("REST", rest))
-    trial = attempt("math", f"{package.stem}:job", ["a b", "c\nd"], timeout_s=5 if reason else 60)
-    assert (trial.state, trial.stage, trial.reason) == (state, stage, reason)
-    assert trial.found == {"words": ["a b", "c\nd"], "count": 2}
+def test_reports_are_kept(do: Job, rest: str, state: str, stage: str, problem: str) -> None:
+    outcome = do(STEPS + rest, "a b", "c\nd")
+    assert (outcome.state, outcome.stage, outcome.problem) == (state, stage, problem)
+    pid = outcome.found.pop("pid")
+    assert not alive(pid)
+    assert outcome.found == {"words": ["a b", "c\nd"], "a": 1, "count": 2}
 
 
-def test_where_no_process_can_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_that_hangs(do: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    outcome = do(STEPS + hang(tmp_path, monkeypatch), timeout_s=77)
+    assert (outcome.state, outcome.stage, outcome.found["count"]) == ("hangs", "second", 0)
+    assert "77 s" in outcome.problem
+    assert not alive(outcome.found["pid"])
+
+
+def test_every_report_restarts_the_timer(do: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    timers: list[threading.Timer] = []
+
+    class Recorded(threading.Timer):
+        def start(self) -> None:
+            assert all(timer.finished.is_set() for timer in timers)
+            timers.append(self)
+            super().start()
+
+    monkeypatch.setattr("ser_edge.isolated.process.Timer", Recorded)
+    reports: list[dict[str, Any]] = []
+    do("for i in range(5): yield {'i': i}", on_report=reports.append)
+    assert [report["i"] for report in reports if "i" in report] == [0, 1, 2, 3, 4, 4]
+    assert len(timers) == 1 + len(reports)
+    assert timers[-1].finished.is_set()
+
+
+def test_our_errors_keep_problem_remedy_and_source(do: Job) -> None:
+    outcome = do(
+        "from ser_edge.errors import BackendError\n"
+        "raise BackendError('has 2 inputs', 'export it again', 'm.onnx')"
+    )
+    assert (outcome.state, outcome.error) == ("fails", "BackendError")
+    assert (outcome.problem, outcome.remedy) == ("m.onnx: has 2 inputs", "export it again")
+
+
+def test_environment_and_start(do: Job) -> None:
+    before = time.perf_counter()
+    outcome = do(
+        "from ser_edge.isolated import child\n"
+        "yield {'set': os.environ['SOME'], 'times': [child.started_s, time.perf_counter()]}",
+        environment={"SOME": "thing"},
+    )
+    assert outcome.found["set"] == "thing"
+    started, now = outcome.found["times"]
+    assert before <= started < now <= time.perf_counter()
+
+
+def test_pinning(do: Job) -> None:
+    assert "pinned" not in do("").found
+    if not hasattr(os, "sched_getaffinity"):
+        pytest.skip("no affinity on this system")
+    cpu = min(os.sched_getaffinity(0))
+    found = do("yield {'cpus': list(os.sched_getaffinity(0))}", cpus=[cpu]).found
+    assert (found["pinned"], found["cpus"]) == (True, [cpu])
+    assert do("", cpus=[10**6]).found["pinned"] is False
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+def test_an_interruption_leaves_no_process(do: Job, error: type[BaseException]) -> None:
+    pids: list[int] = []
+
+    def interrupt(report: dict[str, Any]) -> None:
+        if "pid" in report:
+            pids.append(report["pid"])
+            raise error
+
+    with pytest.raises(error):
+        do("time.sleep(1000)", on_report=interrupt)
+    assert len(pids) == 1
+    assert not alive(pids[0])
+
+
+def test_an_interruption_at_the_worst_moment(do: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the start of a timer and its assignment; Python would wait for it at its exit."""
+    timers: list[threading.Timer] = []
+    processes: list[subprocess.Popen[bytes]] = []
+
+    class Interrupted(threading.Timer):
+        def start(self) -> None:
+            super().start()
+            timers.append(self)
+            raise KeyboardInterrupt
+
+    class Recorded(subprocess.Popen[bytes]):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            processes.append(self)
+
+    monkeypatch.setattr("ser_edge.isolated.process.Timer", Interrupted)
+    monkeypatch.setattr("subprocess.Popen", Recorded)
+    with pytest.raises(KeyboardInterrupt):
+        do("time.sleep(1000)")
+    (timer,), (process,) = timers, processes
+    timer.cancel()
+    assert timer.daemon
+    assert not alive(process.pid)
+
+
+def test_no_process_can_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/no/such/python")
-    with pytest.raises(SerEdgeError, match=r"^math is tried in .* none can be started here \(No "):
-        attempt("math", timeout_s=60)
+    with raises(SerEdgeError, "math", "No such file"):
+        run_isolated("math", timeout_s=600)

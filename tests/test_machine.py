@@ -1,4 +1,4 @@
-"""What is read of the machine, on machines other than this one too."""
+"""Facts about this machine and, from their files, about others."""
 
 import os
 import sys
@@ -60,7 +60,7 @@ def test_memory() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "bits", "expected"),
+    ("name", "bits", "expected"),
     [
         ("aarch64", 64, "aarch64"),
         ("arm64", 64, "aarch64"),
@@ -71,8 +71,8 @@ def test_memory() -> None:
         ("AMD64", 64, "x86_64"),
     ],
 )
-def test_machines_as_wheels_call_them(told: str, bits: int, expected: str) -> None:
-    assert wheel_machine(told, bits) == expected
+def test_architectures_of_wheels(name: str, bits: int, expected: str) -> None:
+    assert wheel_machine(name, bits) == expected
 
 
 def test_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,7 +88,7 @@ def test_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
         assert found.memory_bytes > 1 << 26
 
 
-def test_a_system_that_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_system_that_reports_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     def nothing(*_: object) -> str:
         return ""
 

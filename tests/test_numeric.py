@@ -1,4 +1,4 @@
-"""The network in NumPy alone: every operation against its definition, and graphs that cannot be."""
+"""The NumPy backend: every operation against its definition, and invalid graphs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from raising import raises
 
 from ser_edge import Bundle
 from ser_edge.backends.graph import Graph, Op
@@ -146,7 +147,7 @@ def test_it_can_be_pickled(bundle_dir: Path, golden: dict[str, Any]) -> None:
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).run(inputs), model.run(inputs))
 
 
-def test_overflow_is_left_to_the_caller_without_a_warning() -> None:
+def test_overflow_gives_no_warning() -> None:
     huge = {name: np.full(3, 3e38, np.float32) for name in ("gain", "offset")}
     ops = (Op("affine", ("input",), "y", huge), Op("mean", ("y",), "logits"))
     logits = NumericModel(Graph((2, 3), 3, ops), "m.npz").run(np.ones((1, 2, 3), np.float32))
@@ -175,100 +176,113 @@ def dense(rows: int, columns: int, bias: int) -> list[Op]:
 
 
 MEAN = Op("mean", ("input",), "logits")
+CONV, POOL = "operation 'y' (conv)", "operation 'y' (maxpool)"
+DENSE_OP = "operation 'logits' (dense)"
 
 
 @pytest.mark.parametrize(
-    ("ops", "message"),
+    ("ops", "source", "values"),
     [
-        ([], r"the last operation's output is \[\]; expected \['logits'\]"),
-        ([Op("mean", ("input",), "y")], "the last operation's output is"),
-        ([Op("relu", ("input",), "logits")], r"the shape of logits is \(10, 4\); expected \(4,\)"),
-        ([Op("relu", ("y",), "x"), MEAN], r"^operation 'x' \(relu\): takes 'y', which none before"),
-        ([Op("relu", ("x",), "x"), MEAN], "takes 'x', which none before it makes"),
-        ([Op("relu", ("input",), "input"), MEAN], "a tensor of that name already"),
-        ([MEAN, MEAN], "a tensor of that name already"),
-        ([Op("mean", ("input",), "m"), Op("max", ("m",), "logits")], "an input's rank is 1; exp"),
-        ([Op("mean", ("input",), "m"), Op("add", ("m", "input"), "y")], "second input's shape is"),
+        ([], "", ("[]", "['logits']")),
+        ([Op("mean", ("input",), "y")], "", ("['y']", "['logits']")),
+        ([Op("relu", ("input",), "logits")], "", ("(10, 4)", "(4,)")),
+        ([Op("relu", ("y",), "x"), MEAN], "operation 'x' (relu)", ("'y'",)),
+        ([Op("relu", ("x",), "x"), MEAN], "operation 'x' (relu)", ("'x'",)),
+        ([Op("relu", ("input",), "input"), MEAN], "operation 'input' (relu)", ()),
+        ([MEAN, MEAN], "operation 'logits' (mean)", ()),
+        (
+            [Op("mean", ("input",), "m"), Op("max", ("m",), "logits")],
+            "operation 'logits' (max)",
+            ("rank is 1", "2"),
+        ),
+        (
+            [Op("mean", ("input",), "m"), Op("add", ("m", "input"), "y")],
+            "operation 'y' (add)",
+            ("(10, 4)", "(4,)"),
+        ),
         (
             [Op("mean", ("input",), "m"), Op("concat", ("input", "m"), "y")],
-            r"an input's shape is \(4,\); expected \(10, 4\)",
+            "operation 'y' (concat)",
+            ("(4,)", "(10, 4)"),
         ),
-        ([conv((3, 3, 2))], r"the shape of weight is \(3, 3, 2\); expected \(3, 4, 2\)"),
-        ([conv((3, 2, 4), groups=4)], r"of weight is \(3, 2, 4\); expected \(3, 1, 4\)"),
-        ([conv((3, 4, 4), groups=3)], r"modulo groups is \(1, 1\); expected \(0, 0\)"),
-        ([conv((3, 4, 2), bias=3)], r"the shape of bias is \(3,\); expected \(2,\)"),
-        ([conv((11, 4, 2))], r"slides over 0 \+ 10 \+ 0 frames, 11 at a time; expected no more"),
-        ([conv((3, 4, 2), left=3)], "slides over 3"),
-        ([pool(size=11)], "slides over 0"),
-        ([pool(right=3)], r"slides over 0 \+ 10 \+ 3"),
-        ([pool(size=67108864, left=67108863)], "one window takes 2684354600 numbers and"),
-        ([padding(1, 1, 3)], r"the shape of value is \(3,\); expected \(4,\)"),
-        ([padding(2**26, 2**26, 4)], "one window takes 536870992 numbers and"),
-        ([affine(3, 4)], r"the shape of gain is \(3,\); expected \(4,\)"),
-        ([affine(4, 5)], "the shape of offset"),
-        (dense(3, 4, 4), r"the shape of weight is \(3, 4\); expected \(4, 4\)"),
-        (dense(4, 4, 3), r"the shape of weight is \(4, 4\); expected \(4, 3\)"),
-        (dense(4, 3, 3), r"the shape of logits is \(3,\); expected \(4,\)"),
+        ([conv((3, 3, 2))], CONV, ("weight", "(3, 3, 2)", "(3, 4, 2)")),
+        ([conv((3, 2, 4), groups=4)], CONV, ("weight", "(3, 2, 4)", "(3, 1, 4)")),
+        ([conv((3, 4, 4), groups=3)], CONV, ("groups", "(1, 1)", "(0, 0)")),
+        ([conv((3, 4, 2), bias=3)], CONV, ("bias", "(3,)", "(2,)")),
+        ([conv((11, 4, 2))], CONV, ("11", "0 + 10 + 0")),
+        ([conv((3, 4, 2), left=3)], CONV, ("3 + 10 + 0",)),
+        ([pool(size=11)], POOL, ("11", "0 + 10 + 0")),
+        ([pool(right=3)], POOL, ("0 + 10 + 3",)),
+        ([pool(size=67108864, left=67108863)], POOL, (2684354600,)),
+        ([padding(1, 1, 3)], "operation 'y' (pad)", ("value", "(3,)", "(4,)")),
+        ([padding(2**26, 2**26, 4)], "operation 'y' (pad)", (536870992,)),
+        ([affine(3, 4)], "operation 'y' (affine)", ("gain", "(3,)", "(4,)")),
+        ([affine(4, 5)], "operation 'y' (affine)", ("offset", "(5,)", "(4,)")),
+        (dense(3, 4, 4), DENSE_OP, ("weight", "(3, 4)", "(4, 4)")),
+        (dense(4, 4, 3), DENSE_OP, ("weight", "(4, 4)", "(4, 3)")),
+        (dense(4, 3, 3), "", ("logits", "(3,)", "(4,)")),
     ],
 )
-def test_a_graph_that_cannot_be_computed(ops: list[Op], message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
+def test_a_graph_that_cannot_be_computed(
+    ops: list[Op], source: str, values: tuple[object, ...]
+) -> None:
+    with raises(ConfigError, *values, source=source):
         Graph((10, 4), 4, tuple(ops))
 
 
 @pytest.mark.parametrize("shape", [(), (10,), (10, 4, 1), (0, 4), (-1, 4), (1.5, 4), (2**40, 4)])
-def test_an_input_that_is_no_input(shape: tuple[Any, ...]) -> None:
-    with pytest.raises(ConfigError, match=r"^(the input's rank|a size of input or output) is"):
+def test_invalid_input_shapes(shape: tuple[Any, ...]) -> None:
+    with raises(ConfigError, "input"):
         Graph(shape, 4, (MEAN,))
 
 
-def test_what_a_window_takes_is_bounded() -> None:
-    with pytest.raises(ConfigError, match=r"^up to operation 'logits' one window takes 67\d{6} "):
+def test_memory_and_time_of_a_window_are_bounded() -> None:
+    with raises(ConfigError, 2**26 + 4, 2**26, source="operation 'logits' (mean)"):
         Graph((2**24, 4), 4, (MEAN,))
     wide = {"weight": np.ones((2**10, 1, 2**10), np.float32), "bias": np.ones(2**10, np.float32)}
     many = Op("conv", ("input",), "y", wide, {"stride": 1, "groups": 1, "left": 0, "right": 0})
-    with pytest.raises(ConfigError, match="and 9664724992 multiplications; expected 67108864 and"):
+    with raises(ConfigError, 9664724992, 2**33):
         Graph((10240, 1), 4, (many,))
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("change", "values"),
     [
-        ({"kind": "lstm"}, "kind='lstm'; expected one of conv, maxpool"),
-        ({"inputs": ()}, "the number of inputs is 0; expected 1"),
-        ({"inputs": ("a", "b")}, "the number of inputs is 2; expected 1"),
-        ({"inputs": (3,)}, "a tensor is named 3; expected a word"),
-        ({"output": ""}, "a tensor is named ''"),
-        ({"output": "a\nb"}, "a tensor is named"),
-        ({"output": "a" * 101}, r"a tensor is named 'a{12}\.\.\.a{13}'"),
-        ({"settings": {}}, "the set of settings is set"),
-        ({"settings": {"stride": 0, "groups": 1, "left": 0, "right": 0}}, "stride is 0; expected"),
-        ({"settings": {"stride": 1, "groups": True, "left": 0, "right": 0}}, "groups is True; exp"),
-        ({"settings": {"stride": 1, "groups": 1, "left": -1, "right": 0}}, "left is -1; expected"),
-        ({"settings": {"stride": 1, "groups": 1, "left": 0, "right": 1e3}}, "right is 1000.0; ex"),
-        ({"settings": {"stride": 10**99, "groups": 1, "left": 0, "right": 0}}, "stride is 1000"),
-        ({"arrays": {}}, "the set of arrays is set"),
-        ({"weight": np.ones((3, 4, 2))}, "the type of weight is dtype.'float64'"),
-        ({"weight": np.array([[[None]]])}, "the type of weight is dtype.'O'"),
-        ({"weight": np.ones((3, 4), np.float32)}, "the rank of weight is 2; expected 3"),
-        ({"weight": np.ones((3, 0, 2), np.float32)}, "weight is empty or not finite"),
-        ({"weight": np.full((3, 4, 2), np.nan, np.float32)}, "weight is empty or not finite"),
-        ({"weight": np.full((3, 4, 2), np.inf, np.float32)}, "weight is empty or not finite"),
+        ({"kind": "lstm"}, ("kind='lstm'", "conv, maxpool")),
+        ({"inputs": ()}, ("inputs is 0",)),
+        ({"inputs": ("a", "b")}, ("inputs is 2",)),
+        ({"inputs": (3,)}, ("named 3",)),
+        ({"output": ""}, ("named ''",)),
+        ({"output": "a\nb"}, (r"a\nb",)),
+        ({"output": "a" * 101}, ("aaa...aaa",)),
+        ({"settings": {}}, ("settings", "set()")),
+        ({"settings": {"stride": 0, "groups": 1, "left": 0, "right": 0}}, ("stride=0",)),
+        ({"settings": {"stride": 1, "groups": True, "left": 0, "right": 0}}, ("groups=True",)),
+        ({"settings": {"stride": 1, "groups": 1, "left": -1, "right": 0}}, ("left=-1",)),
+        ({"settings": {"stride": 1, "groups": 1, "left": 0, "right": 1e3}}, ("right=1000.0",)),
+        ({"settings": {"stride": 10**99, "groups": 1, "left": 0, "right": 0}}, ("stride=1000",)),
+        ({"arrays": {}}, ("arrays", "set()")),
+        ({"weight": np.ones((3, 4, 2))}, ("weight", "float64")),
+        ({"weight": np.array([[[None]]])}, ("weight", "'O'")),
+        ({"weight": np.ones((3, 4), np.float32)}, ("weight is 2", "3")),
+        ({"weight": np.ones((3, 0, 2), np.float32)}, ("weight", "finite")),
+        ({"weight": np.full((3, 4, 2), np.nan, np.float32)}, ("weight", "finite")),
+        ({"weight": np.full((3, 4, 2), np.inf, np.float32)}, ("weight", "finite")),
     ],
 )
-def test_an_operation_that_is_none(change: dict[str, Any], message: str) -> None:
+def test_invalid_operations(change: dict[str, Any], values: tuple[str, ...]) -> None:
     good = conv((3, 4, 2))
     parts: dict[str, Any] = vars(good) | {
         name: value for name, value in change.items() if name != "weight"
     }
     if "weight" in change:
         parts["arrays"] = good.arrays | change
-    with pytest.raises(ConfigError, match=message):
+    with raises(ConfigError, *values):
         Op(**parts)
 
 
 def test_shapes_are_checked_before_anything_runs(bundle_dir: Path) -> None:
     model = open_model(bundle_dir / "model.float32.npz")
     shape = Bundle.open(bundle_dir).manifest.input.shape
-    with pytest.raises(BackendError, match=r"model\.float32\.npz takes inputs of shape"):
+    with raises(BackendError, shape, source=bundle_dir / "model.float32.npz"):
         model.run(np.zeros((1, shape[0] + 1, shape[1]), np.float32))

@@ -1,4 +1,4 @@
-"""`ser-edge verify`: whole bundles, damaged and altered ones, and interpreters that misbehave."""
+"""`ser-edge verify`: intact, damaged and altered bundles, and broken interpreters."""
 
 from __future__ import annotations
 
@@ -16,16 +16,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hanging import hang
 from numpy.typing import NDArray
+from raising import raises
 
 from ser_edge import Bundle, BundleError
 from ser_edge.backends import INTERPRETERS
 from ser_edge.backends.graph_file import graph_bytes, read_graph
 from ser_edge.cli.command_line import main
 from ser_edge.verify import Check, ModelCheck, Report, verify
-from ser_edge.verify.comparison import TOLERANCES, compared
+from ser_edge.verify.comparison import TOLERANCES, compare
 from ser_edge.verify.golden import read_golden
-from ser_edge.verify.model_outputs import ModelOutput, answer
+from ser_edge.verify.model_outputs import ModelOutput, run_models
 
 COMMAND = str(Path(sys.executable).with_name("ser-edge"))
 NUMERIC = "model.float32.npz"
@@ -36,7 +38,7 @@ Arrays = dict[str, NDArray[Any]]
 
 @pytest.fixture
 def only(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Leave no backends but these."""
+    """Restrict the backends to some."""
 
     def keep(*names: str) -> None:
         for module in ("ser_edge.verify.verification", "ser_edge.backends"):
@@ -48,7 +50,7 @@ def only(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 @pytest.fixture
 def litert(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, only: Callable[..., None]) -> Path:
-    """The source of a LiteRT that precedes the real one, if any; numeric is the only other."""
+    """The source of a fake LiteRT; numeric is the only other backend."""
     only("litert", "numeric")
     folder = tmp_path / "ai_edge_litert"
     folder.mkdir()
@@ -59,7 +61,7 @@ def litert(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, only: Callable[..., 
 
 
 def with_golden(folder: Path, content: bytes) -> Path:
-    """Replace golden.npz, and what the manifest says of it."""
+    """Replace golden.npz and its digest in the manifest."""
     (folder / "golden.npz").write_bytes(content)
     path = folder / "manifest.json"
     manifest = json.loads(path.read_text("utf-8"))
@@ -76,13 +78,12 @@ def packed(arrays: Arrays) -> bytes:
 
 def failures(report: Report) -> dict[str, str]:
     assert not report.ok
-    return {
-        **{check.name: check.detail for check in report.checks if not check.ok},
-        **{f"{m.backend} {m.file}": m.detail for m in report.models if not m.ok},
-    }
+    failed = {check.name: check for check in report.checks if not check.ok}
+    models = {f"{model.backend} {model.file}": model for model in report.models if not model.ok}
+    return {name: f"{one.detail}; {one.remedy}" for name, one in (failed | models).items()}
 
 
-def test_a_whole_bundle(bundle_dir: Path) -> None:
+def test_an_intact_bundle(bundle_dir: Path) -> None:
     report, bundle = verify(bundle_dir), Bundle.open(bundle_dir)
     assert report.ok
     names = ["manifest", "files", "golden", "features", "inputs", "probabilities"]
@@ -108,7 +109,7 @@ def test_the_command(bundle_dir: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
     assert lines[0] == f"bundle         {bundle_dir}"
-    assert lines[1] == "manifest       ok        run: 7 labels, input of (130, 22)"
+    assert lines[1] == "manifest       ok        run: 7 labels, input shape (130, 22)"
     assert ["numeric", "ok", "model.float32.npz"] in [line.split()[:3] for line in lines]
     assert lines[-1].startswith("all            ok, in ")
 
@@ -120,22 +121,19 @@ def test_the_command_for_programs(
     assert main(["verify", str(bundle_dir), "--json"]) == 0
     out, err = capfd.readouterr()
     assert err == ""
-    told = json.loads(out)
-    assert list(told) == [*(field.name for field in fields(Report)), "ok"]
-    assert (told["ok"], told["bundle"], told["not_tried"]) == (True, str(bundle_dir), {})
-    assert told["models"][0]["file"] == NUMERIC
-    assert told["models"][0]["deviation"] < 1e-5
+    content = json.loads(out)
+    assert list(content) == [*(field.name for field in fields(Report)), "ok"]
+    assert (content["ok"], content["bundle"], content["not_tried"]) == (True, str(bundle_dir), {})
+    assert content["models"][0]["file"] == NUMERIC
+    assert content["models"][0]["deviation"] < 1e-5
 
 
 def test_folders_that_are_no_bundle(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    for folder, said in (
-        (tmp_path / "gone", "there is no such folder; expected a bundle"),
-        (tmp_path, "holds no manifest.json; expected a bundle"),
-    ):
+    for folder in (tmp_path / "gone", tmp_path):
         assert main(["verify", str(folder)]) == 1
         out, err = capfd.readouterr()
         assert err == ""
-        assert f"manifest       fails     {folder}: {said}" in out
+        assert f"bundle         {folder}\nmanifest       fails     " in out
         assert out.splitlines()[-1].startswith("all            1 check fails, in ")
         assert main(["verify", str(folder), "--json"]) == 1
         assert json.loads(capfd.readouterr().out)["ok"] is False
@@ -146,9 +144,10 @@ def test_a_damaged_model_is_not_run(edited_bundle: Edit, only: Callable[..., Non
     folder = edited_bundle(lambda manifest: None)
     (folder / "model.int8.tflite").write_bytes(b"")
     report = verify(folder)
-    (said,) = failures(report).values()
-    assert said.startswith(f"{folder / 'model.int8.tflite'}: is damaged or was changed, it has 0 b")
-    assert said.endswith("; copy the whole bundle again")
+    (problem,) = failures(report).values()
+    assert problem.startswith("model.int8.tflite: ")
+    assert "0 bytes" in problem
+    assert "copy the whole bundle again" in problem
     assert [model.ok for model in report.models] == [True]
     (folder / NUMERIC).unlink()
     report = verify(folder)
@@ -158,22 +157,22 @@ def test_a_damaged_model_is_not_run(edited_bundle: Edit, only: Callable[..., Non
 
 
 @pytest.mark.parametrize(
-    ("damage", "said"),
+    ("damage", "value"),
     [
-        (Path.unlink, r"cannot be read \(No such file or directory\); copy the whole bundle"),
-        (lambda path: path.write_bytes(path.read_bytes()[:1000]), "is damaged or was changed"),
+        (Path.unlink, "No such file or directory"),
+        (lambda path: path.write_bytes(path.read_bytes()[:1000]), "sha256"),
     ],
     ids=["gone", "truncated"],
 )
 def test_damaged_golden_clips(
-    edited_bundle: Edit, damage: Callable[[Path], object], said: str
+    edited_bundle: Edit, damage: Callable[[Path], object], value: str
 ) -> None:
     folder = edited_bundle(lambda manifest: None)
     damage(folder / "golden.npz")
     report = verify(folder)
     assert [check.name for check in report.checks if not check.ok] == ["golden"]
     assert report.models == ()
-    with pytest.raises(BundleError, match=said):
+    with raises(BundleError, value, "copy the whole bundle again"):
         read_golden(Bundle.open(folder))
 
 
@@ -190,22 +189,22 @@ def foreign(arrays: Arrays) -> None:
     arrays["weights"] = np.ones(3)
 
 
-CHANGES: dict[str, tuple[Callable[[Arrays], object], str]] = {
-    "shape": (of_another_shape, r"clip1_features has shape \(1, 129, 22\); expected \(1, 130, 22"),
-    "pickled": (pickled, r"clip1_features\.npy is not float32 in NumPy's format 1\.0"),
-    "foreign": (foreign, r"'clip0_samples\.npy'"),
-    "missing": (lambda a: a.pop("clip2_inputs"), r"'clip2_inputs\.npy'"),
-    "a clip in between": (lambda a: a.pop("clip1_samples"), r"'clip1_samples\.npy'"),
-    "type": (lambda a: a.update(clip0_samples=np.zeros(9, np.int64)), "samples.npy is not int16"),
-    "no samples": (lambda a: a.update(clip0_samples=np.zeros(0, np.int16)), "expected one axis"),
-    "starts": (
-        lambda a: a.update(clip0_starts=np.array([10**6], np.int64)),
-        "starts lie outside of",
+CHANGES: dict[str, tuple[Callable[[Arrays], object], tuple[str, ...]]] = {
+    "shape": (of_another_shape, ("clip1_features", "(1, 129, 22)", "(1, 130, 22)")),
+    "pickled": (pickled, ("clip1_features", "float32")),
+    "foreign": (foreign, ("clip0_samples",)),
+    "missing": (lambda a: a.pop("clip2_inputs"), ("clip2_inputs",)),
+    "a clip in between": (lambda a: a.pop("clip1_samples"), ("clip1_samples",)),
+    "type": (lambda a: a.update(clip0_samples=np.zeros(9, np.int64)), ("clip0_samples", "int16")),
+    "no samples": (
+        lambda a: a.update(clip0_samples=np.zeros(0, np.int16)),
+        ("clip0_samples", "(0,)"),
     ),
-    "a number": (lambda a: a.update(clip0_starts=np.array(1)), "is not int64 in NumPy's"),
+    "starts": (lambda a: a.update(clip0_starts=np.array([10**6], np.int64)), ("clip0_starts",)),
+    "a number": (lambda a: a.update(clip0_starts=np.array(1)), ("clip0_starts", "int64")),
     "columns": (
         lambda a: a.update(clip0_logits=np.asfortranarray(np.ones((2, 7), np.float32))),
-        "clip0_logits.npy is not float32",
+        ("clip0_logits", "float32"),
     ),
 }
 
@@ -215,15 +214,14 @@ def test_golden_clips_that_do_not_fit(
     edited_bundle: Edit, golden: Arrays, name: str, only: Callable[..., None]
 ) -> None:
     only("numeric")
-    change, said = CHANGES[name]
+    change, values = CHANGES[name]
     arrays = dict(golden)
     change(arrays)
     folder = with_golden(edited_bundle(lambda manifest: None), packed(arrays))
-    with pytest.raises(BundleError, match=said) as caught:
+    with raises(BundleError, *values, "export it again", source=folder / "golden.npz") as caught:
         read_golden(Bundle.open(folder))
-    assert str(caught.value).endswith("; export it again")
-    assert "\n" not in str(caught.value)
-    assert failures(verify(folder)) == {"golden": str(caught.value)}
+    error = caught.value
+    assert failures(verify(folder)) == {"golden": f"{error.problem}; {error.remedy}"}
 
 
 def test_a_bomb_is_not_unpacked(edited_bundle: Edit) -> None:
@@ -231,7 +229,7 @@ def test_a_bomb_is_not_unpacked(edited_bundle: Edit) -> None:
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("clip0_samples.npy", bytes(1 << 28))
     folder = with_golden(edited_bundle(lambda manifest: None), content.getvalue())
-    with pytest.raises(BundleError, match="holds more than 128 MiB; export it again"):
+    with raises(BundleError, "128 MiB", "export it again"):
         read_golden(Bundle.open(folder))
 
 
@@ -242,7 +240,7 @@ def test_a_compression_that_numpy_does_not_write(edited_bundle: Edit, golden: Ar
             with archive.open(f"{name}.npy", "w") as member:
                 np.save(member, values)
     folder = with_golden(edited_bundle(lambda manifest: None), content.getvalue())
-    with pytest.raises(BundleError, match="is compressed in a way that NumPy does not write"):
+    with raises(BundleError, "compression"):
         read_golden(Bundle.open(folder))
 
 
@@ -252,7 +250,7 @@ def test_only_our_errors_escape_from_any_bytes(
     folder = edited_bundle(lambda manifest: None)
     small = {name: values for name, values in golden.items() if name.startswith("clip0")}
     original = packed(small)
-    refusals = []
+    errors = []
     bundle = Bundle.open(with_golden(folder, original))
     assert len(read_golden(bundle)) == 1
     directory = original.index(b"PK\x01\x02")
@@ -270,9 +268,9 @@ def test_only_our_errors_escape_from_any_bytes(
         try:
             read_golden(changed)
         except BundleError as error:
-            refusals.append(str(error))
-    assert len(refusals) > 200
-    assert not any("\n" in refusal for refusal in refusals)
+            errors.append(str(error))
+    assert len(errors) > 200
+    assert not any("\n" in error for error in errors)
 
 
 def change_mean(manifest: dict[str, Any]) -> None:
@@ -301,24 +299,16 @@ def change_labels(manifest: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "name", "said"),
+    ("change", "name", "value"),
     [
-        (change_mean, "inputs", " from the stored, expected at most 1e-05; mean or scale in"),
-        (change_scale, "inputs", " from the stored, expected at most 1e-05; mean or scale in"),
-        (change_bands, "features", " from the stored, expected at most 0.001; the feature setti"),
-        (change_hop, "features", "golden clip 2 gives windows at "),
-        (change_rate, "golden", "clip0_features has shape (1, 130, 22); expected (1, 94, 22)"),
-        (
-            lambda m: m.update(temperature=1.0),
-            "probabilities",
-            " from the stored, expected at most 1e-06; the temperature in the manifest was changed",
-        ),
-        (change_labels, "golden", "clip0_logits has shape (1, 7); expected (1, 6)"),
-        (
-            lambda m: m.pop("golden_sha256"),
-            "golden",
-            "has no golden_sha256, and so no golden.npz to trust; export the bundle again",
-        ),
+        (change_mean, "inputs", "1e-05"),
+        (change_scale, "inputs", "1e-05"),
+        (change_bands, "features", "0.001"),
+        (change_hop, "features", "clip 2"),
+        (change_rate, "golden", "(1, 94, 22)"),
+        (lambda m: m.update(temperature=1.0), "probabilities", "1e-06"),
+        (change_labels, "golden", "(1, 6)"),
+        (lambda m: m.pop("golden_sha256"), "golden", "golden_sha256"),
     ],
     ids=["mean", "scale", "bands", "hop", "rate", "temperature", "labels", "digest"],
 )
@@ -327,12 +317,12 @@ def test_a_changed_manifest(
     only: Callable[..., None],
     change: Callable[[dict[str, Any]], object],
     name: str,
-    said: str,
+    value: str,
 ) -> None:
     only("numeric")
     found = failures(verify(edited_bundle(change)))
     assert list(found) == [name]
-    assert said in found[name]
+    assert value in found[name]
     assert "again" in found[name]
 
 
@@ -340,8 +330,9 @@ def test_silent_clips(edited_bundle: Edit, golden: Arrays, only: Callable[..., N
     only("numeric")
     silent = {**golden, "clip1_samples": np.zeros(66150, np.int16)}
     folder = with_golden(edited_bundle(lambda manifest: None), packed(silent))
-    said = failures(verify(folder))["features"]
-    assert said.startswith("golden clip 1 is silent: its peak is 0 of full scale")
+    problem = failures(verify(folder))["features"]
+    assert problem.startswith("golden clip 1 ")
+    assert "silent" in problem
 
 
 @pytest.mark.filterwarnings("error")
@@ -357,15 +348,15 @@ def test_stored_values_that_are_not_finite(
     json.dumps(report.to_dict(), allow_nan=False)
     found = failures(report)
     assert list(found) == ["features", "inputs", "probabilities", f"numeric {NUMERIC}"]
-    assert all("nan" in said for said in found.values())
+    assert all("nan" in problem for problem in found.values())
 
 
 def test_another_network(edited_bundle: Edit, only: Callable[..., None]) -> None:
-    """Files that are whole, and yet not the ones whose answers are stored."""
+    """Intact files, but not those whose outputs are stored."""
     only("numeric")
     graph = read_graph(edited_bundle(lambda manifest: None) / NUMERIC)
     *inner, last = graph.ops
-    for shift, problem in ((1e-4, ""), (0.5, "from the stored, expected at most 0.001; choose")):
+    for shift, state in ((1e-4, "agrees"), (0.5, "deviates")):
         arrays = {**last.arrays, "bias": last.arrays["bias"].copy()}
         arrays["bias"][0] += shift
         content = graph_bytes(replace(graph, ops=(*inner, replace(last, arrays=arrays))))
@@ -378,8 +369,8 @@ def test_another_network(edited_bundle: Edit, only: Callable[..., None]) -> None
         folder = edited_bundle(put)
         (folder / NUMERIC).write_bytes(content)
         (model,) = verify(folder).models
-        assert (model.state, model.ok) == ("deviates", False) if problem else ("agrees", True)
-        assert problem in model.detail
+        assert (model.state, model.ok) == (state, state == "agrees")
+        assert ("0.001" in model.detail) == (state == "deviates")
         assert model.deviation is not None
         assert model.deviation > 1e-6
 
@@ -395,16 +386,15 @@ def test_no_interpreter(
     monkeypatch.setattr("ser_edge.backends.INTERPRETERS", missing)
     report = verify(edited_bundle(keep))
     assert list(report.not_tried) == ["onnx"]
-    assert failures(report) == {
-        "interpreters": "none that is installed runs .onnx files; "
-        "pip install 'ser-edge[onnx]', or see `ser-edge doctor`"
-    }
+    (problem,) = failures(report).values()
+    assert ".onnx" in problem
+    assert "pip install 'ser-edge[onnx]'" in problem
     assert "onnx           not tried not" in str(report)
 
 
 REINSTALL = "pip install --force-reinstall --no-deps ai-edge-litert"
 ON_FLOAT = """
-import os, time
+import os
 class Interpreter:
     def __init__(self, model_path, num_threads):
         if "float32" in model_path: BEHAVE
@@ -431,32 +421,40 @@ class Interpreter:
             ON_FLOAT.replace("BEHAVE", "os.abort()"),
             "dies",
             f"on opening the model: ended by SIGABRT (aborted); {REINSTALL}",
-            "ai_edge_litert cannot open model.int8.tflite: no such op; export it again, or",
+            "ai_edge_litert cannot open it: no such op; export it again, or",
         ),
         (
             ON_FLOAT.replace("BEHAVE", "raise KeyError('tensor')"),
             "fails",
             f"on opening the model: KeyError: 'tensor'; {REINSTALL}",
-            "ai_edge_litert cannot open model.int8.tflite: no such op; export it again, or",
+            "ai_edge_litert cannot open it: no such op; export it again, or",
         ),
         (
-            ON_FLOAT.replace("BEHAVE", "time.sleep(1000)"),
+            ON_FLOAT.replace("BEHAVE", "HANG"),
             "hangs",
-            f"on opening the model: not done after 5 s; {REINSTALL}",
-            "ai_edge_litert cannot open model.int8.tflite: no such op; export it again, or",
+            f"on opening the model: reported nothing for 60 s; {REINSTALL}",
+            "ai_edge_litert cannot open it: no such op; export it again, or",
         ),
     ],
     ids=["dies on import", "no import", "dies on one file", "raises anything", "hangs"],
 )
 def test_an_interpreter_that_does_not_work(
-    bundle_dir: Path, litert: Path, code: str, state: str, float32: str, int8: str
+    bundle_dir: Path,
+    litert: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    code: str,
+    state: str,
+    float32: str,
+    int8: str,
 ) -> None:
-    litert.write_text(code)
-    report = verify(bundle_dir, timeout_s=5 if state == "hangs" else 60)
+    litert.write_text(code.replace("HANG", hang(tmp_path, monkeypatch)) if "HANG" in code else code)
+    report = verify(bundle_dir)
     first, second, numeric = report.models
-    assert (first.file, first.state, first.detail) == ("model.float32.tflite", state, float32)
+    assert (first.file, first.state) == ("model.float32.tflite", state)
+    assert f"{first.detail}; {first.remedy}" == float32
     assert second.file == "model.int8.tflite"
-    assert second.detail.startswith(int8)
+    assert f"{second.detail}; {second.remedy}".startswith(int8)
     assert numeric.ok
     assert report.failures == 2
     assert not report.ok
@@ -470,16 +468,16 @@ class Interpreter:
     def get_input_details(self):
         return [{"shape": np.array([1, 66150]), "dtype": np.float32, "index": 0}]
     def get_output_details(self): return [{"dtype": np.float32, "index": 1}]
-    def set_tensor(self, index, value): self.heard = value
+    def set_tensor(self, index, value): self.samples = value
     def invoke(self): pass
     def get_tensor(self, index):
-        shares = np.abs(self.heard[0, :70]).astype(np.float32).reshape(7, 10).sum(axis=1)
+        shares = np.abs(self.samples[0, :70]).astype(np.float32).reshape(7, 10).sum(axis=1)
         return (shares / shares.sum())[None]
 """
 
 
-def test_a_file_that_takes_audio(edited_bundle: Edit, litert: Path, golden: Arrays) -> None:
-    """Windows of samples go in, probabilities come out: neither temperature nor softmax is due."""
+def test_a_file_with_audio_as_input(edited_bundle: Edit, litert: Path, golden: Arrays) -> None:
+    """Its outputs are probabilities, without temperature or softmax."""
     litert.write_text(AUDIO)
 
     def change(manifest: dict[str, Any]) -> None:
@@ -487,50 +485,51 @@ def test_a_file_that_takes_audio(edited_bundle: Edit, litert: Path, golden: Arra
         models[0]["input_kind"] = "audio"
         manifest["models"] = models
 
-    answers = {}
+    outputs = {}
     for i in range(3):
-        heard = [golden[f"clip{i}_samples"][s : s + 70] for s in golden[f"clip{i}_starts"]]
-        sums = np.abs(np.array(heard, np.float32)).reshape(-1, 7, 10).sum(axis=2)
+        windows = [golden[f"clip{i}_samples"][s : s + 70] for s in golden[f"clip{i}_starts"]]
+        sums = np.abs(np.array(windows, np.float32)).reshape(-1, 7, 10).sum(axis=2)
         shares = sums / sums.sum(axis=1, keepdims=True)
-        answers[f"clip{i}_output_model.float32.tflite"] = shares.astype(np.float32)
-    folder = with_golden(edited_bundle(change), packed({**golden, **answers}))
+        outputs[f"clip{i}_output_model.float32.tflite"] = shares.astype(np.float32)
+    folder = with_golden(edited_bundle(change), packed({**golden, **outputs}))
     report = verify(folder)
     assert report.ok, str(report)
     assert [model.file for model in report.models] == ["model.float32.tflite", NUMERIC]
     assert report.models[0].deviation is not None
     assert report.models[0].deviation < 1e-6
     for change_by, state in ((8e-4, "agrees"), (1.2e-3, "deviates")):
-        off = {name: values + np.float32(change_by) for name, values in answers.items()}
+        off = {name: values + np.float32(change_by) for name, values in outputs.items()}
         report = verify(with_golden(folder, packed({**golden, **off})))
         assert report.models[0].state == state
         assert report.models[0].deviation == pytest.approx(change_by, abs=1e-6)
 
 
-def judged(bundle: Bundle, logits: NDArray[np.float64], file: str = NUMERIC) -> ModelCheck:
+def compared(bundle: Bundle, logits: NDArray[np.float64], file: str = NUMERIC) -> ModelCheck:
     (model,) = (model for model in bundle.manifest.models if model.file == file)
-    return compared(bundle, read_golden(bundle), "numeric", model, ModelOutput("answers", logits))
+    return compare(bundle, read_golden(bundle), "numeric", model, ModelOutput("works", logits))
 
 
-def test_answers_that_are_none(bundle_dir: Path, edited_bundle: Edit, golden: Arrays) -> None:
+def test_unusable_outputs(bundle_dir: Path, edited_bundle: Edit, golden: Arrays) -> None:
     bundle = Bundle.open(bundle_dir)
     good = np.concatenate([golden[f"clip{i}_logits"] for i in range(3)]).astype(np.float64)
-    assert judged(bundle, good).ok
-    for wrong, said in (
-        (good[:, 1:], "gives (4, 6) numbers, 24 of them finite; expected (4, 7), export the bun"),
-        (good[1:], "gives (3, 7) numbers"),
-        (np.where(good > 0, np.nan, good), "of them finite; expected (4, 7)"),
+    assert compared(bundle, good).ok
+    for wrong, values in (
+        (good[:, 1:], ("(4, 6)", "24 finite", "(4, 7)")),
+        (good[1:], ("(3, 7)", "21 finite", "(4, 7)")),
+        (np.where(good > 0, np.nan, good), (f"{(good <= 0).sum()} finite",)),
     ):
-        model = judged(bundle, wrong)
+        model = compared(bundle, wrong)
         assert (model.state, model.deviation) == ("fails", None)
-        assert said in model.detail
+        assert all(value in model.detail for value in values)
     known = {name: values for name, values in golden.items() if not name.endswith(NUMERIC)}
     older = Bundle.open(with_golden(edited_bundle(lambda manifest: None), packed(known)))
-    said = judged(older, good).detail
-    assert said.startswith("golden.npz has no answer of it to compare with; export again where ")
+    model = compared(older, good)
+    assert (model.state, model.deviation) == ("fails", None)
+    assert "golden.npz" in model.detail
 
 
 def test_labels_may_change_in_a_tie_only(edited_bundle: Edit, golden: Arrays) -> None:
-    """Both answers are within the tolerance of the stored one, 0.06 and 0.09 off."""
+    """Both outputs deviate by less than the tolerance, 0.06 and 0.09."""
     file = "model.int8.onnx"
     temperature = Bundle.open(edited_bundle(lambda _: None)).manifest.temperature
     assert TOLERANCES["int8"] == 0.1
@@ -544,27 +543,29 @@ def test_labels_may_change_in_a_tie_only(edited_bundle: Edit, golden: Arrays) ->
         now = [first - change, second + change, *[0.04] * 5]
         stored = {f"clip{i}_output_{file}": logits(then, n) for i, n in n_windows.items()}
         folder = with_golden(edited_bundle(lambda m: None), packed({**golden, **stored}))
-        model = judged(Bundle.open(folder), logits(now, 4).astype(np.float64), file)
+        model = compared(Bundle.open(folder), logits(now, 4).astype(np.float64), file)
         assert model.deviation == pytest.approx(change, abs=1e-6)
         assert model.ok == ok
-    assert model.detail.startswith("window 0 is disgust, expected angry; choose another --backend")
+    assert model.detail == "window 0 is disgust, expected angry"
 
 
-def test_the_job_tells_each_step(bundle_dir: Path) -> None:
-    """In this process, since what another does is not measured as covered."""
-    steps = list(answer(str(bundle_dir), "numeric", NUMERIC, "model.int8.onnx"))
+def test_the_job_reports_each_step(bundle_dir: Path) -> None:
+    """In this process, so that its coverage is measured."""
+    steps = list(run_models(str(bundle_dir), "numeric", NUMERIC, "model.int8.onnx"))
     assert [step.get("stage") for step in steps] == ["open", "run", None, "open", None]
-    assert list(steps[-1]["answers"]) == [NUMERIC]
-    assert "numpy cannot open model.int8.onnx" in steps[-1]["refusals"]["model.int8.onnx"]
+    assert list(steps[-1]["outputs"]) == [NUMERIC]
+    problem, remedy = steps[-1]["errors"]["model.int8.onnx"]
+    assert "numpy" in problem
+    assert "export it again" in remedy
 
 
 def test_the_table() -> None:
     report = Report(
         bundle="bundle",
-        checks=(Check("manifest", True, "as it is"), Check("files", False, "gone; copy again")),
+        checks=(Check("manifest", True, "good"), Check("files", False, "is gone", "copy it")),
         models=(
             ModelCheck("onnx", "a.onnx", "int8", "agrees", 0.0, 0.1),
-            ModelCheck("onnx", "ab.onnx", "int8", "deviates", 0.3, 0.1, "0.3 off; update"),
+            ModelCheck("onnx", "ab.onnx", "int8", "deviates", 0.3, 0.1, "by 0.3", "update"),
             ModelCheck("numeric", "a.npz", "float32", "agrees", 1.4e-7, 1e-3),
         ),
         not_tried={"litert": "not installed; pip install 'ser-edge[litert]'"},
@@ -572,12 +573,14 @@ def test_the_table() -> None:
     )
     assert str(report).splitlines() == [
         "bundle         bundle",
-        "manifest       ok        as it is",
-        "files          fails     gone; copy again",
+        "manifest       ok        good",
+        "files          fails     is gone",
+        "                         copy it",
         "",
         "onnx           ok        a.onnx   as stored",
-        "               deviates  ab.onnx  0.3 off; update",
-        "numeric        ok        a.npz    off by 1e-07, allowed 0.001",
+        "               deviates  ab.onnx  by 0.3",
+        "                                  update",
+        "numeric        ok        a.npz    deviates by 1e-07, allowed 0.001",
         "litert         not tried not installed; pip install 'ser-edge[litert]'",
         "",
         "all            2 checks fail, in 1.3 s",

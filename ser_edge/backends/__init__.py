@@ -1,4 +1,4 @@
-"""The interpreters that can run a model file, and the one place where each is opened.
+"""The interpreters that run model files, and `open_model`, which opens one.
 
 ============  ==================  =============  ================================================
 backend       package             model files    precisions, best first
@@ -10,13 +10,12 @@ backend       package             model files    precisions, best first
 ============  ==================  =============  ================================================
 
 tflite-runtime's int8 kernels are 7 times slower than its float32 ones, and ONNX Runtime's dynamic
-ones 9 times.
-
-Nothing is imported before a model is opened.
+ones 9 times. An interpreter is imported only when it opens a model.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -53,14 +52,14 @@ class Backend(Protocol):
         Raises
         ------
         BackendError
-            If the model takes inputs of another shape, or fails.
+            If the inputs have another shape than the model's, or the interpreter fails.
         """
 
 
 class NotPicklable:
     """Base of a backend that holds an interpreter, which cannot be pickled.
 
-    A `ser_edge.Classifier` can: it opens its bundle again.
+    A `ser_edge.Classifier` can be pickled: it opens its bundle again.
     """
 
     def __reduce__(self) -> NoReturn:
@@ -75,22 +74,22 @@ _NUMPY = int(np.__version__.partition(".")[0])
 
 @dataclass(frozen=True)
 class Interpreter:
-    """What has to be known of an interpreter before it is imported."""
+    """Facts about an interpreter that are known without importing it."""
 
     package: str
     extra: str
     suffix: str
     precisions: tuple[str, ...]
-    most_numpy: int = 2
+    max_numpy: int = 2
 
     @property
     def distribution(self) -> str:
-        """What pip calls the package."""
+        """Its package, as pip names it."""
         return self.package.replace("_", "-")
 
     @property
     def module(self) -> str:
-        """What is imported of it."""
+        """The module to import."""
         return self.package + (".interpreter" if self.suffix == ".tflite" else "")
 
     @property
@@ -100,8 +99,8 @@ class Interpreter:
 
     @property
     def usable(self) -> bool:
-        """Whether it is installed, and was built for the NumPy that is."""
-        return self.installed and _NUMPY <= self.most_numpy
+        """Whether it is installed and fits the installed NumPy."""
+        return self.installed and _NUMPY <= self.max_numpy
 
 
 _LITERT = ("int8", "int8-io", "dynamic", "float32", "float16")
@@ -114,7 +113,7 @@ INTERPRETERS = {
     "onnx": Interpreter("onnxruntime", "onnx", ".onnx", _ONNX),
     "numeric": Interpreter("numpy", "", ".npz", ("float32",)),
 }
-"""The backends by name, in the order in which they are tried."""
+"""The backends of `ser_edge.choices.BACKENDS`, in the order in which they are tried."""
 
 _MODULES = {".tflite": "tflite", ".onnx": "onnx", ".npz": "numeric"}
 
@@ -129,8 +128,8 @@ def open_model(path: Path, backend: str, *, threads: int = 1) -> Backend:
     backend : str
         A key of `INTERPRETERS`.
     threads : int > 0
-        Threads that one inference may use; networks of this size are fastest with one. Without
-        effect on ``numeric``; see `ser_edge.backends.numeric`.
+        Threads per inference; one is fastest for networks of this size. Without effect on
+        ``numeric``; see `ser_edge.backends.numeric`.
 
     Returns
     -------
@@ -139,14 +138,14 @@ def open_model(path: Path, backend: str, *, threads: int = 1) -> Backend:
     Raises
     ------
     BackendError
-        If the interpreter is not installed or does not load, or cannot read the file.
+        If the interpreter is not installed, does not load or cannot open the file.
     """
     interpreter = INTERPRETERS[backend]
     if interpreter.installed and not interpreter.usable:
         raise BackendError(
-            f"{interpreter.package} was built for NumPy {interpreter.most_numpy}, and NumPy is "
-            f"{np.__version__}; pip install 'ser-edge[litert]', or "
-            f"'numpy<{interpreter.most_numpy + 1}'"
+            f"{interpreter.package} was built for NumPy {interpreter.max_numpy}, but NumPy is "
+            f"{np.__version__}",
+            f"pip install 'ser-edge[litert]', or 'numpy<{interpreter.max_numpy + 1}'",
         )
     module = f"ser_edge.backends.{_MODULES[interpreter.suffix]}"
     opener: Callable[..., Backend] = import_module(module).open_model
@@ -155,13 +154,7 @@ def open_model(path: Path, backend: str, *, threads: int = 1) -> Backend:
 
 @contextmanager
 def loading(package: str) -> Iterator[None]:
-    """Say in one sentence why an interpreter could not be imported.
-
-    Raises
-    ------
-    BackendError
-        If ``package`` is not installed, or raises anything on its import.
-    """
+    """Turn any exception from the import of an interpreter into a `BackendError`."""
     try:
         yield
     except Exception as error:  # compiled packages raise more than ImportError
@@ -172,46 +165,43 @@ def loading(package: str) -> Iterator[None]:
                 if interpreter.package == package
             )
             raise BackendError(
-                f"the {name} backend needs {package}, which is not installed; "
-                f"pip install 'ser-edge[{extra}]'"
+                f"the {name} backend needs {package}, which is not installed",
+                f"pip install 'ser-edge[{extra}]'",
             ) from None
         raise BackendError(
-            f"{package} is installed but does not load: {first_line(error)}; "
-            "install it again, or choose another --backend"
+            f"{package} is installed but does not load: {_first_line(error)}",
+            "install it again, or choose another --backend",
         ) from error
 
 
-def check_model(name: str, n_inputs: int, n_outputs: int) -> None:
-    """Refuse a model that is no classifier of one input.
-
-    Raises
-    ------
-    BackendError
-        If it has other than one input and one output.
-    """
+def check_model(source: str | os.PathLike[str], n_inputs: int, n_outputs: int) -> None:
+    """Raise a `BackendError` unless a model has one input and one output."""
     if (n_inputs, n_outputs) != (1, 1):
         raise BackendError(
-            f"{name} has {n_inputs} inputs and {n_outputs} outputs; expected one of each, "
-            "export it again"
+            f"has {n_inputs} inputs and {n_outputs} outputs, expected one of each",
+            "export it again",
+            source,
         )
 
 
-def check_inputs(name: str, inputs: NDArray[np.float32], expected: Sequence[int]) -> None:
-    """Refuse inputs that a model was not made for.
-
-    Raises
-    ------
-    BackendError
-        If each of ``inputs`` has another shape than ``expected``.
-    """
+def check_inputs(
+    source: str | os.PathLike[str], inputs: NDArray[np.float32], expected: Sequence[int]
+) -> None:
+    """Raise a `BackendError` unless each input has the shape that the model expects."""
     if inputs.shape[1:] != tuple(expected):
         raise BackendError(
-            f"{name} takes inputs of shape {tuple(expected)}, not {inputs.shape[1:]}; "
-            "the manifest beside it belongs to another model"
+            f"the input has shape {inputs.shape[1:]}, expected {tuple(expected)}",
+            "the manifest belongs to another model: copy the whole bundle again",
+            source,
         )
 
 
-def first_line(error: Exception) -> str:
-    """Return the first line of an interpreter's message, which may run over many."""
+def refusal(problem: str, error: Exception, source: str | os.PathLike[str]) -> BackendError:
+    """Make the error for a model file that an interpreter refuses with an error of its own."""
+    remedy = "export it again, or choose another --backend"
+    return BackendError(f"{problem}: {_first_line(error)}", remedy, source)
+
+
+def _first_line(error: Exception) -> str:
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__

@@ -1,8 +1,8 @@
 """A network as a short list of plain operations, batch normalisation folded.
 
-`ser_edge_export` reads it from a Keras model and writes the ONNX file from it, so that no
-converter's transposes, reshapes and unfolded normalisations come along; `ser_edge.backends.numeric`
-runs it. A graph that could be made can be run: its wiring and every shape are checked once, here.
+`ser_edge_export` builds it from a Keras model and writes the ONNX file from it, without the
+transposes, reshapes and unfolded normalisations of a converter; `ser_edge.backends.numeric` runs
+it. The constructors check all connections and shapes, so every `Graph` can be run.
 """
 
 from __future__ import annotations
@@ -16,18 +16,19 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ser_edge.errors import ConfigError
+from ser_edge.checks import check_number
+from ser_edge.errors import ConfigError, error_source
 
 Shape = tuple[int, ...]
 
-# Three to four times what the largest published network of this kind takes for one window. A file
-# that asks for more was not exported, and must not take a device's memory or time.
-MOST_NUMBERS = 1 << 26
-MOST_PRODUCTS = 1 << 33
+# Limits per window: three to four times the needs of the largest published network of this kind. No
+# exported file needs more, and a hostile one must not use up a device's memory or time.
+MAX_NUMBERS = 1 << 26
+MAX_PRODUCTS = 1 << 33
 
 
 class _Kind(NamedTuple):
-    """What an operation takes; 0 is any rank of its inputs, or any number of them."""
+    """Signature of an operation; rank 0 is any rank, n_inputs 0 any number of inputs."""
 
     rank: int
     n_inputs: int = 1
@@ -49,7 +50,7 @@ KINDS = {
     "max": _Kind(2),
     "std": _Kind(2),
 }
-"""The operations that there are."""
+"""The supported operations."""
 
 
 @dataclass(frozen=True)
@@ -67,14 +68,14 @@ class Op:
     ``relu``, ``add``, ``concat``, ``flatten``, ``mean``, ``max``, ``std``: none
     =============  ====================================  ==========================
 
-    ``left`` and ``right`` count padded frames: zeros for ``conv``, what is never a maximum for
-    ``maxpool``, and ``value`` for ``pad``. ``concat`` joins channels, ``flatten`` frames; ``mean``,
-    ``max`` and ``std`` (of the population) are over time.
+    ``left`` and ``right`` count padded frames: zeros for ``conv``, -inf for ``maxpool``, and
+    ``value`` for ``pad``. ``concat`` joins channels, ``flatten`` frames; ``mean``, ``max`` and
+    ``std`` (of the population) are over time.
 
     Raises
     ------
     ConfigError
-        If the kind is unknown, or inputs, arrays or settings are not what it takes.
+        If the kind is unknown, or inputs, arrays or settings do not fit its signature.
     """
 
     kind: str
@@ -86,40 +87,41 @@ class Op:
     def __post_init__(self) -> None:
         for name in (*self.inputs, self.output):
             if not (isinstance(name, str) and name.isprintable() and 0 < len(name) <= 100):
-                raise ConfigError(f"a tensor is named {brief(name)}; expected a word")
+                raise ConfigError(f"a tensor is named {brief(name)}, expected a word")
         if self.kind not in KINDS:
-            raise ConfigError(f"kind={brief(self.kind)}; expected one of {', '.join(KINDS)}")
+            raise ConfigError(f"kind={brief(self.kind)}, expected one of {', '.join(KINDS)}")
         kind = KINDS[self.kind]
         _expect("the number of inputs", len(self.inputs), kind.n_inputs or len(self.inputs) or 1)
         _expect("the set of settings", set(self.settings), set(kind.settings))
         for name, value in self.settings.items():
-            _check_size(name, value, 0 if name in ("left", "right") else 1)
+            low = 0 if name in ("left", "right") else 1
+            check_number(name, value, low, MAX_NUMBERS, integer=True)
         _expect("the set of arrays", set(self.arrays), {name for name, _ in kind.arrays})
         for name, rank in kind.arrays:
             array = self.arrays[name]
             _expect(f"the type of {name}", array.dtype, np.dtype(np.float32))
             _expect(f"the rank of {name}", array.ndim, rank)
             if not (array.size and np.isfinite(array).all()):
-                raise ConfigError(f"{name} is empty or not finite; expected weights")
+                raise ConfigError(f"{name} is empty or not finite, expected weights")
 
 
 @dataclass(frozen=True)
 class Graph:
-    """The operations in the order in which they can be computed.
+    """Operations, in the order in which they are computed.
 
     Parameters
     ----------
     input_shape : tuple of int
-        Of the tensor ``input``.
+        Shape of the tensor ``input``.
     n_outputs : int
-        Length of the tensor ``logits``, which the last operation makes.
+        Length of the tensor ``logits``, the output of the last operation.
     ops : tuple of Op
 
     Raises
     ------
     ConfigError
-        If an operation takes what none before it makes, if shapes do not fit, or if one window
-        takes more than `MOST_NUMBERS` numbers or `MOST_PRODUCTS` multiplications.
+        If an operation's input is not the output of an earlier one, if shapes do not fit, or if one
+        window needs more than `MAX_NUMBERS` numbers or `MAX_PRODUCTS` multiplications.
 
     Examples
     --------
@@ -129,7 +131,7 @@ class Graph:
     7
     >>> Graph((130, 20), 7, (mean, logits))
     Traceback (most recent call last):
-    ser_edge.errors.ConfigError: operation 'logits' (dense): the shape of weight is (22, 7); ...
+    ser_edge.errors.ConfigError: operation 'logits' (dense): the shape of weight is (22, 7), ...
     """
 
     input_shape: Shape
@@ -139,64 +141,62 @@ class Graph:
     def __post_init__(self) -> None:
         _expect("the input's rank", len(self.input_shape), 2)
         for size in (*self.input_shape, self.n_outputs):
-            _check_size("a size of input or output", size, 1)
+            check_number("input or output size", size, 1, MAX_NUMBERS, integer=True)
         shapes = {"input": self.input_shape}
         numbers = products = 0
         for op in self.ops:
-            try:
-                shapes[op.output], held, multiplied = _made(op, shapes)
-            except ConfigError as error:
-                raise ConfigError(f"operation {op.output!r} ({op.kind}): {error}") from None
-            numbers, products = numbers + held, products + multiplied
-            if numbers > MOST_NUMBERS or products > MOST_PRODUCTS:
-                raise ConfigError(
-                    f"up to operation {op.output!r} one window takes {numbers} numbers and "
-                    f"{products} multiplications; expected {MOST_NUMBERS} and {MOST_PRODUCTS} at "
-                    "most"
-                )
+            with error_source(f"operation {op.output!r} ({op.kind})"):
+                shapes[op.output], op_numbers, op_products = _output(op, shapes)
+                numbers, products = numbers + op_numbers, products + op_products
+                if numbers > MAX_NUMBERS or products > MAX_PRODUCTS:
+                    raise ConfigError(
+                        f"up to here one window needs {numbers} numbers and {products} "
+                        f"multiplications, expected at most {MAX_NUMBERS} and {MAX_PRODUCTS}"
+                    )
         _expect("the last operation's output", [op.output for op in self.ops[-1:]], ["logits"])
         _expect("the shape of logits", shapes["logits"], (self.n_outputs,))
 
     @property
     def multiply_adds(self) -> int:
-        """How many multiplications, with an addition each, its layers take for one window."""
+        """Number of multiply-adds of the convolutions and dense layers for one window."""
         shapes = {"input": self.input_shape}
         total = 0
         for op in self.ops:
-            shapes[op.output], _, multiplied = _made(op, shapes)
-            total += multiplied if op.kind in ("conv", "dense") else 0
+            shapes[op.output], _, products = _output(op, shapes)
+            total += products if op.kind in ("conv", "dense") else 0
         return total
 
 
-def _made(op: Op, shapes: dict[str, Shape]) -> tuple[Shape, int, int]:
-    """Return the shape of what an operation makes, the numbers that it takes, and the products."""
+def _output(op: Op, shapes: dict[str, Shape]) -> tuple[Shape, int, int]:
+    """Return an operation's output shape, how many numbers it holds, and its multiplications."""
     if op.output in shapes:
-        raise ConfigError("there is a tensor of that name already")
+        raise ConfigError("a tensor of this name exists already")
     missing = [name for name in op.inputs if name not in shapes]
     if missing:
-        raise ConfigError(f"takes {missing[0]!r}, which none before it makes")
+        raise ConfigError(f"the input {missing[0]!r} is not the output of an earlier operation")
     inputs = [shapes[name] for name in op.inputs]
     for shape in inputs:
         _expect("an input's rank", len(shape), KINDS[op.kind].rank or len(shape))
-    made, read = _SHAPES[op.kind](op, *inputs), math.prod(inputs[0])
+    shape, n_read = _SHAPES[op.kind](op, *inputs), math.prod(inputs[0])
     if op.kind in ("conv", "maxpool"):
-        read = made[0] * _size(op) * inputs[0][1]
+        n_read = shape[0] * _size(op) * inputs[0][1]  # the patches, copied
     n_out = op.arrays["weight"].shape[-1] if "weight" in op.arrays else 1
-    return made, read + math.prod(made), read * n_out // op.settings.get("groups", 1)
+    return shape, n_read + math.prod(shape), n_read * n_out // op.settings.get("groups", 1)
 
 
 def _size(op: Op) -> int:
-    """Return how many frames a convolution or pooling sees at a time."""
+    """Return the kernel size of a convolution or pooling."""
     return op.settings["size"] if op.kind == "maxpool" else len(op.arrays["weight"])
 
 
-def _slid(op: Op, length: int, channels: int) -> Shape:
+def _sliding(op: Op, length: int, channels: int) -> Shape:
     size, left, right = _size(op), op.settings["left"], op.settings["right"]
     if max(left, right) >= size or size > left + length + right:
         raise ConfigError(
-            f"slides over {left} + {length} + {right} frames, {size} at a time; expected no more "
-            "at a time than there are, and less padding"
+            f"the kernel size is {size} for {left} + {length} + {right} frames, expected more "
+            "frames than that and less padding on each side"
         )
+    # n_out = floor((left + n + right - size) / stride) + 1
     return (left + length + right - size) // op.settings["stride"] + 1, channels
 
 
@@ -207,7 +207,7 @@ def _conv(op: Op, shape: Shape) -> Shape:
     _expect("inputs and outputs modulo groups", (channels % groups, n_out % groups), (0, 0))
     _expect("the shape of weight", op.arrays["weight"].shape, (size, channels // groups, n_out))
     _expect("the shape of bias", op.arrays["bias"].shape, (n_out,))
-    return _slid(op, length, n_out)
+    return _sliding(op, length, n_out)
 
 
 def _pad(op: Op, shape: Shape) -> Shape:
@@ -240,7 +240,7 @@ def _concat(_op: Op, *shapes: Shape) -> Shape:
 
 _SHAPES: dict[str, Callable[..., Shape]] = {
     "conv": _conv,
-    "maxpool": lambda op, shape: _slid(op, *shape),
+    "maxpool": lambda op, shape: _sliding(op, *shape),
     "pad": _pad,
     "affine": _affine,
     "dense": _dense,
@@ -254,13 +254,6 @@ _SHAPES: dict[str, Callable[..., Shape]] = {
 }
 
 
-def _check_size(name: str, value: object, least: int) -> None:
-    if type(value) is not int or not least <= value <= MOST_NUMBERS:
-        raise ConfigError(
-            f"{name} is {brief(value)}; expected a whole number, {least} to {MOST_NUMBERS}"
-        )
-
-
-def _expect(what: str, found: object, expected: object) -> None:
-    if found != expected:
-        raise ConfigError(f"{what} is {brief(found)}; expected {brief(expected)}")
+def _expect(what: str, value: object, expected: object) -> None:
+    if value != expected:
+        raise ConfigError(f"{what} is {brief(value)}, expected {brief(expected)}")

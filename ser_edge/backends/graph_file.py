@@ -1,16 +1,16 @@
-"""``model.float32.npz``: a graph in a file that any language can read.
+"""``model.float32.npz``: a graph as a file that any language can read.
 
-It is a zip archive, nothing in it compressed, of
+An uncompressed zip archive of
 
 - ``graph.json``: ``format`` and ``format_version``; ``input_shape``; ``n_outputs``; and ``ops``, in
   the order in which they are computed, each with ``kind``, ``inputs``, ``output`` and ``settings``
-  as `ser_edge.backends.graph.Op` explains them. The first input is named ``input``, the last output
+  as `ser_edge.backends.graph.Op` describes. The first input is named ``input``, the last output
   ``logits``;
 - ``{output}.{array}.npy`` for every array of an operation: NumPy's format 1.0, little-endian
-  float32, row by row.
+  float32, in C order.
 
-`numpy.load` opens it too. It is read without it here, since a file is not to be trusted: every size
-is held against the bytes that are there before anything is allocated, and there is no pickle.
+`numpy.load` opens it too. This module does not use it, since a file may be hostile: every size is
+compared with the bytes in the file before anything is allocated, and nothing is unpickled.
 """
 
 from __future__ import annotations
@@ -24,9 +24,11 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from ser_edge.backends import refusal
 from ser_edge.backends.graph import KINDS, Graph, Op
-from ser_edge.errors import BackendError, ConfigError
+from ser_edge.errors import ConfigError, error_source
 from ser_edge.npy import read_array
+from ser_edge.versioned_json import parse_versioned_json
 
 FORMAT = "ser-edge-graph"
 FORMAT_VERSION = 1
@@ -42,7 +44,7 @@ def graph_bytes(graph: Graph) -> bytes:
     Returns
     -------
     content : bytes
-        The same for the same graph.
+        Equal for equal graphs.
     """
     layout = {
         "format": FORMAT,
@@ -80,36 +82,32 @@ def read_graph(path: Path) -> Graph:
     Raises
     ------
     BackendError
-        If it is damaged, of another format or version, or its graph cannot be computed.
+        If the file is damaged, of another format or version, or its graph cannot be computed.
     """
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
             if any(m.compress_type or m.compress_size != m.file_size for m in members):
-                raise ConfigError("is compressed, and was not when it was exported")
+                raise ConfigError("the archive is compressed, expected an uncompressed one")
             if sum(m.file_size for m in members) > path.stat().st_size:
-                raise ConfigError("its members claim more bytes than it has")
+                raise ConfigError("the archive's members claim more bytes than it has")
             return _graph(archive)
     except KeyError as error:
-        reason = f"lacks an entry ({error.args[0]})"
+        reason = f"an entry is missing ({error.args[0]})"
     except TypeError as error:
-        reason = f"graph.json has an entry of another type ({error})"
+        reason = f"an entry of graph.json has the wrong type ({error})"
     except (ConfigError, BadZipFile, EOFError, OSError, RuntimeError, ValueError) as error:
         reason = str(error) or type(error).__name__
-    raise BackendError(
-        f"numpy cannot open {path.name}: {shorten(reason, 200)}; export it again, or choose "
-        "another --backend"
-    )
+    raise refusal("numpy cannot open it", ValueError(shorten(reason, 200)), path)
 
 
 def _graph(archive: zipfile.ZipFile) -> Graph:
-    layout = json.loads(archive.read("graph.json"))
-    found = layout["format"], layout["format_version"]
-    if found != (FORMAT, FORMAT_VERSION):
-        raise ConfigError(f"is {found}; expected {(FORMAT, FORMAT_VERSION)}")
+    text = archive.read("graph.json")
+    with error_source("graph.json"):
+        layout = parse_versioned_json(text, FORMAT, FORMAT_VERSION, remedy="", error=ConfigError)
     outputs = [entry["output"] for entry in layout["ops"]]
-    if len(set(outputs)) < len(outputs):  # else one array could be read any number of times
-        raise ConfigError("two operations make the same tensor")
+    if len(set(outputs)) < len(outputs):  # otherwise one array could be read any number of times
+        raise ConfigError("two operations have the same output")
     ops = []
     for entry in layout["ops"]:
         kind, output = entry["kind"], entry["output"]

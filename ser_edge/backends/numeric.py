@@ -1,12 +1,13 @@
-"""``.npz`` files, run by NumPy alone: for where no interpreter has a wheel.
+"""``.npz`` files, run by NumPy alone: for platforms without a wheel of any interpreter.
 
-`ser_edge.backends.graph_file` tells what is in such a file. A window goes through the network by itself:
-many at a time were no faster, since what one needs stays in the processor's cache, and so no window
-changes the last digit of another's logits.
+`ser_edge.backends.graph_file` describes the file. Windows are computed one at a time: batches were
+not faster, since one window's tensors stay in the cache, and a window's logits do not depend on the
+others in its batch.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,25 +24,25 @@ Array = NDArray[np.float32]
 
 
 class NumericModel:
-    """A graph. It keeps nothing of what it computes, so threads may share it."""
+    """A graph, run by NumPy. It has no state between calls, so threads may share it."""
 
-    def __init__(self, graph: Graph, name: str) -> None:
+    def __init__(self, graph: Graph, source: str | os.PathLike[str]) -> None:
         self._graph = graph
-        self._name = name
+        self._source = source
         self.version = f"numpy {np.__version__}"
 
     def run(self, inputs: Array) -> Array:
         """Compute the logits of each input; see `ser_edge.backends.Backend.run`."""
-        check_inputs(self._name, inputs, self._graph.input_shape)
+        check_inputs(self._source, inputs, self._graph.input_shape)
         logits = np.empty((len(inputs), self._graph.n_outputs), np.float32)
-        # Overflow shows in the logits, which the caller looks at.
+        # The caller checks the logits, where an overflow shows.
         with np.errstate(over="ignore", invalid="ignore"):
             for row, window in zip(logits, inputs, strict=True):
                 row[:] = self.tensors(window)["logits"]
         return logits
 
     def tensors(self, window: Array) -> dict[str, Array]:
-        """Compute what every operation makes of one input, by the tensor's name."""
+        """Compute the outputs of all operations for one input, by tensor name."""
         tensors = {"input": window}
         for op in self._graph.ops:
             tensors[op.output] = _KERNELS[op.kind](op, *(tensors[name] for name in op.inputs))
@@ -49,19 +50,22 @@ class NumericModel:
 
 
 def _conv(op: Op, x: Array) -> Array:
-    """Convolve: an output frame is the frames that it sees, in a row, times the weights."""
+    """Convolve over time: y[t] = sum over k of x[stride * t + k] @ weight[k], plus bias."""
     weight, groups, stride = op.arrays["weight"], op.settings["groups"], op.settings["stride"]
     size, n_in, n_out = weight.shape
     x = _padded(op, x, 0)
     n_frames, (frame, column) = (len(x) - size) // stride + 1, x.strides
-    seen = as_strided(x, (n_frames, size, x.shape[1]), (stride * frame, frame, column))
+    # patches[t, k] = x[stride * t + k], a view
+    patches = as_strided(x, (n_frames, size, x.shape[1]), (stride * frame, frame, column))
     y: Array
     if n_in == 1 and groups == n_out:
-        # Depthwise: a product for each channel would be too small to be worth its call.
-        y = np.einsum("tkc,kc->tc", seen, weight[:, 0])
+        # Depthwise: y[t, c] = sum over k of patches[t, k, c] * weight[k, c]. One matrix product
+        # per channel would cost more in calls than in arithmetic.
+        y = np.einsum("tkc,kc->tc", patches, weight[:, 0])
     else:
-        # Copied, since BLAS does not take rows that overlap.
-        rows = seen.reshape(n_frames, size, groups, n_in).transpose(2, 0, 1, 3).copy()
+        # One matrix product per group (im2col): (t, k * n_in) @ (k * n_in, n_out / groups).
+        # The patches are copied, since BLAS does not accept overlapping rows.
+        rows = patches.reshape(n_frames, size, groups, n_in).transpose(2, 0, 1, 3).copy()
         parts = weight.reshape(size, n_in, groups, -1).transpose(2, 0, 1, 3)
         y = rows.reshape(groups, n_frames, -1) @ parts.reshape(groups, size * n_in, -1)
         y = y.transpose(1, 0, 2).reshape(n_frames, n_out)
@@ -71,8 +75,8 @@ def _conv(op: Op, x: Array) -> Array:
 
 def _maxpool(op: Op, x: Array) -> Array:
     size, stride = op.settings["size"], op.settings["stride"]
-    seen = sliding_window_view(_padded(op, x, -np.inf), size, axis=0)[::stride]
-    return np.asarray(seen.max(axis=-1))
+    patches = sliding_window_view(_padded(op, x, -np.inf), size, axis=0)[::stride]
+    return np.asarray(patches.max(axis=-1))
 
 
 def _padded(op: Op, x: Array, value: float | Array) -> Array:
@@ -86,6 +90,7 @@ def _padded(op: Op, x: Array, value: float | Array) -> Array:
 
 
 def _affine(op: Op, x: Array) -> Array:
+    # A batch normalisation that no convolution could absorb: y = gain * x + offset.
     y = x * op.arrays["gain"]
     y += op.arrays["offset"]
     return y
@@ -110,12 +115,12 @@ _KERNELS: dict[str, Callable[..., Array]] = {
 def open_model(path: Path, **_: Any) -> NumericModel:
     """Open a ``.npz`` file.
 
-    How many threads a product may use is the linear algebra library's, which reads its environment
-    (``OPENBLAS_NUM_THREADS``) when NumPy is imported; so there is nothing to set here.
+    The number of threads is set by the environment (``OPENBLAS_NUM_THREADS``), which the linear
+    algebra library reads when NumPy is imported.
 
     Raises
     ------
     BackendError
-        If the file is damaged, or not a graph's.
+        If the file is damaged or of another kind.
     """
-    return NumericModel(read_graph(path), path.name)
+    return NumericModel(read_graph(path), path)

@@ -9,42 +9,38 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ser_edge.backends import NotPicklable, check_inputs, check_model, first_line, loading
-from ser_edge.errors import BackendError
+from ser_edge.backends import NotPicklable, check_inputs, check_model, loading, refusal
 
 
 class OnnxModel(NotPicklable):
-    """An ONNX model with one float input, of one window or of any number, and one float output."""
+    """An ONNX model with one float input, a batch of one or of any size, and one float output."""
 
-    def __init__(self, session: Any, name: str, version: str) -> None:
-        check_model(name, len(session.get_inputs()), len(session.get_outputs()))
+    def __init__(self, session: Any, source: str | os.PathLike[str], version: str) -> None:
+        check_model(source, len(session.get_inputs()), len(session.get_outputs()))
         self._session = session
-        self._name = name
+        self._source = source
         self._input = session.get_inputs()[0]
-        self._any_number = not isinstance(self._input.shape[0], int)
+        self._any_batch = not isinstance(self._input.shape[0], int)
         self.version = f"onnxruntime {version}"
 
     def run(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Compute the logits of each input; see `ser_edge.backends.Backend.run`."""
-        check_inputs(self._name, inputs, self._input.shape[1:])
-        windows = [inputs] if self._any_number else [window[None] for window in inputs]
+        check_inputs(self._source, inputs, self._input.shape[1:])
+        batches = [inputs] if self._any_batch else [window[None] for window in inputs]
         try:
             return np.concatenate(
-                [self._session.run(None, {self._input.name: window})[0] for window in windows]
+                [self._session.run(None, {self._input.name: batch})[0] for batch in batches]
             )
-        # ONNX Runtime's exceptions derive from Exception alone, each in its own private class.
+        # Each of ONNX Runtime's exceptions is a private class, derived from Exception alone.
         except Exception as error:
-            raise BackendError(
-                f"{self._name} fails: {first_line(error)}; export it again, or choose another "
-                "--backend"
-            ) from None
+            raise refusal("onnxruntime fails on it", error, self._source) from None
 
 
 def import_onnxruntime() -> Any:
-    """Import ONNX Runtime, which is imported nowhere else, with its telemetry off.
+    """Import ONNX Runtime with its telemetry off; every other import of it comes after this one.
 
-    From 1.29 on it reports to its makers from Linux too, unless ``ORT_DISABLE_TELEMETRY`` is set
-    before the import. A value that is set already stays: whoever sets it to 0 means it.
+    From 1.29 on it sends usage data on Linux too, unless ``ORT_DISABLE_TELEMETRY`` is set before
+    the import. A value that the user has set is kept.
     """
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime
@@ -58,7 +54,7 @@ def open_model(path: Path, *, package: str, threads: int) -> OnnxModel:
     Raises
     ------
     BackendError
-        If ONNX Runtime is not installed or does not load, or refuses the file.
+        If ONNX Runtime is not installed, does not load or cannot open the file.
     """
     with loading(package):
         onnxruntime = import_onnxruntime()
@@ -66,16 +62,13 @@ def open_model(path: Path, *, package: str, threads: int) -> OnnxModel:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 4
-    # On x86 without VNNI sums of int8 products would saturate, and answers be other ones.
+    # Without this, sums of int8 products saturate on x86 without VNNI, and the logits differ.
     options.add_session_config_entry("session.x64quantprecision", "1")
     try:
-        # What it would fall back to is the same provider, and it would print that.
+        # The fallback would be the same provider, with a message on stdout.
         session = onnxruntime.InferenceSession(
             str(path), options, providers=["CPUExecutionProvider"], enable_fallback=0
         )
     except Exception as error:  # as in run
-        raise BackendError(
-            f"{package} cannot open {path.name}: {first_line(error)}; "
-            "export it again, or choose another --backend"
-        ) from None
-    return OnnxModel(session, path.name, onnxruntime.__version__)
+        raise refusal(f"{package} cannot open it", error, path) from None
+    return OnnxModel(session, path, onnxruntime.__version__)

@@ -1,10 +1,9 @@
-"""Which interpreter runs which file of a bundle: the one place where that is decided.
+"""Choose the interpreter and the model file of a bundle.
 
 The backends are tried in the order of `ser_edge.backends.INTERPRETERS`: ``litert``, ``tflite``,
-``onnx``, ``numeric``. The first that is installed, for which the bundle has a file and which opens
-it, is taken; of several files it takes the precision that is fastest in it. One that is installed
-and does not load, or refuses the file, is passed over with a warning. A backend or precision that
-was asked for is taken or refused, never replaced.
+``onnx``, ``numeric``. The first one that is installed, has a file in the bundle and opens it is
+taken, with the precision that is fastest in it. A backend that does not load or refuses the file is
+skipped with a warning. If the caller names a backend or a precision, no other is tried.
 """
 
 from __future__ import annotations
@@ -22,45 +21,46 @@ logger = logging.getLogger(__name__)
 def open_bundle(
     bundle: Bundle, *, backend: str | None = None, precision: str | None = None, threads: int = 1
 ) -> tuple[str, ModelFile, Backend]:
-    """Open the file of a bundle that suits this device.
+    """Open the model file of a bundle that is best on this device.
 
     Parameters
     ----------
     bundle : Bundle
         The exported folder.
     backend : str, optional
-        A key of `INTERPRETERS`, the only one to be tried.
+        The only backend to try, a key of `INTERPRETERS`.
     precision : str, optional
-        One of `ser_edge.manifest.PRECISIONS`, the only form of the network to be tried.
+        The only precision to try, one of `ser_edge.choices.PRECISIONS`.
     threads : int > 0
-        Threads that one inference may use.
+        Threads per inference.
 
     Returns
     -------
     name : str
         The backend.
     model : ModelFile
-        The file that it runs.
+        Its file.
     opened : Backend
 
     Raises
     ------
     BackendError
-        If the bundle has no such file, or no interpreter that can run one works here.
+        If the bundle has no such file, or no interpreter can open it.
     BundleError
         If the file is damaged.
     """
     names = [backend] if backend else list(INTERPRETERS)
     models = {name: model_for(bundle, name, precision) for name in names}
-    fitting = {name: model for name, model in models.items() if model is not None}
-    if not fitting:
-        held = ", ".join(model.file for model in bundle.manifest.models)
+    candidates = {name: model for name, model in models.items() if model is not None}
+    if not candidates:
+        files = ", ".join(model.file for model in bundle.manifest.models)
         raise BackendError(
-            f"{bundle.folder}: holds no {precision or 'model'} file for {' or '.join(names)}, only "
-            f"{held}; choose another --backend or --precision, or export again"
+            f"holds no {precision or 'model'} file for {' or '.join(names)}, only {files}",
+            "choose another --backend or --precision, or export again",
+            bundle.folder,
         )
     failed = []
-    for name, model in fitting.items():
+    for name, model in candidates.items():
         if backend is None and not INTERPRETERS[name].usable:
             continue
         path = bundle.verified(model)
@@ -69,22 +69,24 @@ def open_bundle(
         except BackendError as error:
             if backend is not None:
                 raise
-            logger.warning("the %s backend is passed over: %s", name, error)
-            failed.append(f"{name}: {error}")
+            logger.warning("skipping the %s backend: %s", name, error)
+            failed.append(f"{name}: {error.problem}")
     if failed:
         raise BackendError(
-            f"{bundle.folder}: no backend opens it ({' / '.join(failed)}); `ser-edge doctor` says "
-            "what would mend each"
+            f"no backend can open it ({' / '.join(failed)})",
+            "`ser-edge doctor` shows how to repair each of them",
+            bundle.folder,
         )
-    extras = " or ".join(f"'ser-edge[{INTERPRETERS[name].extra}]'" for name in fitting)
+    extras = " or ".join(f"'ser-edge[{INTERPRETERS[name].extra}]'" for name in candidates)
     raise BackendError(
-        f"{bundle.folder}: needs an interpreter, {' or '.join(fitting)}, and none is usable here; "
-        f"pip install {extras}, or export a bundle with .npz, which NumPy alone runs"
+        f"needs {' or '.join(candidates)}, and none is usable here",
+        f"pip install {extras}, or export a bundle with .npz, which needs NumPy alone",
+        bundle.folder,
     )
 
 
 def model_for(bundle: Bundle, backend: str, precision: str | None = None) -> ModelFile | None:
-    """Return the file of a bundle that a backend would run, or None where there is none.
+    """Return the file of a bundle that a backend runs, or None if there is none.
 
     Examples
     --------

@@ -1,10 +1,11 @@
 """TFLite files, run by LiteRT (``ai_edge_litert``) or the older tflite-runtime.
 
-Both packages hold the same ``Interpreter`` class under two names.
+Both packages have the same ``Interpreter`` class.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 from importlib import import_module
 from pathlib import Path
@@ -13,26 +14,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ser_edge.backends import NotPicklable, check_inputs, check_model, first_line, loading
-from ser_edge.errors import BackendError
+from ser_edge.backends import NotPicklable, check_inputs, check_model, loading, refusal
 
 
 class TFLiteModel(NotPicklable):
     """A TFLite model with one input, a batch of one, and one output."""
 
-    def __init__(self, interpreter: Any, name: str, package: str) -> None:
+    def __init__(self, interpreter: Any, source: str | os.PathLike[str], package: str) -> None:
         self._interpreter = interpreter
-        self._name = name
+        self._source = source
         self._package = package
         self._lock = threading.Lock()
         inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
-        check_model(name, len(inputs), len(outputs))
+        check_model(source, len(inputs), len(outputs))
         self._input, self._output = inputs[0], outputs[0]
 
     @property
     def version(self) -> str:
         """The interpreter's package and version."""
-        # Imported here, for it takes longer than opening the model.
+        # This import takes longer than opening the model.
         from importlib.metadata import version
 
         distribution = self._package.replace("_", "-")
@@ -40,17 +40,14 @@ class TFLiteModel(NotPicklable):
 
     def run(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Compute the logits of each input; see `ser_edge.backends.Backend.run`."""
-        check_inputs(self._name, inputs, self._input["shape"][1:].tolist())
+        check_inputs(self._source, inputs, self._input["shape"][1:].tolist())
         try:
-            # The interpreter owns one set of tensors, so one thread at a time may use it. One for
-            # each thread was not faster, and takes the weights' memory each time.
+            # The interpreter has one set of tensors, so one thread at a time may use it. An
+            # interpreter per thread was not faster, and each has a copy of the weights.
             with self._lock:
                 return np.stack([self._run_one(window) for window in inputs])
         except (ValueError, RuntimeError) as error:
-            raise BackendError(
-                f"{self._name} fails: {first_line(error)}; export it again, or choose another "
-                "--backend"
-            ) from None
+            raise refusal(f"{self._package} fails on it", error, self._source) from None
 
     def _run_one(self, window: NDArray[np.float32]) -> NDArray[np.float32]:
         self._interpreter.set_tensor(self._input["index"], quantise(window, self._input)[None])
@@ -59,21 +56,23 @@ class TFLiteModel(NotPicklable):
 
 
 def quantise(values: NDArray[np.float32], tensor: dict[str, Any]) -> NDArray[Any]:
-    """Turn floats into what a tensor holds, by the scale and zero point that the model states."""
+    """Convert floats to a tensor's type, with the scale and zero point of the model."""
     dtype = np.dtype(tensor["dtype"])
     if dtype.kind == "f":
         return values.astype(dtype, copy=False)
     scale, zero_point = tensor["quantization"]
     limits = np.iinfo(dtype)
+    # q = round(x / scale + zero_point), clipped to the integer's range (Jacob et al. 2018)
     levels = np.clip(np.round(values / scale + zero_point), limits.min, limits.max)
     return np.asarray(levels, dtype)
 
 
 def dequantise(values: NDArray[Any], tensor: dict[str, Any]) -> NDArray[np.float32]:
-    """Turn what a tensor holds into floats; the inverse of `quantise` up to rounding."""
+    """Convert a tensor's values to float32; the inverse of `quantise` up to rounding."""
     if values.dtype.kind == "f":
         return values.astype(np.float32, copy=False)
     scale, zero_point = tensor["quantization"]
+    # x = scale * (q - zero_point)
     return np.asarray(scale * (values.astype(np.float32) - zero_point), np.float32)
 
 
@@ -83,17 +82,14 @@ def open_model(path: Path, *, package: str, threads: int) -> TFLiteModel:
     Raises
     ------
     BackendError
-        If the package is not installed or does not load, or refuses the file.
+        If the package is not installed, does not load or cannot open the file.
     """
     with loading(package):
         module = import_module(f"{package}.interpreter")
-    # tflite-runtime 2.14 crashes on a file cut short; `Bundle.verified` lets none come here.
+    # tflite-runtime 2.14 crashes on a truncated file; `Bundle.verified` refuses those.
     try:
         interpreter = module.Interpreter(model_path=str(path), num_threads=threads)
         interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
-        raise BackendError(
-            f"{package} cannot open {path.name}: {first_line(error)}; "
-            "export it again, or choose another --backend"
-        ) from None
-    return TFLiteModel(interpreter, path.name, package)
+        raise refusal(f"{package} cannot open it", error, path) from None
+    return TFLiteModel(interpreter, path, package)

@@ -1,4 +1,4 @@
-"""Which backends work on this machine, tried, and what would mend the others."""
+"""Which backends work on this machine, and how to repair the others."""
 
 from ser_edge.doctor.diagnosis import BackendReport, Diagnosis
 from ser_edge.doctor.examination import diagnose, missing_wheel

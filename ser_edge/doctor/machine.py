@@ -1,4 +1,4 @@
-"""What this machine is, as far as it decides which interpreter runs on it and how fast."""
+"""The properties of this machine that decide which interpreter runs here, and how fast."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from pathlib import Path
 UNKNOWN = "unknown"
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
-# What wheels call a machine on which a 32-bit Python runs.
+# Architecture of the wheels for a 32-bit Python on a 64-bit processor.
 _BITS_32 = {"aarch64": "armv7l", "armv8l": "armv7l", "x86_64": "i686"}
 _NAMES = {"amd64": "x86_64", "arm64": "aarch64"}
 
-# Name here, and names in /proc/cpuinfo of which one suffices.
+# Our name of a CPU feature, and its names in /proc/cpuinfo.
 _X86 = {
     "sse4.2": {"sse4_2"},
     "avx": {"avx"},
@@ -30,7 +30,7 @@ _ARM = {"neon": {"neon", "asimd"}, "dotprod": {"asimddp"}, "i8mm": {"i8mm"}}
 
 @dataclass(frozen=True)
 class Machine:
-    """The platform, processor and memory; whatever the system does not tell is "unknown".
+    """Platform, processor and memory; what the system does not report is "unknown".
 
     Parameters
     ----------
@@ -39,21 +39,20 @@ class Machine:
     system : str
         ``"Linux"``, ``"Darwin"``, ``"Windows"``, ….
     machine : str
-        The processor family that Python was built for, as wheels call it: ``"aarch64"``,
+        Architecture that Python was built for, as in the names of wheels: ``"aarch64"``,
         ``"armv7l"``, ``"x86_64"``, ….
     libc : str
         Such as ``"glibc 2.36"`` or ``"musl"``.
     cpu : str
-        The processor's, or the board's, name.
+        Name of the processor or of the board.
     cpu_features : dict of str to bool
-        Instructions that fast kernels are written for, and whether there are any; empty where
-        unknown.
+        Whether the processor has the instructions of fast kernels; empty if unknown.
     cores : int
-        That this process may use.
+        Number of cores that this process may use.
     memory_bytes, available_bytes : int or None
-        In all, and not in use.
+        Total and available memory.
     threads : dict of str to str or None
-        What the environment says about NumPy's threads; ser-edge itself uses one an inference.
+        Environment variables that set NumPy's threads; ser-edge uses one thread per inference.
     """
 
     python: str
@@ -69,7 +68,7 @@ class Machine:
 
 
 def this_machine() -> Machine:
-    """Look at the machine that this process runs on.
+    """Inspect the machine that this process runs on.
 
     Examples
     --------
@@ -94,7 +93,7 @@ def this_machine() -> Machine:
 
 
 def wheel_machine(machine: str, bits: int) -> str:
-    """Return what wheels call a machine, of which a 32-bit Python may use half.
+    """Return the architecture in the names of wheels, for a Python of 32 or 64 bits.
 
     Examples
     --------
@@ -107,27 +106,27 @@ def wheel_machine(machine: str, bits: int) -> str:
 
 
 def read_cpu(cpuinfo: str, machine: str) -> tuple[str, dict[str, bool]]:
-    r"""Read the processor's name and features from the text of ``/proc/cpuinfo``.
+    r"""Parse the processor's name and features from the text of ``/proc/cpuinfo``.
 
     Examples
     --------
     >>> read_cpu("model name : A\nflags : avx sse4_2\n", "x86_64")[1]["avx2"]
     False
     """
-    told: dict[str, str] = {}
+    fields: dict[str, str] = {}
     for line in cpuinfo.splitlines():
         name, _, value = line.partition(":")
-        told.setdefault(name.strip().lower(), value.strip())
+        fields.setdefault(name.strip().lower(), value.strip())
     # A Raspberry Pi names the board as `Model`; 64-bit Arm kernels name no processor.
-    cpu = told.get("model name") if machine in ("x86_64", "i686") else None
-    cpu = cpu or told.get("model") or told.get("model name") or ""
-    flags = set((told.get("flags") or told.get("features") or "").split())
-    wanted = _X86 if machine in ("x86_64", "i686") else _ARM
-    return cpu, {name: bool(any_of & flags) for name, any_of in wanted.items()} if flags else {}
+    cpu = fields.get("model name") if machine in ("x86_64", "i686") else None
+    cpu = cpu or fields.get("model") or fields.get("model name") or ""
+    flags = set((fields.get("flags") or fields.get("features") or "").split())
+    names = _X86 if machine in ("x86_64", "i686") else _ARM
+    return cpu, {name: bool(any_of & flags) for name, any_of in names.items()} if flags else {}
 
 
 def read_memory(meminfo: str) -> tuple[int | None, int | None]:
-    r"""Read the memory in all and what is available from the text of ``/proc/meminfo`` [bytes].
+    r"""Parse the total and the available memory from the text of ``/proc/meminfo`` [bytes].
 
     Examples
     --------

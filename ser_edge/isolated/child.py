@@ -1,6 +1,6 @@
 """The child's side of `ser_edge.isolated.process`: import a module, run a job, print reports.
 
-Only the standard library is imported, so that NumPy itself can be tried.
+Imports only the standard library, so that NumPy itself can be tested.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from typing import Any
 from ser_edge.errors import SerEdgeError
 
 MARK = "ser-edge report: "
-"""Begins a line of stdout that is a report; a package may print others."""
+"""Start of each line of stdout that is a report; packages may print other lines."""
 
 started_s = perf_counter()
-"""When the parent started this process, by `time.perf_counter`, one clock for all processes [s]."""
+"""`time.perf_counter` when the parent started this process; all processes share its clock [s]."""
 
 
 def run(request: str) -> None:
-    """Do what a request asks for, and print a report after each step.
+    """Run a request, and print a report after each step.
 
     Parameters
     ----------
@@ -30,24 +30,24 @@ def run(request: str) -> None:
         `ser_edge.isolated.run_isolated`.
     """
     global started_s
-    wanted = json.loads(request)
-    started_s = wanted["started_s"]
+    settings = json.loads(request)
+    started_s = settings["started_s"]
     report: dict[str, Any] = {"stage": "import"}
     try:
-        if wanted["cpus"]:
-            report["pinned"] = _pin(wanted["cpus"])
-        _print(report)  # first, since the import may end the process
-        imported = import_module(wanted["module"])
-        if wanted["module"] == "numpy":
+        if settings["cpus"]:
+            report["pinned"] = _pin(settings["cpus"])
+        _print(report)  # before the import, which may end the process
+        imported = import_module(settings["module"])
+        if settings["module"] == "numpy":
             report["blas"] = _blas(imported)
-        if wanted["job"]:
-            home, _, name = wanted["job"].partition(":")
-            for found in getattr(import_module(home), name)(*wanted["arguments"]):
-                report |= found
+        if settings["job"]:
+            job_module, _, name = settings["job"].partition(":")
+            for update in getattr(import_module(job_module), name)(*settings["arguments"]):
+                report |= update
                 _print(report)
         report["done"] = True
     except SerEdgeError as error:
-        problem = f"{error.source}: {error.problem}" if error.source else error.problem
+        problem = str(SerEdgeError(error.problem, source=error.source))
         report |= {"error": type(error).__name__, "problem": problem, "remedy": error.remedy}
     except Exception as error:  # a package may raise anything
         lines = str(error).strip().splitlines() or ["no message"]
@@ -71,5 +71,5 @@ def _blas(numpy: Any) -> str:
     try:
         blas = numpy.show_config(mode="dicts")["Build Dependencies"]["blas"]
         return f"{blas['name']} {blas['version']}"
-    except (KeyError, TypeError):  # not every builder of NumPy states it
+    except (KeyError, TypeError):  # some builds of NumPy do not state it
         return "unknown"

@@ -1,8 +1,8 @@
-"""An import and a job in a process of its own: the parent's side.
+"""The parent's side of an isolated job: start the child, follow its reports, explain its end.
 
-Interpreters are compiled for some processors and C libraries. On another one, importing them may
-end the process with a signal instead of an exception. Reports are JSON lines on the child's stdout;
-arrays travel in files. Only the standard library is imported, so that NumPy itself can be tried.
+An interpreter compiled for another processor or C library may end the process with a signal instead
+of an exception. The child reports JSON lines on stdout. Imports only the standard library, so that
+NumPy itself can be tested.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any
 from ser_edge.errors import SerEdgeError
 from ser_edge.isolated.child import MARK
 
-# The child finds packages where the parent does, and not in the current folder.
+# The child searches the same folders for packages as the parent, and not the current folder.
 _CHILD = (
     "import sys; sys.path[:] = sys.argv.pop(1).split('\\n'); "
     "from ser_edge.isolated import child; child.run(sys.argv[1])"
@@ -31,27 +31,27 @@ _CHILD = (
 
 @dataclass(frozen=True)
 class Outcome:
-    """How far a process of its own came.
+    """Result of an isolated job.
 
     Parameters
     ----------
     state : {"works", "fails", "dies", "hangs"}
-        It succeeded, raised an exception, ended early, or reported nothing until the timeout.
+        Succeeded, raised an exception, ended early, or reported nothing until the timeout.
     wall_ms : float
         Wall-clock time, the start of Python included [ms].
     stage : str
-        The last stage: ``"import"``, or what the job reported, such as ``"open"`` and ``"run"``;
-        empty where not even Python and ser-edge had started.
+        The last stage: ``"import"``, or what the job reported, such as ``"open"`` or ``"run"``;
+        empty if Python itself did not start.
     problem : str
-        Why it did not succeed; empty where it did.
+        Why it failed; empty if it succeeded.
     remedy : str
-        What to do about it, where the exception says so.
+        What to do about it; empty unless the exception names a remedy.
     error : str
-        Name of the exception's class; empty where none was raised.
+        Class name of the exception; empty if none was raised.
     signal : str
-        What ended the process, such as ``"SIGILL"``; empty where no signal did.
+        Signal that ended the process, such as ``"SIGILL"``; empty if none did.
     found : dict of str to JSON types
-        What the job reported, and the ``blas`` of NumPy.
+        The job's reports, merged; for the module ``"numpy"`` also its ``blas``.
     """
 
     state: str
@@ -81,8 +81,8 @@ def run_isolated(
     module : str
         Module to import first, such as an interpreter.
     job : str, optional
-        ``"module:function"``, a generator function. It yields dicts, each merged into ``found`` and
-        kept even if the process goes no further; the entry ``"stage"`` names what comes next.
+        ``"module:function"``, a generator function. It yields dicts, which are merged into
+        ``found`` and kept even if the job then fails; the entry ``"stage"`` names the next step.
     arguments : sequence of str
         The job's arguments.
     timeout_s : float > 0
@@ -90,10 +90,10 @@ def run_isolated(
     environment : dict of str to str, optional
         Variables in addition to this process's.
     cpus : sequence of int
-        CPUs that the process may use, where the system allows it; ``found["pinned"]`` is whether
-        it did. Empty: any.
+        CPUs that the process may use; ``found["pinned"]`` is whether the system allowed that.
+        Empty: any.
     on_report : callable
-        Gets each report.
+        Called with each report.
 
     Returns
     -------
@@ -128,8 +128,7 @@ def run_isolated(
             )
         except OSError as error:
             raise SerEdgeError(
-                f"{module} is tried in a process of its own, and none can be started here "
-                f"({error.strerror or error})",
+                f"cannot start a process to test {module} ({error.strerror or error})",
                 "end other programs, and try again",
             ) from None
         report, timed_out = _follow(process, timeout_s, on_report)
@@ -154,7 +153,7 @@ def _follow(
 
     def new_timer() -> Timer:
         timer = Timer(timeout_s, give_up)
-        timer.daemon = True  # an interruption must not wait for it
+        timer.daemon = True  # an interrupted program must not wait for it
         timer.start()
         return timer
 

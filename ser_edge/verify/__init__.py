@@ -1,4 +1,4 @@
-"""Whether a bundle is whole and answers here as it did where it was exported."""
+"""Whether a bundle is complete and computes here what it computed where it was exported."""
 
 from ser_edge.verify.checks import Check, ModelCheck, Report
 from ser_edge.verify.verification import verify

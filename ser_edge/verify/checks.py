@@ -1,4 +1,4 @@
-"""What ``ser-edge verify`` tells, for people and for programs."""
+"""What ``ser-edge verify`` reports, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at.
+    """Result of one check of the bundle.
 
     Parameters
     ----------
@@ -17,33 +17,38 @@ class Check:
         ``"manifest"``, ``"files"``, ``"golden"``, ``"features"``, ``"inputs"``,
         ``"probabilities"`` or ``"interpreters"``.
     ok : bool
-        Whether it is as it should be.
+        Whether it passed.
     detail : str
-        What was found; where it is not ok, what was expected and what to do.
+        What was found, or the problem.
+    remedy : str
+        What to do about the problem.
     """
 
     name: str
     ok: bool
     detail: str
+    remedy: str = ""
 
 
 @dataclass(frozen=True)
 class ModelCheck:
-    """A model file in one interpreter, on the golden clips.
+    """Result of a model file in one interpreter, on the golden clips.
 
     Parameters
     ----------
     backend, file, precision : str
-        The interpreter, and the file that it ran.
+        The interpreter and the model file.
     state : str
-        ``"agrees"``; ``"deviates"``; ``"fails"`` (an error), ``"dies"`` (it ends Python) or
+        ``"agrees"``, ``"deviates"``, ``"fails"`` (raises an error), ``"dies"`` (ends Python) or
         ``"hangs"``.
     deviation : float or None
-        Largest difference of a window's probability from the stored one; None where it gave none.
+        Largest difference from the stored probabilities; None if there is no output.
     tolerance : float
-        How much it may be.
+        Largest allowed deviation.
     detail : str
-        Why it does not agree, and what to do; empty where it does.
+        The problem; empty if it agrees.
+    remedy : str
+        What to do about the problem.
     """
 
     backend: str
@@ -53,6 +58,7 @@ class ModelCheck:
     deviation: float | None
     tolerance: float
     detail: str = ""
+    remedy: str = ""
 
     @property
     def ok(self) -> bool:
@@ -62,20 +68,20 @@ class ModelCheck:
 
 @dataclass(frozen=True)
 class Report:
-    """All that was found; ``ser-edge verify --json`` prints these fields by name, and ``ok``.
+    """All results; ``ser-edge verify --json`` prints these fields by name, and ``ok``.
 
     Parameters
     ----------
     bundle : str
         The folder given.
     checks : tuple of Check
-        In the order in which they were made; one that needs another that failed is left out.
+        In the order in which they were made; a check that depends on a failed one is left out.
     models : tuple of ModelCheck
-        Each model file in each interpreter that is installed and reads it.
+        Each model file in each installed interpreter that reads it.
     not_tried : dict of str to str
-        The other interpreters, and why; not a failure.
+        Why each other interpreter was not tried; this is no failure.
     wall_s : float
-        What it took [s].
+        Duration [s].
     """
 
     bundle: str
@@ -86,16 +92,16 @@ class Report:
 
     @property
     def failures(self) -> int:
-        """How many checks failed."""
+        """Number of failed checks."""
         return sum(not check.ok for check in self.checks) + sum(not m.ok for m in self.models)
 
     @property
     def ok(self) -> bool:
-        """Whether all is well."""
+        """Whether all checks passed."""
         return self.failures == 0
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON types."""
+        """Return JSON types."""
         return {**asdict(self), "ok": self.ok}
 
     def __str__(self) -> str:
@@ -106,23 +112,27 @@ def _rows(report: Report) -> Iterator[tuple[str, str]]:
     yield "bundle", report.bundle
     for check in report.checks:
         yield check.name, f"{'ok' if check.ok else 'fails':<9} {check.detail}"
+        if check.remedy:
+            yield "", f"{'':<9} {check.remedy}"
     yield "", ""
     width = max((len(model.file) for model in report.models), default=0)
-    shown = ""
+    previous = ""
     for model in report.models:
         state = "ok" if model.ok else model.state
-        said = model.detail or within(model.deviation, model.tolerance)
-        name = "" if model.backend == shown else model.backend
-        yield name, f"{state:<9} {model.file:<{width}}  {said}"
-        shown = model.backend
-    for name, why in report.not_tried.items():
-        yield name, f"not tried {why}"
+        detail = model.detail or describe_deviation(model.deviation, model.tolerance)
+        name = "" if model.backend == previous else model.backend
+        yield name, f"{state:<9} {model.file:<{width}}  {detail}"
+        if model.remedy:
+            yield "", f"{'':<9} {'':<{width}}  {model.remedy}"
+        previous = model.backend
+    for name, reason in report.not_tried.items():
+        yield name, f"not tried {reason}"
     if report.models or report.not_tried:
         yield "", ""
     failures = "1 check fails" if report.failures == 1 else f"{report.failures} checks fail"
     yield "all", f"{'ok' if report.ok else failures}, in {report.wall_s:.1f} s"
 
 
-def within(deviation: float | None, tolerance: float) -> str:
-    """Say how far something is from what is stored, and how far it may be."""
-    return f"off by {deviation:.1g}, allowed {tolerance:g}" if deviation else "as stored"
+def describe_deviation(deviation: float | None, tolerance: float) -> str:
+    """Describe a deviation within its tolerance."""
+    return f"deviates by {deviation:.1g}, allowed {tolerance:g}" if deviation else "as stored"

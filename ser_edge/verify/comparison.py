@@ -1,4 +1,4 @@
-"""What a model file answers here, held against what it answered where it was exported."""
+"""Compare a model file's output with the output that was stored at the export."""
 
 from __future__ import annotations
 
@@ -16,52 +16,39 @@ from ser_edge.verify.golden import GoldenClip
 from ser_edge.verify.model_outputs import ModelOutput
 
 TOLERANCES = {"float32": 1e-3, "float16": 1e-2, "dynamic": 0.1, "int8": 0.1, "int8-io": 0.1}
-"""How far a probability may be from the stored one, by precision.
+"""Largest allowed deviation of a probability, by precision.
 
-Measured between LiteRT and tflite-runtime on one file: float32 and float16 1e-7; dynamic 0.025,
-int8 0.035 and int8-io 0.028, since their kernels round in other places (the edge network, 737
-windows of real speech). Some processors multiply float16 in float16.
+Measured between LiteRT and tflite-runtime with the same file (the edge network, 737 windows of real
+speech): float32 and float16 1e-7, dynamic 0.025, int8 0.035, int8-io 0.028, since their int8
+kernels round differently. Some processors multiply float16 in float16.
 """
 
 
-def compared(
-    bundle: Bundle, clips: Sequence[GoldenClip], backend: str, model: ModelFile, answer: ModelOutput
+def compare(
+    bundle: Bundle, clips: Sequence[GoldenClip], backend: str, model: ModelFile, output: ModelOutput
 ) -> ModelCheck:
-    """Judge an answer.
+    """Compare a model file's output on all windows of all clips with the stored output.
 
-    Parameters
-    ----------
-    bundle : Bundle
-        The exported folder.
-    clips : sequence of GoldenClip
-        What was asked.
-    backend : str
-        Who answered.
-    model : ModelFile
-        With which file.
-    answer : ModelOutput
-        All clips' windows in a row.
-
-    Returns
-    -------
-    check : ModelCheck
-        Of each window the probabilities are compared, and the label, unless the two labels are a
-        tie within the tolerance.
+    The probabilities of each window are compared, and its label, unless the labels tie within the
+    tolerance.
     """
     tolerance = TOLERANCES[model.precision]
-    told = partial(ModelCheck, backend, model.file, model.precision, tolerance=tolerance)
-    if answer.state != "answers":
-        return told(answer.state, None, detail=answer.detail)
+    check = partial(ModelCheck, backend, model.file, model.precision, tolerance=tolerance)
+    if output.state != "works":
+        return check(output.state, None, detail=output.problem, remedy=output.remedy)
     n_windows, labels = sum(len(clip.starts) for clip in clips), bundle.manifest.labels
-    values, expected = answer.values, (n_windows, len(labels))
+    values, expected = output.values, (n_windows, len(labels))
     if values.shape != expected or not np.isfinite(values).all():
-        finite = np.isfinite(values).sum()
-        detail = f"gives {values.shape} numbers, {finite} of them finite; expected {expected}"
-        return told("fails", None, detail=f"{detail}, export the bundle again")
-    if not all(model.file in clip.answers for clip in clips):
-        detail = f"{GOLDEN} has no answer of it to compare with"
-        return told("fails", None, detail=f"{detail}; export again where {backend} is installed")
-    stored = np.concatenate([clip.answers[model.file] for clip in clips]).astype(np.float64)
+        detail = (
+            f"the output has shape {values.shape} and {np.isfinite(values).sum()} finite numbers, "
+            f"expected shape {expected}, all finite"
+        )
+        return check("fails", None, detail=detail, remedy="export the bundle again")
+    if not all(model.file in clip.outputs for clip in clips):
+        detail = f"{GOLDEN} has no output of this file to compare with"
+        remedy = f"export again on a machine with {backend}"
+        return check("fails", None, detail=detail, remedy=remedy)
+    stored = np.concatenate([clip.outputs[model.file] for clip in clips]).astype(np.float64)
     if model.input_kind != "audio":
         values = softmax(values / bundle.manifest.temperature)
         stored = softmax(stored / bundle.manifest.temperature)
@@ -69,13 +56,14 @@ def compared(
     package = INTERPRETERS[backend].distribution
     remedy = f"choose another --backend, or pip install --upgrade {package}"
     if not deviation <= tolerance:
-        detail = f"up to {deviation:.2g} from the stored, expected at most {tolerance:g}; {remedy}"
-        # JSON has no NaN, which a stored answer that is none would bring.
-        return told("deviates", deviation if np.isfinite(deviation) else None, detail=detail)
+        detail = f"deviates by {deviation:.2g}, expected at most {tolerance:g}"
+        # JSON has no NaN, which is the deviation from a stored NaN.
+        finite = deviation if np.isfinite(deviation) else None
+        return check("deviates", finite, detail=detail, remedy=remedy)
     rows, now, then = np.arange(n_windows), values.argmax(axis=1), stored.argmax(axis=1)
-    (flipped,) = np.nonzero(stored.max(axis=1) - stored[rows, now] > tolerance)
-    if len(flipped):
-        first = flipped[0]
+    (changed,) = np.nonzero(stored.max(axis=1) - stored[rows, now] > tolerance)
+    if len(changed):
+        first = changed[0]
         detail = f"window {first} is {labels[now[first]]}, expected {labels[then[first]]}"
-        return told("deviates", deviation, detail=f"{detail}; {remedy}")
-    return told("agrees", deviation)
+        return check("deviates", deviation, detail=detail, remedy=remedy)
+    return check("agrees", deviation)

@@ -1,7 +1,7 @@
-"""What the model files of a bundle answer to the golden clips, each interpreter in its own process.
+"""The outputs of a bundle's model files on the golden clips, each interpreter in its own process.
 
-An interpreter that dies or hangs on a file takes its process with it: what was answered before is
-kept, and another process goes on with the files that are left.
+If an interpreter dies or hangs on a file, its earlier outputs are kept and a new process runs the
+remaining files.
 """
 
 from __future__ import annotations
@@ -16,52 +16,37 @@ from numpy.typing import NDArray
 
 from ser_edge.backends import INTERPRETERS, open_model
 from ser_edge.bundle import Bundle
-from ser_edge.doctor.examination import ending
+from ser_edge.doctor.examination import explain
 from ser_edge.errors import SerEdgeError
-from ser_edge.isolated.process import attempt
+from ser_edge.isolated import run_isolated
 from ser_edge.manifest import ModelFile
 from ser_edge.verify.golden import read_golden
 
 
 @dataclass(frozen=True)
 class ModelOutput:
-    """What a model file said to all golden windows, or why it said nothing.
+    """Output of a model file on all golden windows, or why there is none.
 
     Attributes
     ----------
-    state : {"answers", "fails", "dies", "hangs"}
-        Whether it did, raised an error, ended Python or did not come back.
+    state : {"works", "fails", "dies", "hangs"}
+        As in `ser_edge.isolated.Outcome`.
     values : np.ndarray [shape=(n_windows, n_labels)]
-        Logits, or the probabilities of a file that takes audio; empty where there are none.
-    detail : str
-        Why there are none, and what to do.
+        Logits, or probabilities if the input is audio; empty unless it works.
+    problem, remedy : str
+        Why it does not work, and what to do.
     """
 
     state: str
     values: NDArray[np.float64]
-    detail: str = ""
+    problem: str = ""
+    remedy: str = ""
 
 
-def ask(
+def model_outputs(
     bundle: Bundle, backend: str, models: Sequence[ModelFile], *, timeout_s: float
 ) -> dict[str, ModelOutput]:
-    """Run model files on a bundle's golden clips.
-
-    Parameters
-    ----------
-    bundle : Bundle
-        The exported folder.
-    backend : str
-        A key of `INTERPRETERS`.
-    models : sequence of ModelFile
-        Files that it can read.
-    timeout_s : float > 0
-        When to give up on a process [s].
-
-    Returns
-    -------
-    answers : dict of str to ModelOutput
-        By file.
+    """Run model files on a bundle's golden clips; return the outputs by file.
 
     Raises
     ------
@@ -69,41 +54,43 @@ def ask(
         If no process can be started.
     """
     interpreter = INTERPRETERS[backend]
-    answers: dict[str, ModelOutput] = {}
-    left = [model.file for model in models]
-    while left:
-        words = [os.fspath(bundle.folder), backend, *left]
-        trial = attempt(interpreter.module, f"{__name__}:answer", words, timeout_s=timeout_s)
-        for file, values in trial.found.get("answers", {}).items():
-            answers[file] = ModelOutput("answers", np.array(values, np.float64))
-        for file, reason in trial.found.get("refusals", {}).items():
-            answers[file] = ModelOutput("fails", np.empty(0), reason)
-        if trial.state != "works":
-            # The file that was begun last is to blame, or, where none was, the interpreter.
-            begun = trial.found.get("file")
-            detail = "; ".join(filter(None, ending(trial, interpreter.distribution)))
-            for file in left if begun is None else [begun]:
-                answers[file] = ModelOutput(trial.state, np.empty(0), detail)
-        left = [file for file in left if file not in answers]
-    return answers
+    outputs: dict[str, ModelOutput] = {}
+    remaining = [model.file for model in models]
+    while remaining:
+        arguments = [os.fspath(bundle.folder), backend, *remaining]
+        job = f"{__name__}:run_models"
+        outcome = run_isolated(interpreter.module, job, arguments, timeout_s=timeout_s)
+        for file, values in outcome.found.get("outputs", {}).items():
+            outputs[file] = ModelOutput("works", np.array(values, np.float64))
+        for file, reason in outcome.found.get("errors", {}).items():
+            outputs[file] = ModelOutput("fails", np.empty(0), *reason)
+        if outcome.state != "works":
+            # The file that was opened last caused it; if none was, the interpreter did.
+            file = outcome.found.get("file")
+            failed = ModelOutput(
+                outcome.state, np.empty(0), *explain(outcome, interpreter.distribution)
+            )
+            outputs |= dict.fromkeys(remaining if file is None else [file], failed)
+        remaining = [file for file in remaining if file not in outputs]
+    return outputs
 
 
-def answer(folder: str, backend: str, *files: str) -> Iterator[dict[str, Any]]:
-    """Run model files here; a job for `ser_edge.isolated.process.attempt`."""
+def run_models(folder: str, backend: str, *files: str) -> Iterator[dict[str, Any]]:
+    """Run model files on the golden clips; a job for `ser_edge.isolated.run_isolated`."""
     bundle = Bundle.open(folder)
     clips = read_golden(bundle)
     config = bundle.manifest.input
     window_samples = config.window.n_samples(config.features.sample_rate)
     models = {model.file: model for model in bundle.manifest.models}
-    answers: dict[str, Any] = {}
-    refusals: dict[str, str] = {}
+    outputs: dict[str, Any] = {}
+    errors: dict[str, tuple[str, str]] = {}
     for file in files:
         yield {"stage": "open", "file": file}
-        given = [clip.given(models[file], window_samples) for clip in clips]
+        inputs = [clip.model_inputs(models[file], window_samples) for clip in clips]
         try:
             opened = open_model(bundle.verified(models[file]), backend)
             yield {"stage": "run"}
-            answers[file] = opened.run(np.concatenate(given)).tolist()
+            outputs[file] = opened.run(np.concatenate(inputs)).tolist()
         except SerEdgeError as error:
-            refusals[file] = str(error)
-        yield {"answers": answers, "refusals": refusals}
+            errors[file] = error.problem, error.remedy
+        yield {"outputs": outputs, "errors": errors}

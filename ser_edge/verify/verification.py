@@ -13,29 +13,29 @@ from ser_edge.backends import INTERPRETERS
 from ser_edge.bundle import Bundle
 from ser_edge.doctor.examination import absence
 from ser_edge.doctor.machine import this_machine
-from ser_edge.errors import BundleError, SerEdgeError
+from ser_edge.errors import BackendError, BundleError, SerEdgeError
 from ser_edge.frontend import Frontend
 from ser_edge.manifest import ModelFile
 from ser_edge.prediction import softmax
-from ser_edge.verify.checks import Check, ModelCheck, Report, within
-from ser_edge.verify.comparison import compared
+from ser_edge.verify.checks import Check, ModelCheck, Report, describe_deviation
+from ser_edge.verify.comparison import compare
 from ser_edge.verify.golden import GoldenClip, read_golden
-from ser_edge.verify.model_outputs import ask
+from ser_edge.verify.model_outputs import model_outputs
 
-_AGAIN = "copy the whole bundle again"
+_COPY_AGAIN = "copy the whole bundle again"
 
-# How far each stage may be from what is stored, and why it would be farther. Features were 1.5e-4
-# apart between machines, in cepstral coefficients near -1000; of values beyond that, such as
-# frequencies in Hz, it is a share. The others are a few operations in float32 and float64.
+# Stages of the front end, their largest allowed deviation, and the likely cause of a larger one.
+# Features deviated by 1.5e-4 between machines, in cepstral coefficients near -1000. The other
+# stages are a few operations in float32 and float64.
 _STAGES = (
     (
         "features",
         1e-3,
-        f"the feature settings were changed ({_AGAIN}), or NumPy computes wrongly here "
-        "(pip install --force-reinstall --no-deps numpy)",
+        f"the feature settings were changed: {_COPY_AGAIN}; or NumPy computes wrongly here: "
+        "pip install --force-reinstall --no-deps numpy",
     ),
-    ("inputs", 1e-5, f"mean or scale in the manifest were changed, {_AGAIN}"),
-    ("probabilities", 1e-6, f"the temperature in the manifest was changed, {_AGAIN}"),
+    ("inputs", 1e-5, f"mean or scale in the manifest were changed: {_COPY_AGAIN}"),
+    ("probabilities", 1e-6, f"the temperature in the manifest was changed: {_COPY_AGAIN}"),
 )
 
 
@@ -45,14 +45,14 @@ def verify(bundle: str | os.PathLike[str], *, timeout_s: float = 60) -> Report:
     Parameters
     ----------
     bundle : path
-        What ``ser-edge export`` wrote.
+        A folder written by ``ser-edge export``.
     timeout_s : float > 0
-        When to give up on an interpreter [s].
+        Longest time that an interpreter may take without progress [s].
 
     Returns
     -------
     report : Report
-        Whatever is wrong with the bundle or an interpreter is in there; nothing is raised for it.
+        Problems of the bundle or of an interpreter are reported here, not raised.
 
     Raises
     ------
@@ -63,68 +63,68 @@ def verify(bundle: str | os.PathLike[str], *, timeout_s: float = 60) -> Report:
     checks: list[Check] = []
     models: list[ModelCheck] = []
     not_tried: dict[str, str] = {}
-    opened = _opened(bundle, checks)
-    whole = [] if opened is None else list(_whole_files(opened, checks))
-    clips = () if opened is None else _golden(opened, checks)
+    opened = _open(bundle, checks)
+    intact = [] if opened is None else list(_intact_files(opened, checks))
+    clips = () if opened is None else _golden_clips(opened, checks)
     if opened is not None and clips:
-        checks += _front_end(opened, clips)
+        checks += _check_front_end(opened, clips)
         machine = this_machine()
         for backend, interpreter in INTERPRETERS.items():
-            files = [model for model in whole if model.suffix == interpreter.suffix]
+            files = [model for model in intact if model.suffix == interpreter.suffix]
             missing = absence(backend, machine)
             if missing:
-                not_tried[backend] = "; ".join(filter(None, missing[1:]))
+                not_tried[backend] = str(BackendError(*missing[1:]))
             elif files:
-                answers = ask(opened, backend, files, timeout_s=timeout_s)
-                models += [compared(opened, clips, backend, m, answers[m.file]) for m in files]
+                outputs = model_outputs(opened, backend, files, timeout_s=timeout_s)
+                models += [compare(opened, clips, backend, m, outputs[m.file]) for m in files]
         if not models:
-            checks.append(_none_tried(whole))
-    took_s = perf_counter() - started
-    return Report(os.fspath(bundle), tuple(checks), tuple(models), not_tried, took_s)
+            checks.append(_nothing_run(intact))
+    wall_s = perf_counter() - started
+    return Report(os.fspath(bundle), tuple(checks), tuple(models), not_tried, wall_s)
 
 
-def _opened(folder: str | os.PathLike[str], checks: list[Check]) -> Bundle | None:
+def _open(folder: str | os.PathLike[str], checks: list[Check]) -> Bundle | None:
     try:
         bundle = Bundle.open(folder)
     except BundleError as error:
-        checks.append(Check("manifest", False, str(error)))
+        checks.append(Check("manifest", False, error.problem, error.remedy))
         return None
     labels, shape = bundle.manifest.labels, bundle.manifest.input.shape
-    said = f"{bundle.manifest.name}: {len(labels)} labels, input of {shape}"
-    checks.append(Check("manifest", True, said))
+    detail = f"{bundle.manifest.name}: {len(labels)} labels, input shape {shape}"
+    checks.append(Check("manifest", True, detail))
     return bundle
 
 
-def _whole_files(bundle: Bundle, checks: list[Check]) -> Iterator[ModelFile]:
-    """Yield the model files that are as exported, and note the others."""
-    damaged = 0
-    for model in bundle.manifest.models:
+def _intact_files(bundle: Bundle, checks: list[Check]) -> Iterator[ModelFile]:
+    """Yield the model files that are as exported, and report the others."""
+    models = bundle.manifest.models
+    n_intact = 0
+    for model in models:
         try:
             bundle.verified(model)
         except BundleError as error:
-            damaged += 1
-            checks.append(Check("files", False, str(error)))
+            checks.append(Check("files", False, f"{model.file}: {error.problem}", error.remedy))
         else:
+            n_intact += 1
             yield model
-    if not damaged:
-        said = f"{len(bundle.manifest.models)} model files, sha256 as exported"
-        checks.append(Check("files", True, said))
+    if n_intact == len(models):
+        checks.append(Check("files", True, f"{n_intact} model files, sha256 as exported"))
 
 
-def _golden(bundle: Bundle, checks: list[Check]) -> tuple[GoldenClip, ...]:
+def _golden_clips(bundle: Bundle, checks: list[Check]) -> tuple[GoldenClip, ...]:
     try:
         clips = read_golden(bundle)
     except BundleError as error:
-        checks.append(Check("golden", False, str(error)))
+        checks.append(Check("golden", False, error.problem, error.remedy))
         return ()
     n_windows = sum(len(clip.starts) for clip in clips)
-    said = f"{len(clips)} clips of {n_windows} windows, sha256 as exported"
-    checks.append(Check("golden", True, said))
+    detail = f"{len(clips)} clips with {n_windows} windows, sha256 as exported"
+    checks.append(Check("golden", True, detail))
     return clips
 
 
-def _front_end(bundle: Bundle, clips: tuple[GoldenClip, ...]) -> Iterator[Check]:
-    """Compute what precedes the network, and what follows it, each from what is stored."""
+def _check_front_end(bundle: Bundle, clips: tuple[GoldenClip, ...]) -> Iterator[Check]:
+    """Check each stage before and after the network, with the stored values as its input."""
     config, temperature = bundle.manifest.input, bundle.manifest.temperature
     frontend = Frontend(config.features, config.window)
     deviations = np.zeros(len(_STAGES))
@@ -132,34 +132,36 @@ def _front_end(bundle: Bundle, clips: tuple[GoldenClip, ...]) -> Iterator[Check]
         try:
             features, starts = frontend(as_signal(clip.samples))
         except SerEdgeError as error:
-            yield Check("features", False, f"golden clip {number} {error}; {_AGAIN}")
+            yield Check("features", False, f"golden clip {number} {error.problem}", _COPY_AGAIN)
             return
         if not np.array_equal(starts, clip.starts):
-            said = f"golden clip {number} gives windows at {starts}, expected {clip.starts}"
-            yield Check("features", False, f"{said}; the window settings were changed, {_AGAIN}")
+            detail = f"golden clip {number} has windows at {starts}, expected {clip.starts}"
+            remedy = f"the window settings were changed: {_COPY_AGAIN}"
+            yield Check("features", False, detail, remedy)
             return
-        with np.errstate(all="ignore"):  # what is not finite is no deviation that is small enough
-            calibrated = softmax(clip.logits / temperature).mean(axis=0)
-            off = (
+        with np.errstate(all="ignore"):  # values that are not finite fail the comparison below
+            probabilities = softmax(clip.logits / temperature).mean(axis=0)
+            differences = (
+                # relative for values beyond 1000, such as frequencies in Hz
                 (features - clip.features) / np.maximum(1, np.abs(clip.features) / 1000),
                 config.network_inputs(clip.features) - clip.inputs,
-                calibrated - clip.probabilities,
+                probabilities - clip.probabilities,
             )
-            deviations = np.maximum(deviations, [np.abs(values).max() for values in off])
-    for (name, allowed, why), deviation in zip(_STAGES, deviations.tolist(), strict=True):
-        if deviation <= allowed:
-            yield Check(name, True, within(deviation, allowed))
+            deviations = np.maximum(deviations, [np.abs(d).max() for d in differences])
+    for (name, tolerance, remedy), deviation in zip(_STAGES, deviations.tolist(), strict=True):
+        if deviation <= tolerance:
+            yield Check(name, True, describe_deviation(deviation, tolerance))
         else:
-            said = f"{deviation:.2g} from the stored, expected at most {allowed:g}"
-            yield Check(name, False, f"{said}; {why}")
+            detail = f"deviates by {deviation:.2g}, expected at most {tolerance:g}"
+            yield Check(name, False, detail, remedy)
 
 
-def _none_tried(whole: list[ModelFile]) -> Check:
-    """Say what would run a file of the bundle, since nothing that is installed does."""
-    if not whole:
-        return Check("interpreters", False, f"no model file is left to be run; {_AGAIN}")
-    suffixes = {model.suffix for model in whole}
+def _nothing_run(intact: list[ModelFile]) -> Check:
+    """Report that no installed interpreter runs a file of the bundle."""
+    if not intact:
+        return Check("interpreters", False, "there is no intact model file to run", _COPY_AGAIN)
+    suffixes = {model.suffix for model in intact}
     extras = [i.extra for i in INTERPRETERS.values() if i.suffix in suffixes and i.extra]
     installs = " or ".join(f"pip install 'ser-edge[{extra}]'" for extra in extras)
-    said = f"none that is installed runs {' or '.join(sorted(suffixes))} files"
-    return Check("interpreters", False, f"{said}; {installs}, or see `ser-edge doctor`")
+    detail = f"none of those installed runs {' or '.join(sorted(suffixes))} files"
+    return Check("interpreters", False, detail, f"{installs}, or see `ser-edge doctor`")

@@ -2,7 +2,7 @@
 
 Builds or reuses a device's files, installs the wheel there without internet, runs ``ser-edge
 verify`` and ``predict``, compares features and probabilities with this machine's on golden and real
-clips, measures what a prediction costs, and runs the runtime's tests.
+clips, measures the cost of a prediction, and runs the runtime's tests.
 """
 
 from __future__ import annotations
@@ -17,17 +17,21 @@ from emulated.suite import COMPUTING, REST
 
 
 def main() -> int:
-    """Read the command line; exit with 1 if anything is not as it should be."""
+    """Run the command; return 1 if anything fails."""
     parser = argparse.ArgumentParser(prog="emulated", description=__doc__.partition(":")[0])
     parser.add_argument("devices", nargs="*", metavar="DEVICE", help=", ".join(DEVICES))
-    parser.add_argument("--if-possible", action="store_true", help="skip where this machine cannot")
     parser.add_argument(
-        "--all-tests", action="store_true", help="those of files and commands, and on trixie, too"
+        "--if-possible", action="store_true", help="skip devices that this machine cannot emulate"
+    )
+    parser.add_argument(
+        "--all-tests",
+        action="store_true",
+        help="also the tests of files and commands, and all on trixie",
     )
     arguments = parser.parse_args()
     names = arguments.devices or list(DEVICES)
     if unknown := set(names) - set(DEVICES):
-        parser.error(f"no device {', '.join(sorted(unknown))}; expected of {', '.join(DEVICES)}")
+        parser.error(f"unknown device {', '.join(sorted(unknown))}; known: {', '.join(DEVICES)}")
     failed = False
     for name in names:
         try:

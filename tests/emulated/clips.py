@@ -1,4 +1,4 @@
-"""Real clips as WAV files, for a device to read."""
+"""Real clips as WAV files for a device."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def write_clips(folder: Path) -> int:
     Returns
     -------
     count : int
-        How many; none where the corpora are not at hand.
+        Number of clips; 0 without the corpora.
     """
     folder.mkdir()
     for corpus in ("ravdess", "tess", "emodb"):

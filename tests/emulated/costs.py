@@ -1,4 +1,4 @@
-"""What carries over from an emulated device: instructions, memory, space on the disk."""
+"""Costs that an emulated device shares with a real one: instructions, memory, disk space."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _DEBIANS = "usr/lib/python3/dist-packages"
 
 @dataclass(frozen=True)
 class Cost:
-    """What one interpreter takes on a device.
+    """Cost of one interpreter on a device.
 
     Attributes
     ----------
@@ -33,12 +33,13 @@ class Cost:
     instructions : int, optional
         Executed for a prediction of one window, features included.
     start_instructions : int, optional
-        Executed until the first prediction is there.
+        Executed until the first prediction.
     peak_mib : float
         Peak of the process's resident memory over some predictions [MiB].
     disk_mb : float
     n_files : int
-        Space on the disk [MB], and files, of ser-edge, NumPy, the interpreter and what that needs.
+        Disk space [MB] and number of files of ser-edge, NumPy, the interpreter and its
+        dependencies.
     """
 
     backend: str
@@ -53,7 +54,7 @@ def costs(device: Device, root: Path, backends: Sequence[str]) -> Iterator[Cost]
     """Predict with each interpreter; instructions need a C compiler."""
     counter = _counter(device, root)
     for backend in backends:
-        _run(root, backend, 1, None)  # which leaves the compiled modules behind
+        _run(root, backend, 1, None)  # compiles the modules
         found = [_run(root, backend, count, counter) for count in _COUNTS]
         space = float(found[1]["peak"]), *installed(root, INTERPRETERS[backend].extra)
         if counter is None:
@@ -82,9 +83,9 @@ def _counter(device: Device, root: Path) -> Path | None:
     if compiler is None:
         return None
     emulator = device.processor.emulator
-    told = subprocess.run([emulator, "--version"], capture_output=True, text=True, check=True)
-    match = re.search(r"version (\d+)", told.stdout)
-    assert match is not None, told.stdout
+    done = subprocess.run([emulator, "--version"], capture_output=True, text=True, check=True)
+    match = re.search(r"version (\d+)", done.stdout)
+    assert match is not None, done.stdout
     interface = 1 if int(match[1]) < 9 else 2
     library, source = root / "count_instructions.so", _HERE / "count_instructions.c"
     flags = ("-O2", "-shared", "-fPIC", f"-DPLUGIN_VERSION={interface}")
@@ -93,7 +94,7 @@ def _counter(device: Device, root: Path) -> Path | None:
 
 
 def installed(root: Path, extra: str) -> tuple[float, int]:
-    """Measure what pip installed for ser-edge and one extra, and NumPy where it is Debian's.
+    """Measure what pip installed for ser-edge and one extra, and Debian's NumPy if used.
 
     Returns
     -------
@@ -119,6 +120,6 @@ def installed(root: Path, extra: str) -> tuple[float, int]:
 
 def _files(distribution: Distribution) -> Iterator[Path]:
     recorded = [Path(str(distribution.locate_file(path))) for path in distribution.files or ()]
-    if not any(path.suffix == ".py" for path in recorded):  # Debian's have no such list
+    if not any(path.suffix == ".py" for path in recorded):  # Debian's packages have no such list
         recorded = list(Path(str(distribution.locate_file(distribution.name))).rglob("*"))
     return (path for path in recorded if path.suffix != ".pyc" and path.is_file())

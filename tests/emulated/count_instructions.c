@@ -1,6 +1,6 @@
-/* A QEMU plugin: how many instructions a program executes, printed when it ends.
+/* A QEMU plugin that counts the instructions of a program and prints the count at its end.
 
-   The few declarations are those of QEMU's plugin interface; Debian has no package of its header. */
+   The declarations are from QEMU's plugin interface; Debian has no package of its header. */
 
 #include <inttypes.h>
 #include <stddef.h>

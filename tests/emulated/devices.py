@@ -1,4 +1,4 @@
-"""The devices: a processor, a Debian, and the interpreters that there are for them."""
+"""The devices: a processor, a Debian release, and the interpreters available for them."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 _LAUNCHER = """\
 #!/bin/sh
-# Runs the device's Python as if this file were it; a child that runs `sys.executable` comes here.
+# Stands for the device's Python; child processes that run `sys.executable` come here too.
 export QEMU_CPU={cpu} QEMU_LD_PREFIX="{root}" PYTHONHOME="{root}/usr"
 export QEMU_SET_ENV=LD_LIBRARY_PATH="{libraries}"
 exec {emulator} $EMULATOR_OPTIONS -0 "${{ARGV0:-$0}}" "{root}/usr/bin/python{python}" "$@"
 """
-# What ONNX Runtime and XNNPACK read to learn which processor they run on; they die without.
+# ONNX Runtime and XNNPACK read this to detect the processor; they die without it.
 _CPUINFO = """\
 processor\t: 0
 BogoMIPS\t: 108.00
@@ -27,19 +27,19 @@ CPU revision\t: 3
 
 @dataclass(frozen=True)
 class Processor:
-    """An instruction set, and a processor that has it.
+    """An instruction set, and a processor with it.
 
     Parameters
     ----------
     architecture, triplet : str
-        What Debian calls it, and its libraries' folder.
+        Debian's name of it, and of its library folder.
     wheels : str
-        What it is in the name of a wheel.
+        Its name in wheels.
     emulator, cpu : str
-        The emulator's program, and the model that it is to be: with ``max``, QEMU 7.2 computes
-        LiteRT's int8 wrongly.
+        The emulator's program and its CPU model; with ``max``, QEMU 7.2 computes LiteRT's int8
+        wrongly.
     cpuinfo : str
-        The text of ``/proc/cpuinfo``.
+        Text of ``/proc/cpuinfo``.
     """
 
     architecture: str
@@ -74,21 +74,21 @@ ARMHF = Processor(
 
 @dataclass(frozen=True)
 class Device:
-    """What a device has, and what is installed there.
+    """A device and its software.
 
     Parameters
     ----------
     processor : Processor
     suite : str
-        Of Debian, as is Raspberry Pi OS.
+        Debian release, on which Raspberry Pi OS is based.
     python : str
-        Its Python.
+        Version of Python.
     glibc : int
-        Its C library is version 2 and this.
+        Minor version of glibc 2.
     interpreters : tuple of str
         Extras of ser-edge.
     debian : tuple of str
-        What else comes from Debian; NumPy where it has no wheels.
+        Other packages from Debian; NumPy if it has no wheels.
     """
 
     processor: Processor
@@ -100,27 +100,27 @@ class Device:
 
     @property
     def numpy_from_debian(self) -> bool:
-        """Whether Debian's NumPy is the only one."""
+        """Whether NumPy comes from Debian."""
         return "python3-numpy" in self.debian
 
     @property
     def packages(self) -> tuple[str, ...]:
-        """What is taken from Debian."""
+        """All packages from Debian."""
         python = (f"python{self.python}-minimal", f"libpython{self.python}-stdlib")
         return *python, "python3-pip-whl", "libstdc++6", "libgomp1", *self.debian
 
     @property
     def platforms(self) -> tuple[str, ...]:
-        """Wheels' platforms that go with the processor and the C library, for ``pip download``."""
+        """Platform tags of compatible wheels, for ``pip download``."""
         tags = [
             f"manylinux_2_{minor}_{self.processor.wheels}" for minor in range(self.glibc, 16, -1)
         ]
         return *tags, f"manylinux2014_{self.processor.wheels}", f"linux_{self.processor.wheels}"
 
     def launcher(self, root: str) -> str:
-        """Return the script that runs the device's Python, whose files are in ``root``."""
+        """Return the script that runs the device's Python in ``root``."""
         libraries = f"{root}/usr/lib/{self.processor.triplet}"
-        # Debian links them from the folder above by its alternatives, which nobody sets here.
+        # On Debian, "alternatives" link these from the folder above; nothing sets them here.
         folders = [f"{libraries}/{name}" for name in ("openblas-pthread", "blas", "lapack")]
         return _LAUNCHER.format(
             cpu=self.processor.cpu,
@@ -131,7 +131,7 @@ class Device:
         )
 
 
-# Of NumPy and of what the tests read sound with there are none for 32-bit ARM.
+# NumPy and the tests' audio packages have no wheels for 32-bit ARM.
 _NO_WHEELS = ("python3-numpy", "libsndfile1", "python3-cffi-backend")
 
 DEVICES = {

@@ -1,4 +1,4 @@
-"""How far the answers of two machines are apart, and how far they may be."""
+"""Compare the outputs of two machines with the allowed differences."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from numpy.typing import NDArray
 
 from ser_edge.prediction import softmax
 
-MOST_FEATURES = 1e-4
-MOST_FLOAT = 1e-3
+MAX_FEATURES = 1e-4
+MAX_FLOAT = 1e-3
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One form of one bundle in one interpreter, on both machines.
+    """One variant of one bundle in one interpreter, on both machines.
 
     Attributes
     ----------
-    bundle, form : str
-        ``form`` is ``"features"``, or interpreter and precision.
+    bundle, variant : str
+        ``variant`` is ``"features"``, or interpreter and precision.
     n_clips, n_windows : int
-        How many were compared.
+        Number of clips and windows compared.
     largest : float
-        Of features or of probabilities, over all windows.
+        Largest difference of features or probabilities, over all windows.
     steps : float, optional
-        Of an int8 form: largest difference of logits, in steps of the quantised output, or of what
-        that would be if the last layer were not in float32.
+        Largest difference of an int8 variant's logits, in steps of the quantised output. If the
+        last layer is float32, in steps that int8 would have.
     others : int
         Clips with another label.
     fits : bool
-        Whether that is as near as it has to be.
+        Whether it is within the allowed difference.
     """
 
     bundle: str
-    form: str
+    variant: str
     n_clips: int
     n_windows: int
     largest: float
@@ -49,7 +49,7 @@ class Difference:
 def differences(
     here: Mapping[str, NDArray[Any]], there: Mapping[str, NDArray[Any]]
 ) -> Iterator[Difference]:
-    """Compare what ``answers.py`` wrote on two machines, as far as both have it."""
+    """Compare the arrays that ``outputs.py`` wrote on two machines, if both have them."""
     for name in sorted({key.partition("/")[0] for key in there}):
         clips = here[f"{name}/clips"]
         counts = int(clips[-1]) + 1, len(clips)
@@ -58,21 +58,23 @@ def differences(
             for values in (here, there)
         ]
         largest = _largest(*features)
-        yield Difference(name, "features", *counts, largest, None, 0, fits=largest <= MOST_FEATURES)
+        yield Difference(name, "features", *counts, largest, None, 0, fits=largest <= MAX_FEATURES)
         temperature = float(here[f"{name}/temperature"])
         for key in sorted(set(here) & set(there)):
-            bundle, _, form = key.partition("/")
-            if bundle != name or " " not in form:
+            bundle, _, variant = key.partition("/")
+            if bundle != name or " " not in variant:
                 continue
             logits = here[key].astype(np.float64), there[key].astype(np.float64)
             of_windows = [softmax(values / temperature) for values in logits]
             largest = _largest(*of_windows)
             labels = [_labels(values, clips) for values in of_windows]
             others = int(np.count_nonzero(labels[0] != labels[1]))
-            step = _step(logits[0]) if form.endswith("int8") else None
+            step = _step(logits[0]) if variant.endswith("int8") else None
             steps = None if step is None else _largest(*logits) / step
-            near = largest <= MOST_FLOAT or (steps is not None and steps < 1.01)
-            yield Difference(name, form, *counts, largest, steps, others, fits=near and not others)
+            near = largest <= MAX_FLOAT or (steps is not None and steps < 1.01)
+            yield Difference(
+                name, variant, *counts, largest, steps, others, fits=near and not others
+            )
 
 
 def _largest(here: NDArray[Any], there: NDArray[Any]) -> float:
@@ -86,7 +88,7 @@ def _labels(probabilities: NDArray[np.float64], clips: NDArray[np.int64]) -> NDA
 
 
 def _step(logits: NDArray[np.float64]) -> float:
-    """Find one step of int8: of the grid that all lie on, or, of floats, 1/255 of their span."""
+    """Return the quantisation step: of the logits' grid, or 1/255 of the range of float logits."""
     gaps = np.diff(np.unique(logits))
     step = float(gaps[gaps > 1e-6].min(initial=np.inf))
     steps = logits / step

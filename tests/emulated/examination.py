@@ -1,4 +1,4 @@
-"""All that is tried on one device, told as it happens."""
+"""All tests on one device, with their progress."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from emulated.costs import Cost, costs
 from emulated.devices import Device
 from emulated.differences import Difference, differences
 from emulated.roots import PYTHON, SOURCE, pip_on_device, root_of, tools
-from emulated.suite import EMULATOR_ANSWERS
+from emulated.suite import DESELECTED
 from ser_edge import Bundle
 from ser_edge.backends import INTERPRETERS
 from ser_edge.bundle import PRETRAINED
@@ -32,7 +32,7 @@ _BUNDLES = PRETRAINED, SOURCE / "tests" / "data" / "bundle"
 
 
 class Examination:
-    """What a device does, and what of it is not as it should be.
+    """Tests a device and collects the failures.
 
     Parameters
     ----------
@@ -49,11 +49,11 @@ class Examination:
         self.failures: list[str] = []
         self._backends = (*device.interpreters, "numeric")
         suffixes = {model.suffix for model in Bundle.open(PRETRAINED).manifest.models}
-        # Those that have a file in the bundle of the package.
+        # Those with a file in the package's bundle.
         self._usual = [name for name in self._backends if INTERPRETERS[name].suffix in suffixes]
 
     def run(self, tests: Sequence[str]) -> None:
-        """Try everything, and these tests, and write what was found below ``build/emulated``.
+        """Test everything, run these test files, and write the results to ``build/emulated``.
 
         Raises
         ------
@@ -82,14 +82,14 @@ class Examination:
             if tests:
                 self._test(work, tests)
         RESULTS.mkdir(parents=True, exist_ok=True)
-        told = {
+        results = {
             "device": self.name,
             "failures": self.failures,
             "differences": [asdict(row) for row in found],
             "costs": [asdict(row) for row in cost],
         }
         path = RESULTS / f"{self.name}.json"
-        path.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
         for failure in self.failures:
             print(f"  FAILED {failure}")
         print(f"{self.name}: {'FAILED' if self.failures else 'ok'}, {path}", flush=True)
@@ -102,7 +102,7 @@ class Examination:
                     self.failures.append(f"verify {bundle.name}\n{done.stdout}{done.stderr}")
 
     def _predict(self, clip: Path) -> None:
-        """Ask each interpreter, and this machine, about one clip."""
+        """Predict one clip with each interpreter, there and here."""
         with _step("ser-edge predict"):
             here = Path(sys.executable).with_name("ser-edge")
             done = subprocess.run(
@@ -116,26 +116,25 @@ class Examination:
                     self.failures.append(f"predict by {backend}: {found}; expected {expected}")
 
     def _compare(self, work: Path, clips: Path) -> list[Difference]:
-        answers = []
+        outputs = []
         for where, python in (("here", sys.executable), ("there", self._root / PYTHON)):
-            with _step(f"answers {where}"):
+            with _step(f"outputs {where}"):
                 out = work / f"{where}.npz"
                 command = [
-                    str(word) for word in (python, _HERE / "answers.py", clips, out, *_BUNDLES)
+                    str(word) for word in (python, _HERE / "outputs.py", clips, out, *_BUNDLES)
                 ]
                 done = subprocess.run(
                     command, cwd=work, env=_quiet(), capture_output=True, text=True, check=False
                 )
                 assert done.returncode == 0, done.stderr
                 with np.load(out, allow_pickle=False) as arrays:
-                    answers.append(dict(arrays))
-        # Of its own interpreters it has to have all.
-        asked = {key.split("/")[1].split()[0] for key in answers[1] if " " in key}
-        if asked != set(self._backends):
-            self.failures.append(f"it has {sorted(asked)}; expected {sorted(self._backends)}")
-        rows = list(differences(*answers))
-        header = ["bundle", "form", "clips", "largest difference", "steps", "other labels", ""]
-        print(markdown_table(header, [_told(row) for row in rows]))
+                    outputs.append(dict(arrays))
+        ran = {key.split("/")[1].split()[0] for key in outputs[1] if " " in key}
+        if ran != set(self._backends):
+            self.failures.append(f"backends: {sorted(ran)}, expected {sorted(self._backends)}")
+        rows = list(differences(*outputs))
+        header = ["bundle", "variant", "clips", "largest difference", "steps", "other labels", ""]
+        print(markdown_table(header, [_cells(row) for row in rows]))
         self.failures += [f"{row} is too far" for row in rows if not row.fits]
         return rows
 
@@ -145,17 +144,20 @@ class Examination:
         for row in rows:
             instructions = "?" if row.instructions is None else f"{row.instructions / 1e6:.1f} M"
             print(
-                f"  {row.backend}: {instructions} instructions a prediction, "
-                f"{row.peak_mib:.1f} MiB at the peak, {row.disk_mb:.1f} MB in {row.n_files} files"
+                f"  {row.backend}: {instructions} instructions per prediction, "
+                f"peak {row.peak_mib:.1f} MiB, {row.disk_mb:.1f} MB in {row.n_files} files"
             )
         return rows
 
     def _test(self, work: Path, names: Sequence[str]) -> None:
         files = [str(SOURCE / "tests" / f"test_{name}.py") for name in names]
         settings = ["-q", "-m", "not training", "-p", "no:cacheprovider", "--durations=15"]
-        settings += ["--numprocesses=2", "--dist=worksteal"]  # it runs one thread at a time
+        settings += [
+            "--numprocesses=2",
+            "--dist=worksteal",
+        ]  # the emulator runs one thread at a time
         configured = ["-c", str(SOURCE / "pyproject.toml")]
-        configured += [f"--deselect=tests/{test}" for test in EMULATOR_ANSWERS]
+        configured += [f"--deselect=tests/{test}" for test in DESELECTED]
         with _step(f"tests, {len(files)} files"):
             done = subprocess.run(
                 [str(self._root / PYTHON), "-m", "pytest", *settings, *configured, *files],
@@ -165,7 +167,7 @@ class Examination:
                 text=True,
                 check=False,
             )
-        print("  " + (done.stdout.strip().splitlines() or ["nothing said"])[-1])
+        print("  " + (done.stdout.strip().splitlines() or ["no output"])[-1])
         if done.returncode:
             self.failures.append(f"tests\n{done.stdout}{done.stderr}")
 
@@ -184,16 +186,16 @@ def _built(work: Path) -> Path:
 
 
 def _quiet() -> dict[str, str]:
-    """Return an environment of one thread, in which nothing is imported from elsewhere."""
+    """Return an environment with one thread and no other import paths."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     return kept | {"OPENBLAS_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
 
 
-def _told(row: Difference) -> tuple[str, ...]:
+def _cells(row: Difference) -> tuple[str, ...]:
     steps = "" if row.steps is None else f"{row.steps:.2f}"
     verdict = "" if row.fits else "TOO FAR"
     largest = f"{row.largest:.1e}"
-    return row.bundle, row.form, str(row.n_clips), largest, steps, str(row.others), verdict
+    return row.bundle, row.variant, str(row.n_clips), largest, steps, str(row.others), verdict
 
 
 @contextmanager

@@ -1,8 +1,8 @@
-"""Predict a window again and again on the device, and say what memory that took there.
+"""Predict a window COUNT times on the device, and print the peak memory.
 
 python predictions.py BACKEND COUNT
 
-Two counts of instructions, with different COUNT, tell what one prediction takes.
+The instructions of one prediction follow from two runs with different COUNT.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ser_edge.verify.golden import read_golden
 
 
 def main() -> None:
-    """Read the command line and predict."""
+    """Run the command."""
     backend, count = sys.argv[1], int(sys.argv[2])
     classifier = Classifier.load(backend=backend)
     clip = read_golden(classifier.bundle)[1]  # one window
@@ -29,15 +29,15 @@ def main() -> None:
 
 
 def _peak_kib() -> int:
-    """Return the most that was resident, less what the emulator has now."""
-    told = re.findall(r"(\w+):\s+(\d+) kB", Path("/proc/self/status").read_text("ascii"))
-    kib = {name: int(value) for name, value in told}
+    """Return the peak of the resident memory, without the emulator's."""
+    lines = re.findall(r"(\w+):\s+(\d+) kB", Path("/proc/self/status").read_text("ascii"))
+    kib = {name: int(value) for name, value in lines}
     emulator = kib["VmRSS"] - sum(_resident_kib())
     return kib["VmHWM"] - emulator
 
 
 def _resident_kib() -> Iterator[int]:
-    """Read what is resident of the program's own memory, apart from the emulator's."""
+    """Read the resident parts of the program's own memory, without the emulator's."""
     own = [
         tuple(int(end, 16) for end in line.split()[0].split("-"))
         for line in Path("/proc/self/maps").read_text("ascii").splitlines()

@@ -1,7 +1,7 @@
-"""A device's files in a folder: Debian's packages, unpacked, and what pip installs there.
+"""A device's files in a folder: unpacked Debian packages, and packages installed by pip.
 
-No root rights, no chroot and no container are needed: apt downloads for another architecture into a
-folder of its own, and QEMU runs single programs of it.
+This needs no root rights, chroot or container: apt downloads packages of another architecture into
+a folder, and QEMU runs single programs from there.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ _CPU = "sys/devices/system/cpu"
 
 
 class ImpossibleError(Exception):
-    """This machine cannot do it; the message says why."""
+    """This machine cannot emulate the device, for the reason in the message."""
 
 
 def tools(device: Device) -> None:
-    """Make sure that the emulator and Debian's tools are there.
+    """Check that the emulator and Debian's tools are installed.
 
     Raises
     ------
     ImpossibleError
-        If they are not.
+        If one is missing.
     """
     needed = [device.processor.emulator, "apt-get", "dpkg-deb"]
     if missing := [name for name in needed if not shutil.which(name)]:
@@ -56,15 +56,15 @@ def tools(device: Device) -> None:
 
 
 def root_of(name: str, device: Device, wheel: Path) -> Path:
-    """Return the folder with a device's files, made if it is not there yet.
+    """Return the folder with a device's files; create it if needed.
 
     Parameters
     ----------
     name : str
-        The device's.
+        The device's name.
     device : Device
     wheel : Path
-        Of ser-edge, which is installed with what it needs.
+        Wheel of ser-edge, installed with its dependencies.
 
     Returns
     -------
@@ -116,8 +116,8 @@ def _unpack(device: Device, root: Path) -> None:
 
 
 def _pretend(device: Device, root: Path) -> None:
-    """Add what only a running system has."""
-    for library in root.glob("usr/lib/*/libsndfile.so.1"):  # there is no ldconfig to find it by
+    """Add files that only a running system has."""
+    for library in root.glob("usr/lib/*/libsndfile.so.1"):  # without ldconfig it would not be found
         library.with_name("libsndfile.so").symlink_to(library.name)
     for path, text in (
         ("proc/cpuinfo", device.processor.cpuinfo),
@@ -128,7 +128,7 @@ def _pretend(device: Device, root: Path) -> None:
 
 
 def _install(device: Device, root: Path, wheel: Path) -> None:
-    """Install as docs/raspberry-pi.md says for a device without internet."""
+    """Install as docs/raspberry-pi.md describes for a device without internet."""
     pins = root / "constraints.txt"
     pins.write_text(constraints(device), encoding="utf-8")
     wheels = root / "wheels"
@@ -141,7 +141,7 @@ def _install(device: Device, root: Path, wheel: Path) -> None:
     if fetched != ["--no-deps"]:
         _for_device(device, "download", "--dest", wheels, "--constraint", pins, *fetched)
     pip_on_device(root, "--find-links", str(wheels), _with_extras(wheel, device))
-    # Of the tests' own: cffi is Debian's where NumPy is, and soxr is not to be had there.
+    # Packages of the tests. Where NumPy is Debian's, so is cffi, and there is no soxr.
     beside = ["pytest", "pytest-xdist", "hypothesis", "tqdm", "typing-extensions"]
     apart = ["--no-deps", "soundfile"]
     if not device.numpy_from_debian:
@@ -153,20 +153,20 @@ def _install(device: Device, root: Path, wheel: Path) -> None:
 
 
 def pip_on_device(root: Path, *arguments: str) -> None:
-    """Install on the device by its own pip, from files alone.
+    """Install on the device with its own pip, from files alone.
 
     Raises
     ------
     subprocess.CalledProcessError
-        If it cannot; its message is on stderr.
+        If that fails; the message is on stderr.
     """
     (pip,) = (root / "usr/share/python-wheels").glob("pip-*.whl")
     flags = (
         *("--no-index", "--no-compile", "--break-system-packages", "--disable-pip-version-check"),
         *("--no-warn-script-location", "--root-user-action=ignore"),
     )
-    # From the head of the program's file pip learns which ARM it is, and it writes the program's
-    # name into the scripts that it makes.
+    # pip reads the ARM version from the header of the program file, and writes the program's name
+    # into the scripts that it installs.
     (program,) = (root / "usr/bin").glob("python3.*")
     command = [str(root / PYTHON), f"{pip}/pip", "install", "-q", *flags, *arguments]
     subprocess.run(command, env=os.environ | {"ARGV0": str(program)}, check=True)
@@ -176,7 +176,7 @@ def pip_on_device(root: Path, *arguments: str) -> None:
 
 
 def _for_device(device: Device, verb: str, *arguments: object) -> None:
-    """Let this machine's pip choose wheels for the device."""
+    """Run this machine's pip for the device's platform."""
     platforms = [f"--platform={platform}" for platform in device.platforms]
     flags = [
         "-q",
@@ -193,12 +193,12 @@ def _with_extras(wheel: Path, device: Device) -> str:
 
 
 def constraints(device: Device) -> str:
-    """Read the lock as the device's Python would.
+    """Read the constraints that apply to the device's Python.
 
     Returns
     -------
     text : str
-        One ``name==version`` a line.
+        One ``name==version`` per line.
     """
     python = {"python_version": device.python, "python_full_version": f"{device.python}.0"}
     kept = []
@@ -213,5 +213,5 @@ def constraints(device: Device) -> str:
 def _run(command: list[str], environment: dict[str, str] | None = None) -> None:
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
-        said = (done.stderr or done.stdout).strip().splitlines()[-3:]
-        raise ImpossibleError(f"`{' '.join(command[:3])} …` failed: {' '.join(said)}")
+        lines = (done.stderr or done.stdout).strip().splitlines()[-3:]
+        raise ImpossibleError(f"`{' '.join(command[:3])} …` failed: {' '.join(lines)}")

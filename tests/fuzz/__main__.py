@@ -1,8 +1,8 @@
-"""Give mutated files to every reader, for as long as you like.
+"""Run every reader on mutated files.
 
-Each is to be answered, or refused with one of our errors, within 10 s of the processor and the
-memory that it justifies. The interpreters get what the manifest vouches for; what they do with it
-is counted, and is no defect of ours.
+Each file must be read, or refused with one of our errors, within 10 s of CPU time and the memory
+that its size allows. Interpreters get model files whose digest is in the manifest; their failures
+are counted, but are no defects of ours.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def main() -> int:
     parser.add_argument(
         "--keep", type=Path, default=Path("build/fuzz"), metavar="DIR", help="for failing files"
     )
-    parser.add_argument("--replay", type=Path, metavar="FILE", help="read this file and no other")
+    parser.add_argument("--replay", type=Path, metavar="FILE", help="read only this file")
     arguments = parser.parse_args()
     found = 0
     with tempfile.TemporaryDirectory() as scratch:
@@ -71,8 +71,8 @@ def _report(name: str, seed: int, tally: Tally) -> None:
     for kind, times in tally.outcomes.most_common():
         print(f"  {times:7d}  {times / total:6.1%}  {kind}")
     print(
-        f"  slowest {tally.seconds:.3f} s, most memory {tally.allocated / 2**20:.1f} MiB, "
-        f"at most {tally.share:.0%} of what its file justifies"
+        f"  slowest {tally.seconds:.3f} s, peak memory {tally.allocated / 2**20:.1f} MiB, "
+        f"up to {tally.share:.0%} of the memory allowed"
     )
     for line in tally.defects:
         print(f"  DEFECT {line}")

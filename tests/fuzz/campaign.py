@@ -1,4 +1,4 @@
-"""Many files of one kind, each to the reader in its worker; what fails is made small and kept."""
+"""Read many files of one kind in a worker; keep the smallest file of each defect."""
 
 from __future__ import annotations
 
@@ -15,19 +15,20 @@ from hypothesis.errors import Flaky
 from .targets import Target
 from .worker import Outcome, Worker
 
-MOST_SECONDS = 10.0
-_BATCH = 1000  # hypothesis remembers every file of a batch
+MAX_SECONDS = 10.0
+"""CPU time allowed for a file [s]."""
+_BATCH = 1000  # hypothesis keeps every file of a batch in memory
 
 
 @dataclass
 class Tally:
-    """How a campaign went."""
+    """Statistics of a campaign."""
 
     outcomes: Counter[str] = field(default_factory=Counter)
     defects: list[str] = field(default_factory=list)
     allocated: int = 0
     share: float = 0.0
-    """Of what was allowed for a file, the largest."""
+    """Largest share of the memory allowed for a file."""
     seconds: float = 0.0
 
     def add(self, outcome: Outcome, allowed: int) -> None:
@@ -63,14 +64,14 @@ def run(
 
         def check(data: bytes) -> None:
             outcome = worker(data)
-            if not failed:  # what follows is hypothesis making the file smaller
+            if not failed:  # later calls are hypothesis shrinking the file
                 tally.add(outcome, target.allowed(data))
                 advance()
             reason = defect(target, data, outcome)
             if reason and outcome.kind in ("hang", "crash"):
-                record(reason, data)  # as it is: the time to make it smaller is not spent
+                record(reason, data)  # not shrunk, which would take too long
             elif reason and (reason := defect(target, data, worker(data))):
-                # Twice: what a first time takes, such as an import, is no file's doing.
+                # Read twice: the first time may have included an import.
                 failed.append(data)
                 raise _DefectError(reason)
 
@@ -88,21 +89,21 @@ def run(
             try:
                 seed(batch)(limits(given(target.files)(check)))()
             except (_DefectError, Flaky) as error:
-                if not failed:  # nothing was read wrongly: it is a defect of the campaign's own
+                if not failed:  # no file failed: the defect is in this module
                     raise
                 record(str(error), failed[-1])
             batch += 1
 
 
 def defect(target: Target, data: bytes, outcome: Outcome) -> str:
-    """Say what is wrong with an outcome; for an interpreter's file, only what is wrong of ours."""
+    """Describe the defect that an outcome shows; an interpreter's own failures are none."""
     if not (target.strict or outcome.kind == "AssertionError"):
         return ""
     if not outcome.ours:
         return f"{outcome.kind}: {outcome.message[:200]!r}"
-    if outcome.seconds > MOST_SECONDS:
-        return f"takes {outcome.seconds:.1f} s of the processor"
+    if outcome.seconds > MAX_SECONDS:
+        return f"needs {outcome.seconds:.1f} s of CPU time"
     allowed = target.allowed(data)
     if outcome.allocated > allowed:
-        return f"holds {outcome.allocated} bytes for a file of {len(data)}; allowed are {allowed}"
+        return f"allocates {outcome.allocated} bytes for {len(data)}, allowed are {allowed}"
     return ""

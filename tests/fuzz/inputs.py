@@ -1,4 +1,4 @@
-"""What the readers get: sound files and what mutation makes of them, as hypothesis strategies."""
+"""The readers' inputs: valid and mutated files, as hypothesis strategies."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _PIECES = {
 
 @st.composite
 def mutated(draw: DrawFn, originals: SearchStrategy[bytes], kind_of_file: str = "") -> bytes:
-    """Replace some stretches of a file by a flipped bit, noise, an extreme number or a copy."""
+    """Replace parts of a file by a flipped bit, noise, an extreme number or a copy."""
     data = bytearray(draw(originals))
     for _ in range(draw(st.integers(0, 4))):
         start = draw(st.integers(0, len(data)))
@@ -50,7 +50,7 @@ def mutated(draw: DrawFn, originals: SearchStrategy[bytes], kind_of_file: str = 
         else:
             source = draw(st.integers(0, len(data)))
             new = bytes(data[source : source + draw(st.sampled_from([1, 4, 8, 100, len(data)]))])
-        # Mostly in place, since a file of offsets is no longer one after an insertion.
+        # Mostly in place, since an insertion invalidates all offsets.
         length = draw(st.sampled_from([len(new)] * 6 + [0, 1, 8, 40, len(data)]))
         data[start : start + length] = new
     return bytes(data)
@@ -91,7 +91,7 @@ def _wav(draw: DrawFn) -> bytes:
 
 
 def wavs() -> SearchStrategy[bytes]:
-    """WAV files of any order of chunks, any lengths and any samples, then mutated."""
+    """WAV files with chunks in any order, of any length, with any samples; then mutated."""
     return mutated(_wav(), "wav")
 
 
@@ -129,7 +129,7 @@ def _edited(draw: DrawFn, original: dict[str, Any]) -> bytes:
     content = json.loads(json.dumps(original))
     values = st.sampled_from(_STRANGE) | st.integers() | st.floats() | st.text(max_size=8)
     for _ in range(draw(st.integers(0, 3))):
-        # First the name, then the place: `mean` has 22 numbers, `temperature` is one.
+        # Choose a name first, since `mean` has 22 places and `temperature` one.
         by_name: dict[Any, list[Any]] = {}
         for container, key in _places(content):
             by_name.setdefault(key if isinstance(container, dict) else 0, []).append(
@@ -148,13 +148,13 @@ def _edited(draw: DrawFn, original: dict[str, Any]) -> bytes:
         elif action == "name" and isinstance(container, dict):
             container[draw(st.sampled_from(list(container)) | st.text(max_size=8))] = old
         else:
-            container[key] = copy.deepcopy(draw(values))  # to be edited in its turn
+            container[key] = copy.deepcopy(draw(values))  # may be edited again
     return json.dumps(content, ensure_ascii=draw(st.booleans())).encode("utf-8", "surrogatepass")
 
 
 @st.composite
 def _settings(draw: DrawFn, original: dict[str, Any]) -> bytes:
-    """Choose settings anywhere in their legal ranges, with statistics that fit."""
+    """Choose legal settings, extreme ones included, with statistics that fit."""
     content = json.loads(json.dumps(original))
     features, window = content["input"]["features"], content["input"]["window"]
     choices: dict[str, list[Any]] = {
@@ -188,7 +188,7 @@ def manifests(original: bytes) -> SearchStrategy[bytes]:
     content = json.loads(original)
     content["about"] = {"licence": "synthetic"}
     edited = _edited(content)
-    # Settings take most of the time, and so are fewest.
+    # Settings take the most time, so there are few of them.
     return st.one_of(*[edited] * 4, *[mutated(edited, "json")] * 2, _settings(content))
 
 
@@ -200,7 +200,7 @@ _MEMBER_NAMES = st.text(
 
 @st.composite
 def _repacked(draw: DrawFn, original: Path) -> bytes:
-    """Edit the graph, or mutate, drop, swap or rename an array, of the archive of a network."""
+    """Edit the graph of a model file, or mutate, drop, swap or rename one of its arrays."""
     with zipfile.ZipFile(original) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
     action = draw(st.sampled_from(["graph", "graph", "mutate", "drop", "swap", "rename"]))
@@ -208,7 +208,7 @@ def _repacked(draw: DrawFn, original: Path) -> bytes:
     if action == "graph":
         members["graph.json"] = draw(_edited(json.loads(members["graph.json"])))
     elif action == "mutate":
-        head, rest = members[name][:400], members[name][400:]  # of an array: the header
+        head, rest = members[name][:400], members[name][400:]  # an array's header is in the head
         members[name] = draw(mutated(st.just(head), "json")) + rest
     elif action == "swap":
         members[name] = members[draw(st.sampled_from(list(members)))]
@@ -224,7 +224,7 @@ def _repacked(draw: DrawFn, original: Path) -> bytes:
 
 
 def archives(original: Path) -> SearchStrategy[bytes]:
-    """Archives of networks with other members, or mutated as bytes."""
+    """Model files with other members, or mutated as bytes."""
     return _repacked(original) | mutated(content(original), "zip")
 
 

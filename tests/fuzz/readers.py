@@ -1,4 +1,4 @@
-"""What is done with a file of each kind, and what has to hold of the result."""
+"""How each kind of file is read, and what must hold for the result."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soundfile  # noqa: F401  # ahead of the first file that needs it, whose memory is measured
+import soundfile  # noqa: F401  # imported before the first file, whose memory is measured
 from numpy.typing import NDArray
 
 from ser_edge import AudioError, BundleError, Classifier
@@ -32,13 +32,13 @@ CLIP = _clip(0.25)
 
 
 def read_wav(data: bytes) -> None:
-    """Read it whole, in part and in blocks: the same samples, or refused by all."""
+    """Read it whole, in part and in blocks: all give the same samples, or all refuse it."""
     try:
         samples, rate = read_sound(data)
     except AudioError:
         for _ in blocks(data, int.from_bytes(data[24:28], "little"), block_s=0.01):
             pass
-        raise AssertionError("what is refused whole was read in blocks") from None
+        raise AssertionError("a file that read() refuses was read in blocks") from None
     first, count = len(samples) // 2, max(1, len(samples) // 4)
     part, _ = read(data, offset_s=(first + 0.5) / rate, duration_s=(count + 0.5) / rate)
     np.testing.assert_array_equal(part, samples[first : first + count])
@@ -63,7 +63,7 @@ def read_manifest(folder: Path, data: bytes) -> None:
 
 
 def read_model(folder: Path, backend: str, file: str, data: bytes) -> None:
-    """Predict with a bundle that has this model file, once the manifest vouches for it."""
+    """Predict with a bundle that has this model file, once its digest is in the manifest."""
     manifest = _manifest()
     entry = next(model for model in manifest["models"] if model["file"] == file)
     (folder / file).write_bytes(data)
@@ -75,7 +75,7 @@ def read_model(folder: Path, backend: str, file: str, data: bytes) -> None:
         except BundleError:
             pass
         else:
-            raise AssertionError("a file that the manifest does not vouch for was opened")
+            raise AssertionError("a file with another digest than the manifest's was opened")
     entry |= {"sha256": digest, "size_bytes": len(data)}
     _write(folder, manifest)
     _predict(folder, backend, entry["precision"])

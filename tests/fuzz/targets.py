@@ -1,4 +1,4 @@
-"""The kinds of file: how each is made, how it is read, and the memory that it justifies."""
+"""The kinds of file: how each is made and read, and how much memory it may need."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class Target:
     good: bytes
     read: Callable[[bytes], object]
     allowed: Callable[[bytes], int]
-    """Bytes that may be held for a file."""
+    """Memory allowed for a file [bytes]."""
     strict: bool = True
-    """Whether we parse it: anything but an answer or our own error is then a defect."""
+    """Whether our code parses it; then all but an answer or our own error is a defect."""
 
 
 def target(name: str, scratch: Path) -> Target:
@@ -71,7 +71,7 @@ def _for_model(data: bytes) -> int:
 
 
 def _for_manifest(data: bytes) -> int:
-    """What the settings ask for, where they are legal."""
+    """Memory that the settings need, if they are legal."""
     base = 8 * _MB + 40 * len(data)
     try:
         settings = Manifest.from_json(data.decode()).input

@@ -1,4 +1,4 @@
-"""A process of its own for the reader under test: its crashes, hangs and memory are counted."""
+"""Run the reader under test in a process of its own; measure crashes, hangs, memory and time."""
 
 from __future__ import annotations
 
@@ -16,29 +16,31 @@ from time import process_time
 
 from ser_edge.errors import SerEdgeError
 
-_TIMEOUT_S = 60.0  # of the wall clock; the machine may be busy with other things
-# A server that has imported the readers forks a worker in no time, wherever the last one crashed.
+# Wall-clock limit [s]. No file needs more than a second of CPU time, so that only a real hang takes
+# this long, on a busy machine too.
+TIMEOUT_S = 600.0
+# The fork server has imported the readers, so a new worker starts quickly after a crash.
 _CONTEXT = multiprocessing.get_context("forkserver")
-_MOST_MEMORY = 8 << 30  # of address space; what asks for more gets a MemoryError
+_MAX_MEMORY = 8 << 30  # address space [bytes]; beyond it allocation raises a MemoryError
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one file."""
+    """The result of one file."""
 
     kind: str
     """``answer``, the name of an exception, ``crash`` or ``hang``."""
     message: str = ""
     ours: bool = True
-    """Whether it was an answer or a `SerEdgeError` of one line."""
+    """Whether it is an answer or a one-line `SerEdgeError`."""
     allocated: int = 0
-    """Most bytes held at once beyond what was held before."""
+    """Peak memory while reading, above that before [bytes]."""
     seconds: float = 0.0
-    """Of the processor."""
+    """CPU time [s]."""
 
 
 class Worker:
-    """Give files to a function in another process, one at a time."""
+    """Call a function in another process, with one file at a time."""
 
     def __init__(self, read: Callable[[bytes], object], warm_up: bytes) -> None:
         self._read = read
@@ -52,7 +54,7 @@ class Worker:
         return self._ask(data)
 
     def close(self) -> int | None:
-        """End the process; what it exited with is returned."""
+        """End the process and return its exit status."""
         process, self._process = self._process, None
         if process is None:
             return None
@@ -68,17 +70,17 @@ class Worker:
         self._process = _CONTEXT.Process(target=_serve, args=(theirs, self._read), daemon=True)
         self._process.start()
         theirs.close()
-        # Its imports are no file's doing.
+        # The first file pays for imports.
         first = self._ask(self._warm_up)
         if first.kind != "answer":
-            raise RuntimeError(f"the file that should be good gives {first}")
+            raise RuntimeError(f"the valid file gives {first}")
 
     def _ask(self, data: bytes) -> Outcome:
         try:
             self._pipe.send_bytes(data)
-            if not self._pipe.poll(_TIMEOUT_S):
+            if not self._pipe.poll(TIMEOUT_S):
                 self.close()
-                return Outcome("hang", f"no answer in {_TIMEOUT_S:g} s", ours=False)
+                return Outcome("hang", f"no answer in {TIMEOUT_S:g} s", ours=False)
             outcome: Outcome = self._pipe.recv()
             return outcome
         except (EOFError, ConnectionError):
@@ -87,8 +89,8 @@ class Worker:
 
 
 def _serve(pipe: Connection, read: Callable[[bytes], object]) -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY, _MOST_MEMORY))
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # the interpreters' remarks on broken files
+    resource.setrlimit(resource.RLIMIT_AS, (_MAX_MEMORY, _MAX_MEMORY))
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # interpreters print messages about broken files
     tracemalloc.start()
     while True:
         try:
@@ -109,14 +111,14 @@ def _observe(read: Callable[[bytes], object], data: bytes) -> Outcome:
         kind, message = type(error).__name__, str(error)
         ours = isinstance(error, SerEdgeError) and message.isprintable() and len(message) < 1000
     seconds = process_time() - started
-    # Interpreters allocate where tracemalloc does not see it, and pages never touched are not
-    # resident.
+    # tracemalloc does not see the interpreters' allocations, and resident memory does not include
+    # pages that were never written.
     allocated = max(tracemalloc.get_traced_memory()[1] - traced, _resident("VmHWM") - resident)
     return Outcome(kind, message, ours, allocated, seconds)
 
 
 def _resident(entry: str, *, reset_peak: bool = False) -> int:
-    """Bytes resident now (VmRSS) or at the peak (VmHWM), where Linux tells."""
+    """Read the resident memory (VmRSS) or its peak (VmHWM) on Linux [bytes]."""
     if not sys.platform.startswith("linux"):
         return 0
     if reset_peak:

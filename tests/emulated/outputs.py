@@ -1,9 +1,9 @@
-"""What bundles make of clips, for comparing two machines: runs on either, with the runtime alone.
+"""Compute the features and logits of clips, to compare two machines; needs only the runtime.
 
-python answers.py CLIPS OUT.npz BUNDLE...
+python outputs.py CLIPS OUT.npz BUNDLE...
 
-CLIPS is a folder of WAV files. Of each bundle OUT.npz gets the features of all windows, which clip
-each window is of, and the logits of every model file in every interpreter that is installed.
+CLIPS is a folder of WAV files. OUT.npz gets, for each bundle, the features of all windows, the clip
+of each window, and the logits of every model file in every installed interpreter.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ser_edge.verify.golden import read_golden
 
 
 def main() -> None:
-    """Read the command line and write the answers."""
+    """Run the command."""
     clips, out, *folders = map(Path, sys.argv[1:])
     arrays: dict[str, np.ndarray] = {}  # type: ignore[type-arg]
     for folder in folders:

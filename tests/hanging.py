@@ -1,0 +1,24 @@
+"""Code that hangs, and timers that go off as soon as it does, however busy the machine is."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+
+def hang(folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return a statement that hangs; timers of isolated jobs then wait for it, not for a time."""
+    fifo = folder / "hangs"
+    os.mkfifo(fifo)
+
+    class UntilItHangs(threading.Timer):
+        def run(self) -> None:
+            fifo.open("rb").close()  # returns once the statement opens it for writing
+            if not self.finished.is_set():
+                self.function(*self.args)
+
+    monkeypatch.setattr("ser_edge.isolated.process.Timer", UntilItHangs)
+    return f"_ = open({str(fifo)!r}, 'wb'), __import__('time').sleep(1000)"
