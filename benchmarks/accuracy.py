@@ -129,7 +129,7 @@ def main() -> None:
 def _train_and_export(study: Study, corpora: Path, out: Path, jobs: int) -> None:
     from ser_edge_export.acceptance import AcceptanceCriteria
     from ser_edge_export.export import export
-    from ser_edge_export.run_source import run_source
+    from ser_edge_export.run_model import trained_model_of_run
     from ser_edge_export.variants import chosen_variants
 
     if not out.is_dir():
@@ -141,13 +141,12 @@ def _train_and_export(study: Study, corpora: Path, out: Path, jobs: int) -> None
     runs = find_runs(out)
     for run in tracked(runs, f"{study.name}: exporting", len(runs)):
         if not (run.folder / "bundle").is_dir():
-            source = run_source(run.folder)
             # With the acceptance criteria of every export; degraded networks are measured too.
             export(
-                source,
+                trained_model_of_run(run.folder),
                 run.folder / "bundle",
                 variants,
-                gate=AcceptanceCriteria(),
+                criteria=AcceptanceCriteria(),
                 allow_degraded=True,
             )
 

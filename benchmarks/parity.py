@@ -36,7 +36,7 @@ from librosa_features import librosas, random_signal
 
 from ser_edge import FeatureConfig, FeatureExtractor, audio
 from ser_edge.bundle import Bundle
-from ser_edge_export.run_source import run_source
+from ser_edge_export.run_model import trained_model_of_run
 from ser_edge_train.variant_comparison import compare_variants
 
 SAMPLE_RATE = 22050
@@ -146,7 +146,7 @@ def histogram(error: NDArray[np.float32]) -> dict[str, Any]:
 
 def variants(run: Path) -> dict[str, Any]:
     """Compare every exported variant of a run with the Keras model, on the run's test clips."""
-    source, bundle = run_source(run), Bundle.open(run / "bundle")
+    source, bundle = trained_model_of_run(run), Bundle.open(run / "bundle")
     input_kinds = {model.input_kind for model in bundle.manifest.models}
     samples = source.samples() if "audio" in input_kinds else None
     reference = source.reference(source.test, samples)

@@ -18,7 +18,7 @@ from measuring import results
 from measuring.accuracy_tables import study_table
 from ser_edge.bundle import PRETRAINED
 from ser_edge_export.export import export
-from ser_edge_export.run_source import run_source
+from ser_edge_export.run_model import trained_model_of_run
 from ser_edge_export.variants import ModelVariant
 from ser_edge_train.run import Run
 from ser_edge_train.train import TrainOptions, train
@@ -41,7 +41,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if not arguments.out.is_dir():
         train([arguments.corpora / name for name in CORPORA], arguments.out, OPTIONS)
-    source = run_source(arguments.out, licence=LICENCE)
+    source = trained_model_of_run(arguments.out, licence=LICENCE)
     result = export(source, PRETRAINED, VARIANTS, notes=_notes(), overwrite=True)
     print(result)
     run = Run.open(arguments.out)

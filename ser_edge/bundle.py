@@ -1,4 +1,4 @@
-"""The exported folder: what it holds, and whether its files are the ones exported.
+"""The exported folder, and checks that its files are as exported.
 
 A bundle holds ``manifest.json`` (`ser_edge.manifest`), one or more model files, ``golden.npz``,
 ``report.md`` and ``MODEL_CARD.md``.
@@ -18,27 +18,27 @@ PRETRAINED = Path(__file__).parent / "pretrained"
 """The bundle that comes with the package; its ``MODEL_CARD.md`` has its figures and terms."""
 
 GOLDEN = "golden.npz"
-"""Clips, and what each stage makes of them; docs/porting.md lists its arrays."""
+"""Clips and the results of each stage on them; docs/porting.md lists the arrays."""
 
-_MOST_TEXT = 500
+_MAX_PROBLEM = 500  # characters; a foreign manifest may hold megabytes in one value
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """An exported folder whose manifest has been read; `Bundle.open` makes it.
+    """An exported folder with its manifest; `Bundle.open` reads it.
 
     Parameters
     ----------
     folder : Path
-        Where it is.
+        The folder.
     manifest : Manifest
-        What its ``manifest.json`` says.
+        Content of its ``manifest.json``.
 
     Examples
     --------
     >>> Bundle.open("no/such/bundle")
     Traceback (most recent call last):
-    ser_edge.errors.BundleError: no/such/bundle: there is no such folder; expected a bundle, ...
+    ser_edge.errors.BundleError: no/such/bundle: there is no such folder; name a bundle, ...
     """
 
     folder: Path
@@ -63,48 +63,48 @@ class Bundle:
             If the folder is missing, of another kind, or its manifest is damaged.
         """
         folder = Path(folder)
-        remedy = "expected a bundle, a folder written by `ser-edge export RUN --int8`"
+        remedy = "name a bundle, a folder written by `ser-edge export RUN --int8`"
         if not os.path.isdir(folder):
             found = "is a file" if os.path.exists(folder) else "there is no such folder"
-            raise BundleError(f"{folder}: {found}; {remedy}")
+            raise BundleError(found, remedy, folder)
         path = folder / "manifest.json"
         if not path.is_file():
-            raise BundleError(f"{folder}: holds no manifest.json; {remedy}")
+            raise BundleError("holds no manifest.json", remedy, folder)
         try:
             return cls(folder, Manifest.from_json(path.read_text(encoding="utf-8")))
         except (OSError, UnicodeDecodeError) as error:
-            raise BundleError(f"{path}: cannot be read ({error}); {remedy}") from None
+            raise BundleError(f"cannot be read ({error})", remedy, path) from None
         except BundleError as error:
-            text = str(error)  # with the value, of which a foreign file may have megabytes
-            if len(text) > _MOST_TEXT:
-                text = f"{text[: _MOST_TEXT // 2]} … {text[-_MOST_TEXT // 2 :]}"
-            raise BundleError(f"{path}: {text}") from None
+            problem, half = error.problem, _MAX_PROBLEM // 2
+            if len(problem) > _MAX_PROBLEM:
+                problem = f"{problem[:half]} … {problem[-half:]}"
+            raise BundleError(problem, error.remedy, path) from None
 
-    def model(self, suffix: str, precision: str, takes: str = "features") -> ModelFile | None:
-        """Look for a form of the network.
+    def model(self, suffix: str, precision: str, input_kind: str = "features") -> ModelFile | None:
+        """Find the file of a model variant.
 
         Parameters
         ----------
         suffix : str
             ``".tflite"``, ``".onnx"`` or ``".npz"``.
         precision : str
-            One of `PRECISIONS`.
-        takes : str
-            One of `INPUT_KINDS`.
+            One of `ser_edge.choices.PRECISIONS`.
+        input_kind : str
+            One of `ser_edge.choices.INPUT_KINDS`.
 
         Returns
         -------
         model : ModelFile or None
-            The latter where the bundle has none.
+            None where the bundle has no such file.
         """
-        wanted = suffix, precision, takes
+        wanted = suffix, precision, input_kind
         return next(
             (m for m in self.manifest.models if (m.suffix, m.precision, m.input_kind) == wanted),
             None,
         )
 
     def verified(self, model: ModelFile) -> Path:
-        """Check that a model file is the one that was exported.
+        """Check a model file against the manifest.
 
         Parameters
         ----------
@@ -114,72 +114,66 @@ class Bundle:
         Returns
         -------
         path : Path
-            Where it is.
+            The file.
 
         Raises
         ------
         BundleError
             If it is missing or its size or sha256 differs from the manifest's.
         """
-        return _as_exported(self.folder / model.file, model.sha256, model.size_bytes)
+        return _verified(self.folder / model.file, model.sha256, model.size_bytes)
 
     def verified_golden(self) -> Path:
-        """Check that the golden clips are the ones that were exported.
+        """Check the golden clips against the manifest.
 
         Returns
         -------
         path : Path
-            Where they are.
+            The file.
 
         Raises
         ------
         BundleError
-            If the manifest names none, the file is missing or its sha256 differs.
+            If the manifest has no digest, the file is missing or its sha256 differs.
         """
         if not self.manifest.golden_sha256:
             raise BundleError(
-                f"{self.folder}: its manifest has no golden_sha256, and so no {GOLDEN} to trust; "
-                "export the bundle again"
+                f"its manifest has no golden_sha256 to check {GOLDEN} with",
+                "export the bundle again",
+                self.folder,
             )
-        return _as_exported(self.folder / GOLDEN, self.manifest.golden_sha256)
+        return _verified(self.folder / GOLDEN, self.manifest.golden_sha256)
 
 
-def _as_exported(path: Path, sha256: str, size_bytes: int | None = None) -> Path:
-    """Return the path of a file that is what the manifest says."""
+def _verified(path: Path, sha256: str, size_bytes: int | None = None) -> Path:
     remedy = "copy the whole bundle again"
     try:
         size = path.stat().st_size
         if size_bytes is not None and size != size_bytes:
-            raise BundleError(
-                f"{path}: is damaged or was changed, it has {size} bytes and the manifest says "
-                f"{size_bytes}; {remedy}"
-            )
+            raise BundleError(f"is damaged: {size} bytes, expected {size_bytes}", remedy, path)
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
-        raise BundleError(f"{path}: cannot be read ({error.strerror}); {remedy}") from None
+        raise BundleError(f"cannot be read ({error.strerror})", remedy, path) from None
     if digest != sha256:
-        raise BundleError(
-            f"{path}: is damaged or was changed, its sha256 is {digest[:12]}… and the manifest "
-            f"says {sha256[:12]}…; {remedy}"
-        )
+        problem = f"is damaged: sha256={digest[:12]}…, expected {sha256[:12]}…"
+        raise BundleError(problem, remedy, path)
     return path
 
 
-def describe_model(path: Path, precision: str, takes: str = "features") -> ModelFile:
-    """Make the manifest's entry for a model file.
+def describe_model(path: Path, precision: str, input_kind: str = "features") -> ModelFile:
+    """Return the manifest's entry for a model file.
 
     Parameters
     ----------
     path : Path
         The file.
-    precision : str
-        One of `PRECISIONS`.
-    takes : str
-        One of `INPUT_KINDS`.
+    precision, input_kind : str
+        As for `ModelFile`.
 
     Returns
     -------
     model : ModelFile
     """
     content = path.read_bytes()
-    return ModelFile(path.name, precision, takes, hashlib.sha256(content).hexdigest(), len(content))
+    digest = hashlib.sha256(content).hexdigest()
+    return ModelFile(path.name, precision, input_kind, digest, len(content))

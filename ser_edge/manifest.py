@@ -4,43 +4,44 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from ser_edge.adaptation.speaker_model import SpeakerModel
+from ser_edge.checks import check_number
+from ser_edge.choices import INPUT_KINDS, PRECISIONS
 from ser_edge.errors import BundleError, ConfigError
 from ser_edge.frontend import InputConfig
+from ser_edge.versioned_json import parse_versioned_json
 
 FORMAT = "ser-edge-bundle"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
-PRECISIONS = ("float32", "float16", "dynamic", "int8", "int8-io")
-"""How a file holds the network: weights of float32 or float16; int8 weights alone (``"dynamic"``);
-int8 weights and arithmetic (``"int8"``), with int8 input and output as well (``"int8-io"``)."""
-
-INPUT_KINDS = ("features", "batch", "audio")
-"""What a file's input is: the standardised features of one window; those of any number of windows;
-or the samples of one window, in which case its output is probabilities instead of logits."""
+_REMEDY = "export the bundle again, or install the ser-edge that made it"
 
 
 @dataclass(frozen=True)
 class ModelFile:
-    """One form of the network: a file beside the manifest.
+    """A model file of the bundle.
 
     Parameters
     ----------
     file : str
         File name, without a folder.
     precision : str
-        One of `PRECISIONS`.
-    takes : str
-        One of `INPUT_KINDS`.
+        One of `ser_edge.choices.PRECISIONS`.
+    input_kind : str
+        One of `ser_edge.choices.INPUT_KINDS`.
     sha256 : str
         Digest of the file, in hexadecimal.
     size_bytes : int
         Length of the file.
+
+    Raises
+    ------
+    ConfigError
+        For any other value.
     """
 
     file: str
@@ -54,40 +55,44 @@ class ModelFile:
             _check_text(name, getattr(self, name))
         for name, legal in (("precision", PRECISIONS), ("input_kind", INPUT_KINDS)):
             if getattr(self, name) not in legal:
-                raise ConfigError(f"{name}={getattr(self, name)!r}; expected one of {legal}")
+                raise ConfigError(f"{name}={getattr(self, name)!r}, expected one of {legal}")
         if Path(self.file).name != self.file or self.file == "..":
-            raise ConfigError(f"file={self.file!r}; expected a file name without a folder")
-        if not isinstance(self.size_bytes, int) or self.size_bytes < 0:
-            raise ConfigError(f"size_bytes={self.size_bytes!r}; expected a whole number")
+            raise ConfigError(f"file={self.file!r}, expected a file name without a folder")
+        check_number("size_bytes", self.size_bytes, 0, integer=True)
 
     @property
     def suffix(self) -> str:
-        """``.tflite``, ``.onnx`` or ``.npz``: which interpreters can run it."""
+        """``.tflite``, ``.onnx`` or ``.npz``."""
         return Path(self.file).suffix
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """All that ``manifest.json`` says.
+    """The content of ``manifest.json``.
 
     Parameters
     ----------
     name : str
         The bundle's name.
     labels : tuple of str
-        What the network's outputs mean, in order.
+        Labels of the network's outputs, in order.
     input : InputConfig
-        How its input is made.
+        Features, windows and standardisation of the network's input.
     temperature : float in [0.01, 100]
-        Divides the logits ahead of the softmax (calibration; Guo et al. 2017).
+        Divides the logits before the softmax (calibration; Guo et al. 2017).
     models : tuple of ModelFile
-        The forms of the network.
+        One file per model variant.
     speakers : SpeakerModel, optional
-        What adaptation to a speaker needs.
+        Statistics for adaptation to a speaker.
     golden_sha256 : str
-        Digest of `GOLDEN`, in hexadecimal; empty in a bundle without it.
+        Digest of ``golden.npz``, in hexadecimal; empty in a bundle without it.
     about : dict
         For people: metrics with their protocol, corpora, licence, recipe, versions.
+
+    Raises
+    ------
+    ConfigError
+        For a value outside these ranges.
     """
 
     name: str
@@ -104,68 +109,42 @@ class Manifest:
         for label in self.labels:
             _check_text("label", label)
         if len(self.labels) < 2 or len(set(self.labels)) < len(self.labels):
-            raise ConfigError(f"labels={self.labels}; expected two or more, each once")
-        if not (isinstance(self.temperature, int | float) and 0.01 <= self.temperature <= 100):
-            raise ConfigError(f"temperature={self.temperature!r}; expected a number, 0.01 to 100")
+            raise ConfigError(f"labels={self.labels}, expected two or more, each once")
+        check_number("temperature", self.temperature, 0.01, 100)
         if not self.models:
-            raise ConfigError("models=(); expected at least one model file")
+            raise ConfigError("models=(), expected at least one model file")
         if self.speakers is not None and len(self.speakers.means) != len(self.labels):
             raise ConfigError(
-                f"the speakers' means are of {len(self.speakers.means)} labels; expected "
-                f"{len(self.labels)}"
+                f"speakers.means has {len(self.speakers.means)} labels, expected {len(self.labels)}"
             )
         if self.golden_sha256 != "":
             _check_text("golden_sha256", self.golden_sha256)
         if not isinstance(self.about, dict):
-            raise ConfigError(f"about={self.about!r}; expected entries by name")
+            raise ConfigError(f"about={self.about!r}, expected an object")
 
     @property
     def network_id(self) -> str:
-        """Which network it is, whatever its form: by what adaptation to a speaker rests on."""
+        """Digest of labels and speaker statistics, the same for every variant of a network."""
         known = json.dumps([self.labels, asdict(self)["speakers"]])
         return hashlib.sha256(known.encode()).hexdigest()[:16]
 
     def to_json(self) -> str:
-        """Write it as JSON.
-
-        Returns
-        -------
-        text : str
-            What ``manifest.json`` holds.
-        """
+        """Return the text of ``manifest.json``."""
         content = {"format": FORMAT, "format_version": FORMAT_VERSION, **asdict(self)}
         return json.dumps(content, indent=1, allow_nan=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> Manifest:
-        """Read it from JSON.
-
-        Parameters
-        ----------
-        text : str
-            What ``manifest.json`` holds.
-
-        Returns
-        -------
-        manifest : Manifest
+        """Parse the text of ``manifest.json``.
 
         Raises
         ------
         BundleError
-            If it is not a manifest, or one of another format version.
+            If it is not a manifest of this format version, or an entry is missing or illegal.
         """
-        try:
-            content = json.loads(text, parse_float=_number, parse_constant=_number)
-        except (ValueError, RecursionError) as error:
-            raise BundleError(f"is not JSON ({error})") from None
-        if not isinstance(content, dict) or content.pop("format", None) != FORMAT:
-            raise BundleError(f'is not a ser-edge manifest; expected "format": "{FORMAT}"')
-        version = content.pop("format_version", None)
-        if version != FORMAT_VERSION:
-            raise BundleError(
-                f"has format version {version!r}; this ser-edge reads version {FORMAT_VERSION}; "
-                "export the bundle again, or install the ser-edge that made it"
-            )
+        content = parse_versioned_json(
+            text, FORMAT, FORMAT_VERSION, remedy=_REMEDY, error=BundleError
+        )
         try:
             return cls(
                 name=content["name"],
@@ -178,26 +157,28 @@ class Manifest:
                 about=content.get("about", {}),
             )
         except KeyError as error:
-            raise BundleError(f"lacks the entry {error}; export the bundle again") from None
-        except (TypeError, AttributeError, ConfigError) as error:
-            raise BundleError(f"does not fit: {error}; export the bundle again") from None
+            raise BundleError(f"lacks the entry {error}", _REMEDY) from None
+        except ConfigError as error:
+            raise BundleError(error.problem, error.remedy or _REMEDY) from None
+        except (TypeError, AttributeError) as error:
+            raise BundleError(f"has an entry of another type ({error})", _REMEDY) from None
 
 
 def _check_text(name: str, value: object) -> None:
     if not (isinstance(value, str) and value and value.isprintable()):
-        raise ConfigError(f"{name}={value!r}; expected text on one line")
+        raise ConfigError(f"{name}={value!r}, expected text on one line")
 
 
 def _list(content: dict[str, Any], name: str) -> list[Any]:
     if not isinstance(content[name], list):
-        raise ConfigError(f"{name}={content[name]!r}; expected a list")
+        raise ConfigError(f"{name}={content[name]!r}, expected a list")
     return list(content[name])
 
 
 def _model_file(entry: object) -> ModelFile:
     names = [field.name for field in fields(ModelFile)]
     if not isinstance(entry, dict) or sorted(entry) != sorted(names):
-        raise ConfigError(f"models holds {entry!r}; expected entries with {', '.join(names)}")
+        raise ConfigError(f"models holds {entry!r}, expected objects with {', '.join(names)}")
     return ModelFile(**entry)
 
 
@@ -205,12 +186,5 @@ def _speakers(entry: object) -> SpeakerModel | None:
     if entry is None:
         return None
     if not isinstance(entry, dict):
-        raise ConfigError(f"speakers={entry!r}; expected entries by name")
+        raise ConfigError(f"speakers={entry!r}, expected an object")
     return SpeakerModel.from_dict(entry)
-
-
-def _number(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError(f"{text} is not a finite number")
-    return value

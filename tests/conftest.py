@@ -135,7 +135,7 @@ class Trained:
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     from ser_edge_export.acceptance import AcceptanceCriteria
     from ser_edge_export.export import export
-    from ser_edge_export.run_source import run_source
+    from ser_edge_export.run_model import trained_model_of_run
     from ser_edge_export.variants import chosen_variants
     from ser_edge_train.demo_corpus import write_demo_corpus
     from ser_edge_train.train import TrainOptions, train
@@ -149,9 +149,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     run = train([corpus], folder / "run", options, cache=cache, jobs=1)
     # One of its 84 test clips is 1.2 %.
     export(
-        run_source(run.folder),
+        trained_model_of_run(run.folder),
         run.folder / "bundle",
         chosen_variants(int8=True),
-        gate=AcceptanceCriteria(0.9, 0.05),
+        criteria=AcceptanceCriteria(0.9, 0.05),
     )
     return Trained(corpus, cache, options, run)

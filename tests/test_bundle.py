@@ -1,4 +1,4 @@
-"""Bundles, whole and damaged: every damage is one sentence, whatever is changed in the manifest."""
+"""Bundles, complete and damaged: every change of the manifest is accepted or refused clearly."""
 
 import copy
 import json
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import needs
+from raising import raises
 
 from ser_edge import Bundle, Classifier
 from ser_edge.bundle import describe_model
@@ -53,44 +54,43 @@ def test_infinity_is_not_written(bundle_dir: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("text", "value"),
     [
-        ("", "is not JSON"),
-        ("{", "is not JSON"),
-        ("[" * 100_000, "is not JSON"),
-        ("1" * 5000, "is not JSON"),
-        ('{"a": NaN}', "is not JSON .NaN is not a finite number"),
-        ('{"a": 1e999}', "is not JSON .1e999 is not a finite number"),
-        ("null", "is not a ser-edge manifest"),
-        ("[]", "is not a ser-edge manifest"),
-        ('{"name": "another-package", "version": "1.0"}', "is not a ser-edge manifest"),
-        ('{"format": ["ser-edge-bundle"]}', "is not a ser-edge manifest"),
-        ('{"format": "ser-edge-bundle"}', "has format version None"),
-        ('{"format": "ser-edge-bundle", "format_version": 2}', r"version 2; this .* version 1"),
+        ("", "JSON"),
+        ("{", "JSON"),
+        ("[" * 100_000, "JSON"),
+        ("1" * 5000, "JSON"),
+        ('{"a": NaN}', "NaN"),
+        ('{"a": 1e999}', "1e999"),
+        ("null", "format=None"),
+        ("[]", "format=None"),
+        ('{"name": "another-package", "version": "1.0"}', "format=None"),
+        ('{"format": ["ser-edge-bundle"]}', "format=['ser-edge-bundle']"),
+        ('{"format": "ser-edge-bundle"}', "format_version=None"),
+        ('{"format": "ser-edge-bundle", "format_version": 1}', "format_version=1"),
     ],
     ids=range(12),
 )
-def test_foreign_manifests(tmp_path: Path, text: str, message: str) -> None:
+def test_foreign_manifests(tmp_path: Path, text: str, value: str) -> None:
     (tmp_path / "manifest.json").write_text(text)
-    assert_refused(tmp_path, message)
+    assert_refused(tmp_path, value)
 
 
-def assert_refused(folder: Path, message: str) -> None:
-    with pytest.raises(BundleError, match=message) as caught:
+def assert_refused(folder: Path, *values: str) -> None:
+    with raises(BundleError, *values) as caught:
         Bundle.open(folder)
-    assert str(caught.value).startswith(str(folder))
-    assert "\n" not in str(caught.value)
-    assert len(str(caught.value)) < 1000 + len(str(folder))
+    assert caught.value.source in (str(folder), str(folder / "manifest.json"))
+    assert len(caught.value.problem) < 600
 
 
 @pytest.mark.parametrize("entry", ["name", "labels", "input", "temperature", "models"])
 def test_missing_entries(edited_bundle: Edit, entry: str) -> None:
-    assert_refused(edited_bundle(lambda m: m.pop(entry)), f"lacks the entry '{entry}'; export")
+    assert_refused(edited_bundle(lambda m: m.pop(entry)), f"'{entry}'")
 
 
 @pytest.mark.parametrize("entry", ["features", "window", "layout", "mean", "scale"])
 def test_missing_input_entries(edited_bundle: Edit, entry: str) -> None:
-    assert_refused(edited_bundle(lambda m: m["input"].pop(entry)), f"lack the entry '{entry}'")
+    assert_refused(edited_bundle(lambda m: m["input"].pop(entry)), entry)
 
 
 HUGE = 10**400
@@ -98,54 +98,54 @@ MEAN = [0.0] * 22
 
 
 @pytest.mark.parametrize(
-    ("where", "value", "message"),
+    ("where", "value", "named"),
     [
-        ("name", 5, "name=5; expected text"),
+        ("name", 5, "name=5"),
         ("name", "two\nlines", "name='two"),
-        ("labels", 7, "labels=7; expected a list"),
-        ("labels", "angry", "labels='angry'; expected a list"),
-        ("labels", ["angry"], "labels=.*expected two or more"),
-        ("labels", ["angry", "angry"], "each once"),
-        ("labels", ["angry", 1], "label=1; expected text"),
-        ("labels", ["angry", "\ud800"], "label='.ud800'"),
-        ("labels", [["angry"], ["sad"]], "label="),
-        ("temperature", 0, "temperature=0; expected a number"),
+        ("labels", 7, "labels=7"),
+        ("labels", "angry", "labels='angry'"),
+        ("labels", ["angry"], "labels=('angry',)"),
+        ("labels", ["angry", "angry"], "labels=('angry', 'angry')"),
+        ("labels", ["angry", 1], "label=1"),
+        ("labels", ["angry", "\ud800"], "label='\\ud800'"),
+        ("labels", [["angry"], ["sad"]], "label=['angry']"),
+        ("temperature", 0, "temperature=0"),
         ("temperature", -1.0, "temperature=-1.0"),
         ("temperature", HUGE, "temperature=1000"),
         ("temperature", "warm", "temperature='warm'"),
         ("temperature", None, "temperature=None"),
-        ("models", "model.int8.tflite", "models='model.int8.tflite'; expected a list"),
-        ("models", [], "expected at least one model file"),
-        ("models", ["model.int8.tflite"], "does not fit"),
-        ("models", [{"file": "model.tflite"}], "does not fit"),
-        ("models.0.file", "../model.tflite", r"file='\.\./model\.tflite'; expected a file name"),
-        ("models.0.file", "/etc/passwd", "expected a file name without a folder"),
-        ("models.0.file", "..", "expected a file name without a folder"),
-        ("models.0.file", "", "file=''; expected text"),
+        ("models", "model.int8.tflite", "models='model.int8.tflite'"),
+        ("models", [], "models=()"),
+        ("models", ["model.int8.tflite"], "'model.int8.tflite'"),
+        ("models", [{"file": "model.tflite"}], "model.tflite"),
+        ("models.0.file", "../model.tflite", "file='../model.tflite'"),
+        ("models.0.file", "/etc/passwd", "file='/etc/passwd'"),
+        ("models.0.file", "..", "file='..'"),
+        ("models.0.file", "", "file=''"),
         ("models.0.file", "a\0b", "file='a"),
         ("models.0.file", 5, "file=5"),
-        ("models.0.precision", "int4", "precision='int4'; expected one of"),
-        ("models.0.input_kind", None, "input_kind=None; expected one of"),
+        ("models.0.precision", "int4", "precision='int4'"),
+        ("models.0.input_kind", None, "input_kind=None"),
         ("models.0.sha256", None, "sha256=None"),
         ("models.0.size_bytes", "many", "size_bytes='many'"),
         ("models.0.size_bytes", -1, "size_bytes=-1"),
         ("models.0.colour", "red", "colour"),
-        ("models.0.two\nlines", "red", r"two\\nlines"),
-        ("golden_sha256", 5, "golden_sha256=5; expected text"),
+        ("models.0.two\nlines", "red", "two\\nlines"),
+        ("golden_sha256", 5, "golden_sha256=5"),
         ("golden_sha256", "two\nlines", "golden_sha256='two"),
         ("golden_sha256", None, "golden_sha256=None"),
         ("golden_sha256", "", None),
-        ("about", [], r"about=\[\]"),
-        ("input", [], "do not fit"),
+        ("about", [], "about=[]"),
+        ("input", [], "list"),
         ("input.layout", "cube", "layout='cube'"),
-        ("input.mean", MEAN[:-1], "the mean has 21 values; expected 22"),
-        ("input.mean", None, "do not fit"),
-        ("input.mean", 22 * "m", "the mean holds 'm'"),
-        ("input.scale", MEAN, "the scale holds 0.0"),
-        ("input.scale", [*MEAN[1:], -1], "the scale holds"),
-        ("input.scale", [1] * 23, "the scale has 23 values"),
-        ("input.scale", [HUGE] * 22, "the scale holds 1000"),
-        ("input.features", [], "wrong type"),
+        ("input.mean", MEAN[:-1], "21"),
+        ("input.mean", None, "NoneType"),
+        ("input.mean", 22 * "m", "'m'"),
+        ("input.scale", MEAN, "0.0"),
+        ("input.scale", [*MEAN[1:], -1], "0.0"),
+        ("input.scale", [1] * 23, "23"),
+        ("input.scale", [HUGE] * 22, "1000"),
+        ("input.features", [], "list"),
         ("input.features.n_fft", 10**9, "n_fft=1000000000"),
         ("input.features.n_fft", HUGE, "n_fft=1000"),
         ("input.features.sample_rate", 10**12, "sample_rate=1000000000000"),
@@ -156,16 +156,16 @@ MEAN = [0.0] * 22
         ("input.features.center", "false", "center='false'"),
         ("input.features.fmax", 1e-300, "fmax=1e-300"),
         ("input.features.descriptors", "zcr", "descriptors="),
-        ("input.features.colour", "red", "unknown feature setting 'colour'"),
+        ("input.features.colour", "red", "'colour'"),
         ("input.window.duration_s", 1e9, "duration_s=1000000000.0"),
         ("input.window.duration_s", HUGE, "duration_s=1000"),
         ("input.window.hop_s", 0, "hop_s=0"),
         ("input.window.placement", None, "placement=None"),
-        ("input.window.colour", "red", "do not fit"),
+        ("input.window.colour", "red", "colour"),
     ],
     ids=str,
 )
-def test_illegal_entries(edited_bundle: Edit, where: str, value: Any, message: str | None) -> None:
+def test_illegal_entries(edited_bundle: Edit, where: str, value: Any, named: str | None) -> None:
     def change(manifest: Any) -> None:
         *path, last = [int(step) if step.isdecimal() else step for step in where.split(".")]
         for step in path:
@@ -173,30 +173,33 @@ def test_illegal_entries(edited_bundle: Edit, where: str, value: Any, message: s
         manifest[last] = value
 
     folder = edited_bundle(change)
-    if message is None:
+    if named is None:
         assert Bundle.open(folder)
     else:
-        assert_refused(folder, message)
+        assert_refused(folder, named)
 
 
 def test_a_megabyte_is_not_repeated(edited_bundle: Edit) -> None:
-    folder = edited_bundle(lambda m: m.update(labels="x" * 10**6))
-    assert_refused(folder, r"does not fit: labels='xx.* … .*xx'; expected a list; export.{0,20}$")
+    assert_refused(
+        edited_bundle(lambda m: m.update(labels="x" * 10**6)), "labels='xx", " … ", "xx'"
+    )
 
 
 def test_folders_that_are_no_bundle(tmp_path: Path, bundle_dir: Path) -> None:
-    assert_refused(tmp_path / "gone", "there is no such folder; expected a bundle")
-    assert_refused(tmp_path, "holds no manifest.json; expected a bundle")
-    assert_refused(bundle_dir / "manifest.json", "is a file; expected a bundle")
-    assert_refused(tmp_path / ("x" * 5000), "there is no such folder")
-    assert_refused(Path("a\0b"), "there is no such folder")
+    for folder in (
+        *(tmp_path / "gone", tmp_path, bundle_dir / "manifest.json"),
+        *(tmp_path / ("x" * 5000), Path("a\0b")),
+    ):
+        with raises(BundleError, source=folder) as caught:
+            Bundle.open(folder)
+        assert "ser-edge export" in caught.value.remedy
     (tmp_path / "manifest.json").mkdir()
-    assert_refused(tmp_path, r"holds no manifest\.json")
+    assert_refused(tmp_path, "manifest.json")
 
 
 def test_a_manifest_that_is_no_text(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_bytes(b"\xff\xfe{}")
-    assert_refused(tmp_path, "cannot be read")
+    assert_refused(tmp_path, "0xff")
 
 
 def flip_a_byte(path: Path) -> None:
@@ -211,27 +214,26 @@ def become_a_folder(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("damage", "message"),
+    ("damage", "value"),
     [
-        (flip_a_byte, "is damaged or was changed, its sha256 is"),
-        (lambda path: path.write_bytes(path.read_bytes() + b"\0"), "it has .* bytes and the mani"),
-        (lambda path: path.write_bytes(b""), "it has 0 bytes"),
-        (become_a_folder, "is damaged|cannot be read"),
-        (Path.unlink, r"cannot be read \(No such file or directory\); copy the whole bundle"),
+        (flip_a_byte, "sha256="),
+        (lambda path: path.write_bytes(path.read_bytes() + b"\0"), "bytes"),
+        (lambda path: path.write_bytes(b""), "0 bytes"),
+        (become_a_folder, ""),
+        (Path.unlink, "No such file or directory"),
     ],
     ids=["byte", "longer", "empty", "folder", "gone"],
 )
 def test_damaged_model_files(
-    edited_bundle: Edit, damage: Callable[[Path], object], message: str
+    edited_bundle: Edit, damage: Callable[[Path], object], value: str
 ) -> None:
     folder = edited_bundle(lambda m: None)
     damage(folder / "model.int8.tflite")
     bundle = Bundle.open(folder)
     model = bundle.model(".tflite", "int8")
     assert model is not None
-    with pytest.raises(BundleError, match=message) as caught:
+    with raises(BundleError, value, source=folder / "model.int8.tflite"):
         bundle.verified(model)
-    assert str(caught.value).startswith(str(folder / "model.int8.tflite"))
     other = bundle.model(".onnx", "int8")
     assert other is not None
     assert bundle.verified(other).is_file()
@@ -241,27 +243,26 @@ def test_the_golden_clips_are_as_exported(edited_bundle: Edit) -> None:
     folder = edited_bundle(lambda m: None)
     bundle = Bundle.open(folder)
     assert bundle.verified_golden() == folder / "golden.npz"
-    for damage, message in (
-        (flip_a_byte, "is damaged or was changed, its sha256 is"),
-        (become_a_folder, "cannot be read"),
-        (Path.rmdir, r"cannot be read \(No such file or directory\); copy the whole bundle"),
+    for damage, value in (
+        (flip_a_byte, "sha256="),
+        (become_a_folder, "Is a directory"),
+        (Path.rmdir, "No such file or directory"),
     ):
         damage(folder / "golden.npz")
-        with pytest.raises(BundleError, match=message) as caught:
+        with raises(BundleError, value, source=folder / "golden.npz"):
             bundle.verified_golden()
-        assert str(caught.value).startswith(str(folder / "golden.npz"))
 
 
-def test_a_bundle_of_before_its_golden_clips_had_a_digest(edited_bundle: Edit) -> None:
+def test_a_bundle_without_golden_clips(edited_bundle: Edit) -> None:
     bundle = Bundle.open(edited_bundle(lambda m: m.pop("golden_sha256")))
     assert bundle.manifest.golden_sha256 == ""
-    with pytest.raises(BundleError, match=r"has no golden_sha256, .*; export the bundle again$"):
+    with raises(BundleError, "golden_sha256", source=bundle.folder):
         bundle.verified_golden()
 
 
 def test_plain_file_names_only() -> None:
     for name in ("a/b", "/a", "..", "", "\n"):
-        with pytest.raises(ConfigError, match="file="):
+        with raises(ConfigError, f"file={name!r}"):
             ModelFile(name, "int8", "features", "0" * 64, 1)
 
 
@@ -329,7 +330,7 @@ def test_accepted_manifests_predict_or_refuse(
     folder = tmp_path / "fuzzed"
     shutil.copytree(bundle_dir, folder)
     original = json.loads(manifest_text(bundle_dir))
-    answers, refusals = 0, []
+    predicted, refusals = 0, []
     for _ in range(100):
         content = json.loads(json.dumps(original))
         spots = [(c, k) for c, k in places(content) if isinstance(c[k], int | float)]
@@ -343,9 +344,9 @@ def test_accepted_manifests_predict_or_refuse(
         except SerEdgeError as error:
             refusals.append(str(error))
         else:
-            answers += 1
+            predicted += 1
             assert abs(sum(prediction.probabilities.values()) - 1) < 1e-9
-    assert answers > 20
+    assert predicted > 20
     assert len(refusals) > 5
     assert not any("\n" in refusal for refusal in refusals)
 
@@ -374,7 +375,7 @@ def test_what_it_tells_people_may_be_anything(
     out, err = capsys.readouterr()
     if status:
         assert err.count("\n") == 1
-        assert "`about` does not fit" in err
+        assert "about" in err
         assert not out
     else:
         assert "licence" in out

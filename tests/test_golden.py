@@ -1,4 +1,4 @@
-"""The golden clips as the export writes them: what is stored, and by whom it was computed."""
+"""The golden clips as the export writes them: arrays, and the interpreters that computed them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def load(path: Path) -> dict[str, NDArray[Any]]:
         return dict(arrays)
 
 
-def test_the_test_bundle_has_what_is_written_now(
+def test_the_test_bundle_has_what_the_export_writes(
     tmp_path: Path, bundle_dir: Path, golden: dict[str, Any]
 ) -> None:
     path = tmp_path / "golden.npz"
@@ -65,7 +65,7 @@ def test_the_stages_are_those_of_the_features(bundle_dir: Path, golden: dict[str
     np.testing.assert_allclose(
         np.abs(spectrum) ** 2, golden["stage_power"], rtol=0, atol=1e-6 * largest
     )
-    # The clip is half as long as the window, and begins again within the frame in the middle.
+    # The clip is half as long as the window and repeats within the frame in the middle.
     middle = golden["stage_frames"][1]
     joint = len(golden["clip0_samples"]) - (golden["stage_rows"][1] * 512 - 1024)
     assert 0 < joint < len(middle)
@@ -85,37 +85,37 @@ def test_stages_of_a_long_window(bundle_dir: Path) -> None:
     np.testing.assert_array_equal(stages["stage_frames"][2][: len(window) - begin], window[begin:])
 
 
-def test_every_file_is_asked_once_for_what_it_takes(
+def test_every_file_runs_once_on_its_kind_of_input(
     tmp_path: Path, bundle_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bundle = Bundle.open(bundle_dir)
-    by_takes = {
-        takes: ModelFile(f"{takes}.onnx", "float32", takes, "0" * 64, 1)
-        for takes in ("features", "batch", "audio")
-    }
-    asked = []
+    models = [
+        ModelFile(f"{kind}.onnx", "float32", kind, "0" * 64, 1)
+        for kind in ("features", "batch", "audio")
+    ]
+    calls = []
 
-    def run_apart(
+    def run_model_file(
         file: Path, backend: str, inputs: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], float]:
-        asked.append((file, backend))
+        calls.append((file, backend))
         assert inputs.shape == (4, 66150) if file.name == "audio.onnx" else (4, 130, 22)
         return inputs.reshape(4, -1)[:, :7], 1.0
 
-    monkeypatch.setattr(golden_module, "run_apart", run_apart)
+    monkeypatch.setattr(golden_module, "run_model_file", run_model_file)
     monkeypatch.setattr(
         golden_module,
         "runnable_variants",
-        lambda _: [(backend, m) for backend in ("first", "second") for m in by_takes.values()],
+        lambda _: [(backend, m) for backend in ("first", "second") for m in models],
     )
     save(tmp_path / "golden.npz", bundle)
-    assert asked == [(bundle_dir / model.file, "first") for model in by_takes.values()]
+    assert calls == [(bundle_dir / model.file, "first") for model in models]
     arrays = load(tmp_path / "golden.npz")
     for number in range(3):
         inputs = arrays[f"clip{number}_inputs"]
         first = inputs.reshape(len(inputs), -1)[:, :7]
-        for takes in ("features", "batch"):
-            np.testing.assert_array_equal(arrays[f"clip{number}_answer_{takes}.onnx"], first)
+        for kind in ("features", "batch"):
+            np.testing.assert_array_equal(arrays[f"clip{number}_output_{kind}.onnx"], first)
         signal, starts = as_signal(arrays[f"clip{number}_samples"]), arrays[f"clip{number}_starts"]
-        heard = np.stack([signal[start : start + 7] for start in starts])
-        np.testing.assert_array_equal(arrays[f"clip{number}_answer_audio.onnx"], heard)
+        expected = np.stack([signal[start : start + 7] for start in starts])
+        np.testing.assert_array_equal(arrays[f"clip{number}_output_audio.onnx"], expected)

@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 import pytest
 from numpy.typing import NDArray
+from raising import raises
 
 from ser_edge import SerEdgeError
 from ser_edge.backends.graph import Graph
@@ -154,9 +155,8 @@ def test_other_networks(seed: int, tmp_path: Path) -> None:
 def test_convolutions_of_other_kinds_are_refused(setting: dict[str, Any]) -> None:
     inputs = keras.Input((20, 2))
     x = layers.Conv1D(3, 3, name="odd", **setting)(inputs)
-    with pytest.raises(SerEdgeError) as caught:
+    with raises(SerEdgeError, *(f"{k}={v!r}" for k, v in setting.items()), source="odd"):
         graph_of(keras.Model(inputs, layers.GlobalMaxPooling1D()(x)))
-    assert "odd" in str(caught.value)
 
 
 def test_no_normalisation_is_left(rng: np.random.Generator) -> None:
@@ -247,7 +247,5 @@ def test_an_unknown_layer_is_named() -> None:
     inputs = keras.Input((10, 2))
     memory = keras.layers.LSTM(3, name="memory")(inputs)
     network = keras.Model(inputs, keras.layers.Dense(2)(memory))
-    with pytest.raises(SerEdgeError) as caught:
+    with raises(SerEdgeError, "'memory'", "LSTM", "Conv1D"):
         graph_of(network)
-    assert "'memory'" in str(caught.value)
-    assert "LSTM" in str(caught.value)

@@ -1,4 +1,4 @@
-"""The bundle that comes with the package, held to its card on test clips of its training.
+"""The bundle that comes with the package, compared with its model card on test clips.
 
 ``data/pretrained.npz`` has their features; benchmarks/rebuild_pretrained.py wrote both.
 """
@@ -28,7 +28,7 @@ def sample() -> dict[str, Any]:
         return dict(arrays)
 
 
-def heard(sample: dict[str, Any], backend: str) -> NDArray[Any]:
+def clip_probabilities(sample: dict[str, Any], backend: str) -> NDArray[Any]:
     """Probabilities of the sample's clips."""
     classifier = Classifier.load(backend=backend)
     inputs = classifier.bundle.manifest.input.network_inputs(sample["features"])
@@ -36,12 +36,12 @@ def heard(sample: dict[str, Any], backend: str) -> NDArray[Any]:
     return np.array([windows[sample["clip"] == clip].mean(axis=0) for clip in range(42)])
 
 
-def uar(probabilities: NDArray[Any], truth: NDArray[Any]) -> float:
-    right = probabilities.argmax(axis=1) == truth
-    return float(np.mean([right[truth == label].mean() for label in np.unique(truth)]))
+def uar(probabilities: NDArray[Any], y_true: NDArray[Any]) -> float:
+    correct = probabilities.argmax(axis=1) == y_true
+    return float(np.mean([correct[y_true == label].mean() for label in np.unique(y_true)]))
 
 
-def test_it_is_small_and_whole() -> None:
+def test_it_is_small_and_complete() -> None:
     files = list(PRETRAINED.iterdir())
     assert sum(path.stat().st_size for path in files) <= 1024 * 1024
     assert {"manifest.json", "MODEL_CARD.md", "golden.npz"} <= {path.name for path in files}
@@ -49,8 +49,8 @@ def test_it_is_small_and_whole() -> None:
     assert verify(PRETRAINED).ok
 
 
-def test_numpy_says_what_the_trained_network_said(sample: dict[str, Any]) -> None:
-    found = heard(sample, "numeric")
+def test_numpy_agrees_with_the_trained_network(sample: dict[str, Any]) -> None:
+    found = clip_probabilities(sample, "numeric")
     np.testing.assert_allclose(found, sample["probabilities"], atol=1e-5)
 
 
@@ -59,23 +59,23 @@ def test_it_is_as_good_as_its_card_says(sample: dict[str, Any], backend: str) ->
     if not INTERPRETERS[backend].usable:
         pytest.skip(f"no {INTERPRETERS[backend].package}")
     stated = Bundle.open(PRETRAINED).manifest.about["metrics"]["all"]
-    found = heard(sample, backend)
+    found = clip_probabilities(sample, backend)
     # Six clips a label: up to a twelfth of each recall is rounded, and int8 may change a clip.
-    assert uar(found, sample["truth"]) == pytest.approx(stated["uar"], abs=0.05)
+    assert uar(found, sample["y_true"]) == pytest.approx(stated["uar"], abs=0.05)
     for number, label in enumerate(Bundle.open(PRETRAINED).manifest.labels):
-        right = found.argmax(axis=1)[sample["truth"] == number] == number
+        right = found.argmax(axis=1)[sample["y_true"] == number] == number
         assert right.mean() == pytest.approx(stated["recall"][label], abs=1 / 12 + 1 / 6)
     assert (found.argmax(axis=1) == sample["probabilities"].argmax(axis=1)).mean() >= 0.97
 
 
-def test_its_card_says_what_one_has_to_know() -> None:
+def test_the_card_is_complete() -> None:
     card = (PRETRAINED / "MODEL_CARD.md").read_text(encoding="utf-8")
-    for said in (
+    for text in (
         *("CC BY-NC-SA 4.0", "Apache-2.0", "RAVDESS", "Livingstone & Russo 2018", "Burkhardt"),
         *("ser-edge train DATA_DIR", "acted", "North American English", "German", "26 and 64"),
         *("female", "male", "calibration error", "probability of at least", "speaker, fold 0"),
         *("corpus", "Art. 5(1)(f)", "Art. 50(3)"),
     ):
-        assert said in card, said
+        assert text in card, text
     stated = Bundle.open(PRETRAINED).manifest.about["metrics"]["all"]
     assert re.search(rf"\| all +\| {stated['n_clips']} .*{stated['uar']:.1%}", card)

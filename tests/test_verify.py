@@ -343,7 +343,7 @@ def test_stored_values_that_are_not_finite(
     strange = {name: values.copy() for name, values in golden.items()}
     strange["clip0_features"][0, 0, 0] = np.nan
     strange["clip0_logits"][0, 0] = np.inf
-    strange[f"clip1_answer_{NUMERIC}"][0, 0] = np.nan
+    strange[f"clip1_output_{NUMERIC}"][0, 0] = np.nan
     report = verify(with_golden(edited_bundle(lambda manifest: None), packed(strange)))
     json.dumps(report.to_dict(), allow_nan=False)
     found = failures(report)
@@ -490,7 +490,7 @@ def test_a_file_with_audio_as_input(edited_bundle: Edit, litert: Path, golden: A
         windows = [golden[f"clip{i}_samples"][s : s + 70] for s in golden[f"clip{i}_starts"]]
         sums = np.abs(np.array(windows, np.float32)).reshape(-1, 7, 10).sum(axis=2)
         shares = sums / sums.sum(axis=1, keepdims=True)
-        outputs[f"clip{i}_answer_model.float32.tflite"] = shares.astype(np.float32)
+        outputs[f"clip{i}_output_model.float32.tflite"] = shares.astype(np.float32)
     folder = with_golden(edited_bundle(change), packed({**golden, **outputs}))
     report = verify(folder)
     assert report.ok, str(report)
@@ -541,7 +541,7 @@ def test_labels_may_change_in_a_tie_only(edited_bundle: Edit, golden: Arrays) ->
     for first, second, change, ok in ((0.42, 0.38, 0.06, True), (0.47, 0.33, 0.09, False)):
         then = [first, second, *[0.04] * 5]
         now = [first - change, second + change, *[0.04] * 5]
-        stored = {f"clip{i}_answer_{file}": logits(then, n) for i, n in n_windows.items()}
+        stored = {f"clip{i}_output_{file}": logits(then, n) for i, n in n_windows.items()}
         folder = with_golden(edited_bundle(lambda m: None), packed({**golden, **stored}))
         model = compared(Bundle.open(folder), logits(now, 4).astype(np.float64), file)
         assert model.deviation == pytest.approx(change, abs=1e-6)

@@ -1,8 +1,9 @@
-"""ONNX files that take samples and give probabilities: front end, network and softmax."""
+"""ONNX files with samples as input and probabilities as output."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partialmethod
 from typing import Any
 
 import numpy as np
@@ -13,28 +14,14 @@ from onnx import TensorProto, helper, numpy_helper
 from ser_edge.frontend import InputConfig
 from ser_edge_export.waveform import waveform_inputs
 
-_PREFIX = "audio_"  # no tensor of the network is named so
+_PREFIX = "audio_"  # of the added tensors; no tensor of the network has it
 
 
-def with_audio(
-    network: onnx.ModelProto, config: InputConfig, temperature: float
-) -> onnx.ModelProto:
-    """Put the front end ahead of a network, and a softmax behind it.
+def with_audio(network: bytes, config: InputConfig, temperature: float) -> bytes:
+    """Put the front end before a network, and temperature and softmax after it.
 
-    Parameters
-    ----------
-    network : onnx.ModelProto
-        From ``features`` [shape=(1, *config.shape)] to ``logits`` [shape=(1, n_labels)].
-    config : InputConfig
-        How its input is made.
-    temperature : float > 0
-        Divides the logits.
-
-    Returns
-    -------
-    model : onnx.ModelProto
-        From ``samples`` [shape=(1, n_samples), dtype=float32] to ``probabilities``
-        [shape=(1, n_labels), dtype=float32].
+    The input ``features`` [shape=(1, *config.shape)] becomes ``samples`` [shape=(1, n_samples)].
+    The output ``logits`` becomes ``probabilities``. All are float32.
 
     Raises
     ------
@@ -50,7 +37,7 @@ def with_audio(
     scaled = _Tensor(after, "logits") * np.float32(1 / temperature)
     after.node("Softmax", [scaled], output="probabilities", axis=1)
 
-    model = onnx.ModelProto.FromString(network.SerializeToString())
+    model = onnx.ModelProto.FromString(network)
     graph = model.graph
     n_labels = graph.output[0].type.tensor_type.shape.dim[1].dim_value
     nodes = [*writer.nodes, *graph.node, *after.nodes]
@@ -62,38 +49,32 @@ def with_audio(
     graph.input.append(of("samples", TensorProto.FLOAT, [1, n_samples]))
     graph.output.append(of("probabilities", TensorProto.FLOAT, [1, n_labels]))
     onnx.checker.check_model(model, full_check=True)
-    return model
+    return bytes(model.SerializeToString(deterministic=True))
 
 
 class _Tensor:
-    """A tensor of a graph that is being written; arithmetic on it writes nodes."""
+    """A tensor of the graph; arithmetic on it adds nodes."""
 
-    __array_ufunc__ = None  # so that NumPy leaves `array @ tensor` to the tensor
+    __array_ufunc__ = None  # so that `array @ tensor` calls `__rmatmul__`
 
     def __init__(self, writer: _Writer, name: str) -> None:
         self.writer, self.name = writer, name
 
-    def __add__(self, other: Any) -> _Tensor:
-        return self.writer.node("Add", [self, other])
+    def _combine(self, kind: str, other: Any) -> _Tensor:
+        return self.writer.node(kind, [self, other])
 
-    def __sub__(self, other: Any) -> _Tensor:
-        return self.writer.node("Sub", [self, other])
-
-    def __mul__(self, other: Any) -> _Tensor:
-        return self.writer.node("Mul", [self, other])
-
-    def __truediv__(self, other: Any) -> _Tensor:
-        return self.writer.node("Div", [self, other])
-
-    def __matmul__(self, other: Any) -> _Tensor:
-        return self.writer.node("MatMul", [self, other])
+    __add__ = partialmethod(_combine, "Add")
+    __sub__ = partialmethod(_combine, "Sub")
+    __mul__ = partialmethod(_combine, "Mul")
+    __truediv__ = partialmethod(_combine, "Div")
+    __matmul__ = partialmethod(_combine, "MatMul")
 
     def __rmatmul__(self, other: Any) -> _Tensor:
         return self.writer.node("MatMul", [other, self])
 
 
 class _Writer:
-    """The operations of `ser_edge_export.waveform.Ops`, as nodes."""
+    """The operations of `ser_edge_export.waveform.Ops` as ONNX nodes."""
 
     def __init__(self, prefix: str = _PREFIX) -> None:
         self.nodes: list[onnx.NodeProto] = []
@@ -112,6 +93,16 @@ class _Writer:
         name = f"{self._prefix}constant_{len(self.initializers)}"
         self.initializers.append(numpy_helper.from_array(np.asarray(values, order="C"), name))
         return name
+
+    def _apply(self, kind: str, *inputs: Any) -> _Tensor:
+        return self.node(kind, inputs)
+
+    larger = partialmethod(_apply, "Max")
+    smaller = partialmethod(_apply, "Min")
+    absolute = partialmethod(_apply, "Abs")
+    sqrt = partialmethod(_apply, "Sqrt")
+    log = partialmethod(_apply, "Log")
+    exp = partialmethod(_apply, "Exp")
 
     def reshape(self, x: _Tensor, shape: Sequence[int]) -> _Tensor:
         return self.node("Reshape", [x, np.array(shape, np.int64)])
@@ -134,26 +125,8 @@ class _Writer:
     def largest_of_row(self, x: _Tensor) -> _Tensor:
         return self.node("ReduceMax", [x], axes=[-1], keepdims=0)
 
-    def larger(self, x: _Tensor, y: Any) -> _Tensor:
-        return self.node("Max", [x, y])
-
-    def smaller(self, x: _Tensor, y: Any) -> _Tensor:
-        return self.node("Min", [x, y])
-
     def below(self, x: _Tensor, limit: float) -> _Tensor:
         return self.node("Cast", [self.node("Less", [x, np.float32(limit)])], to=TensorProto.FLOAT)
-
-    def absolute(self, x: _Tensor) -> _Tensor:
-        return self.node("Abs", [x])
-
-    def sqrt(self, x: _Tensor) -> _Tensor:
-        return self.node("Sqrt", [x])
-
-    def log(self, x: _Tensor) -> _Tensor:
-        return self.node("Log", [x])
-
-    def exp(self, x: _Tensor) -> _Tensor:
-        return self.node("Exp", [x])
 
     def join(self, parts: Sequence[_Tensor], axis: int) -> _Tensor:
         return self.node("Concat", parts, axis=axis)

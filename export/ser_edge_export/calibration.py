@@ -1,12 +1,13 @@
-"""Over which range each tensor of a graph goes: what int8 has to be told of activations.
+"""Calibration for int8: ranges of activations, and scales of weights.
 
-The ranges are computed here once, by the NumPy backend over training windows, and the ONNX and the
-TFLite file are both written with them, so that one calibration stands behind every int8 form.
+The NumPy backend computes the ranges over training windows. The ONNX and the TFLite files use the
+same ranges.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,31 +17,30 @@ from ser_edge.backends.numeric import NumericModel
 
 Range = tuple[float, float]
 
-_BINS = 8192
-# What these give lies on the scale of what they take: no interpreter computes anything there.
+_BINS = 8192  # of a histogram: percentiles to 1/8192 of the range
+# The output has the scale of the input: interpreters move or select int8 values here.
 _SCALE_KEEPING = ("maxpool", "max", "pad", "flatten", "concat")
 
 
 def calibrate(
     graph: Graph, windows: NDArray[np.float32], *, percentile: float | None = None
 ) -> dict[str, Range]:
-    """Measure the range of each tensor that an int8 form quantises.
+    """Measure the range of each tensor that an int8 variant quantises.
 
     Parameters
     ----------
     graph : Graph
-        The network.
-    windows : np.ndarray [shape=(n, *input_shape), dtype=float32]
-        Standardised features of training windows; ``n > 0``.
+    windows : np.ndarray [shape=(n, *graph.input_shape), dtype=float32]
+        Inputs of training windows; ``n > 0``.
     percentile : float in (50, 100), optional
-        Clip each tensor's values there and at the same share from below, instead of at the smallest
-        and the largest that occur.
+        Clip each tensor's values at this percentile and at 100 minus it, instead of at minimum and
+        maximum.
 
     Returns
     -------
     ranges : dict of str to (float, float)
-        Lowest and highest value by tensor, 0 within. A tensor that only a ReLU takes is left out,
-        as every interpreter computes it and the ReLU in one step.
+        Lowest and highest value by tensor; the range contains 0. A tensor that only a ReLU reads is
+        left out, as interpreters fuse the ReLU with the operation before it.
     """
     model = NumericModel(graph, "calibration")
     names = _quantised(graph)
@@ -63,8 +63,8 @@ def calibrate(
 
 
 def _quantised(graph: Graph) -> list[str]:
-    takers = Counter(name for op in graph.ops for name in op.inputs)
-    fused = {op.inputs[0] for op in graph.ops if op.kind == "relu" and takers[op.inputs[0]] == 1}
+    uses = Counter(name for op in graph.ops for name in op.inputs)
+    fused = {op.inputs[0] for op in graph.ops if op.kind == "relu" and uses[op.inputs[0]] == 1}
     return ["input", *(op.output for op in graph.ops if op.output not in fused)]
 
 
@@ -75,7 +75,7 @@ def _clipped(
     highs: dict[str, float],
     percentile: float,
 ) -> tuple[dict[str, float], dict[str, float]]:
-    """Find the percentiles in histograms: all values at once would not fit into memory."""
+    """Estimate the percentiles by histograms: all values at once would not fit into memory."""
     counts = {name: np.zeros(_BINS, np.int64) for name in lows}
     for window in windows:
         for name, values in model.tensors(window).items():
@@ -94,10 +94,24 @@ def _clipped(
 
 
 def _on_one_scale(graph: Graph, names: list[str]) -> dict[str, str]:
-    """Name for each tensor one that stands for all on its scale."""
+    """Map each tensor to a representative of all tensors on its scale."""
     root = {name: name for name in names}
     for op in graph.ops:
         if op.kind in _SCALE_KEEPING:
             joined = {root[name] for name in (op.output, *op.inputs)}
             root |= {name: root[op.output] for name in names if root[name] in joined}
     return root
+
+
+def quantised_weights(
+    weight: NDArray[np.float32], axis: int, *, max_level: int = 127
+) -> tuple[NDArray[np.int8], NDArray[Any]]:
+    """Round weights to int8 with a scale per output channel, and return both.
+
+    ``max_level=63`` gives 7 bits.
+    """
+    # scale = max |weight| / max_level
+    others = tuple(i for i in range(weight.ndim) if i != axis)
+    largest = np.abs(weight).max(axis=others, keepdims=True)
+    scale = np.where(largest > 0, largest, 1) / np.float32(max_level)
+    return np.round(weight / scale).astype(np.int8), scale.ravel()

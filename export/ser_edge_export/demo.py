@@ -1,4 +1,4 @@
-"""`ser-edge demo`: the main job from end to end, on a corpus that it makes itself."""
+"""`ser-edge demo`: synthesise a corpus, train, export and predict."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.console import Console
 from ser_edge.classifier import Classifier
 from ser_edge_export.acceptance import AcceptanceCriteria
 from ser_edge_export.export import export
-from ser_edge_export.run_source import run_source
+from ser_edge_export.run_model import trained_model_of_run
 from ser_edge_export.variants import chosen_variants
 from ser_edge_train.demo_corpus import write_demo_corpus
 from ser_edge_train.metrics import Scores
@@ -21,8 +21,8 @@ from ser_edge_train.tables import score_table
 from ser_edge_train.train import TrainOptions, train
 
 _OPTIONS = TrainOptions(epochs=40, augmentations=1, ensemble=1, retrain=False, licence="synthetic")
-# Of its 164 test clips one is 0.6 %, and 0.6 points of UAR.
-_GATE = AcceptanceCriteria(min_agreement=0.95, max_uar_loss=0.04)
+# One of its 164 test clips is 0.6 %, and 0.6 points of UAR.
+_CRITERIA = AcceptanceCriteria(min_agreement=0.95, max_uar_loss=0.04)
 _SHOWN = 6
 
 
@@ -32,7 +32,7 @@ def demo(folder: Path) -> None:
     Parameters
     ----------
     folder : Path
-        Gets ``corpus``, ``cache`` and ``run``; a corpus that is there already is used again.
+        Folder for ``corpus``, ``cache`` and ``run``; an existing corpus is used again.
 
     Raises
     ------
@@ -40,22 +40,25 @@ def demo(folder: Path) -> None:
         If the folder cannot be used.
     """
     started = time.monotonic()
-    say = Console(stderr=True, highlight=False).print
+    show = Console(stderr=True, highlight=False).print
     corpus, run_folder = folder / "corpus", folder / "run"
-    say("[bold]1  corpus[/]   synthetic speech of 18 speakers, in the naming of four corpora")
+    show("[bold]1  corpus[/]   synthetic speech of 18 speakers, named as in four corpora")
     if not corpus.exists():
         with progress_bar() as bar:
             task = bar.add_task("synthesis", total=None)
             write_demo_corpus(
                 corpus, progress=lambda done, n: bar.update(task, completed=done, total=n)
             )
-    say("[bold]2  train[/]    the edge recipe, briefly; some speakers are kept for testing")
+    show("[bold]2  train[/]    the edge recipe, briefly; some speakers are held out for the test")
     run = train([corpus], run_folder, _OPTIONS, cache=folder / "cache", overwrite=True)
-    say("[bold]3  export[/]   float32 and int8, TFLite, ONNX and NumPy")
+    show("[bold]3  export[/]   float32 and int8, TFLite, ONNX and NumPy")
     exported = export(
-        run_source(run_folder), run_folder / "bundle", chosen_variants(int8=True), gate=_GATE
+        trained_model_of_run(run_folder),
+        run_folder / "bundle",
+        chosen_variants(int8=True),
+        criteria=_CRITERIA,
     )
-    say("[bold]4  predict[/]  clips of a speaker who was not in training, by the int8 model")
+    show("[bold]4  predict[/]  clips of test speakers, by the int8 model")
     scores = {name: Scores(**values) for name, values in run.settings.about["metrics"].items()}
     print(f"\nOn test speakers, float32 Keras model:\n\n{score_table(scores)}\n\n{exported}\n")
     _predict(run, exported.folder)
@@ -65,7 +68,7 @@ corpus   {corpus}
 run      {run_folder}  (report.md, confusion_matrix.png, learning_curves.png, split.csv)
 bundle   {exported.folder}  (copy this to the device)
 
-The corpus is synthetic: these figures show that the toolkit works, and nothing about people.
+The corpus is synthetic: the figures show that the toolkit works, not how well it does on people.
 Done in {time.monotonic() - started:.0f} s."""
     )
 
@@ -74,13 +77,13 @@ def _predict(run: Run, bundle: Path) -> None:
     from ser_edge_train.keras_backend import quiet_stderr
 
     with (run.folder / "split.csv").open(encoding="utf-8", newline="") as file:
-        tested = [row for row in csv.DictReader(file) if row["part"] == "test"]
+        test = [row for row in csv.DictReader(file) if row["part"] == "test"]
     with quiet_stderr():
         classifier = Classifier.load(bundle, precision="int8")
-    for row in tested[:: max(1, len(tested) // _SHOWN)][:_SHOWN]:
+    for row in test[:: max(1, len(test) // _SHOWN)][:_SHOWN]:
         prediction = classifier.predict(row["path"])
         milliseconds = sum(prediction.timings_ms.values())
         print(
-            f"{Path(row['path']).name:<28} meant {row['label']:<9} heard {prediction.label:<9} "
+            f"{Path(row['path']).name:<28} label {row['label']:<9} predicted {prediction.label:<9} "
             f"{prediction.probability:4.0%}  {milliseconds:5.1f} ms"
         )

@@ -1,17 +1,20 @@
-"""Rewrite a graph so that int8 can hold it, without changing what it computes.
+"""Cross-layer equalisation: rescale channels for int8, with the same output up to rounding.
 
-An int8 tensor has one scale for all its channels, so a channel that is small beside another is
-rounded away. But what a layer gives can be multiplied by a positive factor for each channel, in its
-weights and bias, and what takes the tensor be divided by the same; a ReLU, pooling over time and an
-addition of tensors with the same factors let positive factors pass. The factor is sqrt(w / a), with
-w the largest weight that takes the channel and a the largest value that calibration sees in it:
-then weights and activations are equally uneven (Nagel et al. 2019, "Data-free quantization through
-weight equalization and bias correction"). The weights that give the channel have a scale of their
-own for it, and so lose nothing.
+An int8 tensor has one scale for all channels, so small channels lose precision. The output channel
+c of a layer can be multiplied by f[c] > 0 in its weights and bias, if the weights that read the
+channel are divided by f[c]. ReLU, pooling over time, and the addition of tensors with the same
+factors commute with positive factors. As in Nagel et al. 2019, "Data-free quantization through
+weight equalization and bias correction",
 
-Where a normalisation follows the ReLU, as in the published network, its gain cannot be folded into
-a neighbour, and gains differ by orders of magnitude: a unit that is rarely active has a small
-variance and so a large gain. It goes ahead of the ReLU as a factor; a gain of 1 or -1 remains.
+    f = sqrt(w / a)
+
+with w the largest weight that reads the channel and a its largest value in calibration, so that
+weights and activations are equally uneven. The weights that write the channel have their own scale
+and lose nothing.
+
+A normalisation after the ReLU, as in the published network, cannot be folded into a neighbour. Its
+gains differ by orders of magnitude, since rarely active units have a small variance. The absolute
+gain moves before the ReLU as a factor, and a gain of 1 or -1 remains.
 """
 
 from __future__ import annotations
@@ -29,25 +32,12 @@ from ser_edge_export.keras_graph import by_group
 Vector = NDArray[np.float64]
 
 _PASSING = ("relu", "maxpool", "pad", "mean", "max", "std")
-_FIXED = 0  # the number of the factor that is 1: of the input's channels and the logits
-_LEAST = 1e-3  # of the largest in its tensor counts what is smaller, as a unit that never fires
+_FIXED = 0  # number of the factor 1, of the input's channels and the logits
+_MIN_SHARE = 1e-3  # lower bound of a channel's size, relative to the largest: some units never fire
 
 
 def equalised(graph: Graph, windows: NDArray[np.float32]) -> Graph:
-    """Even out how large the channels of each tensor are.
-
-    Parameters
-    ----------
-    graph : Graph
-        The network.
-    windows : np.ndarray [shape=(n, *input_shape), dtype=float32]
-        Standardised features of training windows; ``n > 0``.
-
-    Returns
-    -------
-    graph : Graph
-        One that computes the same up to rounding.
-    """
+    """Equalise the channels of each tensor, on windows [shape=(n, *graph.input_shape)]."""
     model = NumericModel(graph, "calibration")
     shapes = {name: values.shape for name, values in model.tensors(windows[0]).items()}
     channels, n_factors = _channels(graph, shapes)
@@ -63,8 +53,8 @@ def equalised(graph: Graph, windows: NDArray[np.float32]) -> Graph:
     for op in graph.ops:
         if "weight" in op.arrays:
             channel = channels[op.inputs[0]]
-            np.fmax.at(weights, channel.number, _log(_largest_taking(op)) - channel.log_share)
-    log_factors = np.nan_to_num((weights - activations) / 2)  # 0 where nothing weighs the channel
+            np.fmax.at(weights, channel.number, _log(_largest_weights(op)) - channel.log_share)
+    log_factors = np.nan_to_num((weights - activations) / 2)  # 0 where no weight reads the channel
     log_factors[_FIXED] = 0
     factors = {name: np.exp(log_factors[c.number] + c.log_share) for name, c in channels.items()}
     return replace(
@@ -75,15 +65,15 @@ def equalised(graph: Graph, windows: NDArray[np.float32]) -> Graph:
 
 @dataclass(frozen=True)
 class _Channels:
-    """Which of the free factors each channel of a tensor has, and what that is multiplied by."""
+    """The number of each channel's factor, and the log of a constant that multiplies it."""
 
     number: NDArray[np.int64]
     log_share: Vector
 
 
 def _channels(graph: Graph, shapes: dict[str, tuple[int, ...]]) -> tuple[dict[str, _Channels], int]:
-    """Count the factors that can be chosen freely, and say which tensors have them."""
-    takers = Counter(name for op in graph.ops for name in op.inputs)
+    """Assign numbered factors to the channels of every tensor."""
+    uses = Counter(name for op in graph.ops for name in op.inputs)
     channels = {"input": _fixed(graph.input_shape[-1])}
     n_factors = 1
     for op in graph.ops:
@@ -93,7 +83,7 @@ def _channels(graph: Graph, shapes: dict[str, tuple[int, ...]]) -> tuple[dict[st
             channels[op.output] = channels[op.inputs[0]]
         elif op.kind in _PASSING:
             channels[op.output] = inputs[0]
-        elif op.kind == "affine" and takers[op.inputs[0]] == 1:
+        elif op.kind == "affine" and uses[op.inputs[0]] == 1:
             gain = op.arrays["gain"].astype(np.float64)
             log_gain = np.log(np.abs(np.where(gain == 0, 1, gain)))
             channels[op.output] = replace(inputs[0], log_share=inputs[0].log_share - log_gain)
@@ -120,7 +110,7 @@ def _fixed(size: int) -> _Channels:
 
 
 def _unite(channels: dict[str, _Channels], one: _Channels, other: _Channels) -> None:
-    """Give two tensors the same factors, and with them all tensors that have either's."""
+    """Give two tensors the same factors, and all tensors that share factors with them."""
     for kept, k_share, lost, l_share in zip(
         one.number, one.log_share, other.number, other.log_share, strict=True
     ):
@@ -136,13 +126,14 @@ def _unite(channels: dict[str, _Channels], one: _Channels, other: _Channels) -> 
 
 
 def _log(values: Vector | NDArray[np.float32]) -> Vector:
-    """Logarithm of sizes; what is hardly there counts as the least of what is."""
     largest = float(values.max())
-    return np.log(np.maximum(values, _LEAST * largest)) if largest else np.full(len(values), np.nan)
+    if not largest:
+        return np.full(len(values), np.nan)
+    return np.asarray(np.log(np.maximum(values, _MIN_SHARE * largest)))
 
 
-def _largest_taking(op: Op) -> NDArray[np.float32]:
-    """Return the largest weight by which each input channel is taken."""
+def _largest_weights(op: Op) -> NDArray[np.float32]:
+    """Return the largest absolute weight of each input channel."""
     weight = np.abs(op.arrays["weight"])
     if op.kind == "dense":
         return np.asarray(weight.max(axis=1))
@@ -151,17 +142,17 @@ def _largest_taking(op: Op) -> NDArray[np.float32]:
     return np.asarray(of_group.T.reshape(-1))
 
 
-def _rescaled(op: Op, taken: Vector, given: Vector) -> Op:
-    """Multiply what an operation gives by factors, and divide what it takes by others."""
+def _rescaled(op: Op, f_in: Vector, f_out: Vector) -> Op:
+    """Divide an operation's inputs by factors, and multiply its outputs by others."""
     arrays: dict[str, NDArray[np.float64]] = {}
     if op.kind == "affine":
-        arrays["gain"] = op.arrays["gain"] * given / taken
-        arrays["offset"] = op.arrays["offset"] * given
+        arrays["gain"] = op.arrays["gain"] * f_out / f_in
+        arrays["offset"] = op.arrays["offset"] * f_out
     elif op.kind == "pad":
-        arrays["value"] = op.arrays["value"] * given
+        arrays["value"] = op.arrays["value"] * f_out
     elif op.kind in ("conv", "dense"):
         weight = op.arrays["weight"]
         groups = op.settings.get("groups", 1)
-        arrays["weight"] = weight / by_group(taken, groups, weight.shape[-1]) * given
-        arrays["bias"] = op.arrays["bias"] * given
+        arrays["weight"] = weight / by_group(f_in, groups, weight.shape[-1]) * f_out
+        arrays["bias"] = op.arrays["bias"] * f_out
     return replace(op, arrays={name: array.astype(np.float32) for name, array in arrays.items()})

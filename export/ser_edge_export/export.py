@@ -1,4 +1,4 @@
-"""`ser-edge export`: from a trained network to a bundle that was tried before it is handed over."""
+"""`ser-edge export`: write a trained network as a bundle, and test every file of it."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from ser_edge.bundle import GOLDEN, Bundle, describe_model
 from ser_edge.errors import SerEdgeError
 from ser_edge.manifest import Manifest
 from ser_edge_export.acceptance import AcceptanceCriteria
-from ser_edge_export.export_report import write_proof
+from ser_edge_export.export_report import write_report
 from ser_edge_export.golden_clips import golden_clips, save_golden
 from ser_edge_export.model_card import model_card
-from ser_edge_export.quantisation_search import QuantConfig, SearchResult, ladder, mend
-from ser_edge_export.trained_model import Source
+from ser_edge_export.quantisation_search import QuantConfig, SearchResult, candidates, search
+from ser_edge_export.trained_model import TrainedModel
 from ser_edge_export.variants import ModelVariant
 from ser_edge_train.folders import check_free, written_beside
 from ser_edge_train.tables import variant_table
@@ -33,78 +33,78 @@ from ser_edge_train.versions import versions
 
 logger = logging.getLogger(__name__)
 
-_MADE_WITH = ("ser-edge", "tensorflow", "tensorflow-cpu", "onnx", "onnxruntime")
+_PACKAGES = ("ser-edge", "tensorflow", "tensorflow-cpu", "onnx", "onnxruntime")
 
 
 @dataclass(frozen=True)
 class Export:
-    """What `export` wrote.
+    """An exported bundle and its measurements.
 
     Parameters
     ----------
     folder : Path
         The bundle.
-    forms : tuple of VariantResult
-        How each form compares with the source on the test clips.
-    mended : dict of str to SearchResult
-        How the int8 networks were made, by the file that takes features.
-    complaints : tuple of str
-        Forms that fall short of the gate, with their figures; empty unless that was allowed.
+    results : tuple of VariantResult
+        Each variant in each interpreter, compared on the test clips.
+    searches : dict of str to SearchResult
+        The int8 searches, by file with features as input.
+    violations : tuple of str
+        Variants that violate the acceptance criteria; empty unless that was allowed.
     """
 
     folder: Path
-    forms: tuple[VariantResult, ...]
-    mended: dict[str, SearchResult]
-    complaints: tuple[str, ...]
+    results: tuple[VariantResult, ...]
+    searches: dict[str, SearchResult]
+    violations: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON types."""
+        """Return JSON types."""
         return {
             "folder": str(self.folder),
-            "forms": [form.to_dict() for form in self.forms],
-            "int8": {file: str(mended.way) for file, mended in self.mended.items()},
-            "complaints": list(self.complaints),
+            "variants": [result.to_dict() for result in self.results],
+            "int8": {file: str(found.config) for file, found in self.searches.items()},
+            "violations": list(self.violations),
         }
 
     def __str__(self) -> str:
-        ways = "".join(f"{file}: {mended.way}\n" for file, mended in self.mended.items())
+        configs = "".join(f"{file}: {found.config}\n" for file, found in self.searches.items())
         return (
-            "Exported forms against their source, on its test clips:\n\n"
-            f"{variant_table(self.forms, latency=True)}\n\n{ways}\n"
-            f"{self.folder}: copy this folder to the device; "
-            f"next: ser-edge predict CLIP --bundle {self.folder}"
+            "Exported variants compared with the float32 network, on the test clips:\n\n"
+            f"{variant_table(self.results, latency=True)}\n\n{configs}\n"
+            f"bundle: {self.folder} (copy this folder to the device)\n"
+            f"next:   ser-edge predict CLIP --bundle {self.folder}"
         )
 
 
 def export(
-    source: Source,
+    model: TrainedModel,
     out: str | os.PathLike[str],
-    forms: Sequence[ModelVariant],
+    variants: Sequence[ModelVariant],
     *,
-    gate: AcceptanceCriteria | None = None,
+    criteria: AcceptanceCriteria | None = None,
     notes: str = "",
     fine_tune: bool = False,
     allow_degraded: bool = False,
     overwrite: bool = False,
 ) -> Export:
-    """Write a network in the forms that a device may want, and prove each.
+    """Write a network in several variants, and test each.
 
     Parameters
     ----------
-    source : Source
-        The network, and clips to prove it on.
+    model : TrainedModel
+        The network, and clips to test it on.
     out : path
-        The bundle to write; it appears whole or not at all.
-    forms : sequence of ModelVariant
-        What is written.
-    gate : AcceptanceCriteria, optional
-        What each has to keep, in every interpreter that is here.
+        Folder of the bundle; it appears complete or not at all.
+    variants : sequence of ModelVariant
+        Files to write.
+    criteria : AcceptanceCriteria, optional
+        Limits for each variant in every usable interpreter.
     notes : str
-        Markdown for the model card, between its figures and its data.
+        Markdown for the model card.
     fine_tune : bool
-        Whether weights may be trained to live with int8, where nothing less helps.
+        Whether the int8 search may end with quantisation-aware fine-tuning.
     allow_degraded : bool
-        Write the bundle even if a form falls short; its manifest says so.
+        Write the bundle even if a variant violates the criteria; its manifest states it.
     overwrite : bool
         Whether `out` may be replaced.
 
@@ -114,102 +114,106 @@ def export(
 
     Raises
     ------
+    ConfigError
+        If the network does not support a variant.
     SerEdgeError
-        If the network cannot be written in a form, `out` exists, or a form falls short.
+        If `out` exists, or a variant violates the criteria.
     """
-    gate = gate or AcceptanceCriteria()
+    criteria = criteria or AcceptanceCriteria()
     out = Path(out)
     check_free(out, overwrite=overwrite)
-    for form in forms:
-        source.network.check(form, fine_tune=fine_tune)
-    samples = source.samples() if any(form.input_kind == "audio" for form in forms) else None
-    ways = _Ways(source, gate, fine_tune)
+    for variant in variants:
+        model.network.check(variant, fine_tune=fine_tune)
+    samples = model.samples() if any(v.input_kind == "audio" for v in variants) else None
+    searches = _Searches(model, criteria, fine_tune)
     with written_beside(out, overwrite=overwrite) as folder:
-        models = []
-        for form in forms:
-            way = ways.of(form)
-            logger.info("writing %s", form.file)
-            (folder / form.file).write_bytes(source.network.content(form, source, way))
-            models.append(describe_model(folder / form.file, form.precision, form.input_kind))
+        files = []
+        for variant in variants:
+            config = searches.config(variant)
+            logger.info("writing %s", variant.file)
+            (folder / variant.file).write_bytes(model.content(variant, config))
+            entry = describe_model(folder / variant.file, variant.precision, variant.input_kind)
+            files.append(entry)
         manifest = Manifest(
-            source.name,
-            source.labels,
-            source.input,
-            source.temperature,
-            tuple(models),
-            source.speakers,
+            name=model.name,
+            labels=model.labels,
+            input=model.input,
+            temperature=model.temperature,
+            models=tuple(files),
+            speakers=model.speakers,
         )
         bundle = Bundle(folder, manifest)
-        logger.info("trying each form on %d test clips", len(source.test.y_true))
-        results = tuple(compare_variants(bundle, source.reference(source.test, samples)))
-        complaints = tuple(filter(None, map(gate.complaint, results)))
-        if complaints and not allow_degraded:
+        logger.info("testing each variant on %d test clips", len(model.test.y_true))
+        results = tuple(compare_variants(bundle, model.reference(model.test, samples)))
+        violations = tuple(filter(None, map(criteria.violation, results)))
+        if violations and not allow_degraded:
             logger.info("%s", variant_table(results, latency=True))
             raise SerEdgeError(
-                f"{'; '.join(complaints)}: so no bundle was written; loosen the gate, "
-                f"{'' if fine_tune else 'allow --qat, '}or take it as it is with --allow-degraded"
+                f"{'; '.join(violations)}; no bundle was written",
+                f"{'' if fine_tune else 'try --qat, '}change the acceptance criteria, or write the "
+                "bundle anyway with --allow-degraded",
             )
-        clips = golden_clips(source.input)
+        clips = golden_clips(model.input)
         manifest = replace(
             manifest,
-            golden_sha256=save_golden(folder / GOLDEN, clips, source.network.logits, bundle),
-            about=_about(source, results, ways.mended, gate, complaints),
+            golden_sha256=save_golden(folder / GOLDEN, clips, model.network.logits, bundle),
+            about=_about(model, results, searches.found, criteria, violations),
         )
+        card = model_card(manifest, results, notes)
         (folder / "manifest.json").write_text(manifest.to_json(), encoding="utf-8")
-        (folder / "MODEL_CARD.md").write_text(
-            model_card(manifest, results, notes), encoding="utf-8"
-        )
-        write_proof(folder / "report.md", manifest, results, ways.mended, gate, complaints)
-    return Export(out, results, ways.mended, complaints)
+        (folder / "MODEL_CARD.md").write_text(card, encoding="utf-8")
+        report = folder / "report.md"
+        write_report(report, manifest, results, searches.found, criteria, violations)
+    return Export(out, results, searches.found, violations)
 
 
-class _Ways:
-    """Finds for each int8 form the way to make it, by what comes out on the validation clips."""
+class _Searches:
+    """The int8 searches of an export, one for each network; files of other inputs share it."""
 
-    def __init__(self, source: Source, gate: AcceptanceCriteria, fine_tune: bool) -> None:
-        self._source, self._gate, self._fine_tune = source, gate, fine_tune
-        self.mended: dict[str, SearchResult] = {}
+    def __init__(self, model: TrainedModel, criteria: AcceptanceCriteria, fine_tune: bool) -> None:
+        self._model, self._criteria, self._fine_tune = model, criteria, fine_tune
+        self.found: dict[str, SearchResult] = {}
 
-    def of(self, form: ModelVariant) -> QuantConfig:
-        """Return the way to make a form; what is beside the network in a file has no part in it."""
-        if not form.can_be_mended:
+    def config(self, variant: ModelVariant) -> QuantConfig:
+        """Return the configuration of a variant, after a search if there are candidates."""
+        if not variant.is_searched:
             return QuantConfig()
-        plain = replace(form, input_kind="features")
-        if plain.file not in self.mended:
-            ways = ladder(form.precision, fine_tune=self._fine_tune)
-            trial = partial(self._trial, plain)
-            self.mended[plain.file] = mend(plain.file, ways, trial, self._gate)
-        return self.mended[plain.file].way
+        plain = replace(variant, input_kind="features")
+        if plain.file not in self.found:
+            configs = candidates(plain.precision, fine_tune=self._fine_tune)
+            evaluate = partial(self._evaluate, plain)
+            self.found[plain.file] = search(plain.file, configs, evaluate, self._criteria)
+        return self.found[plain.file].config
 
-    def _trial(self, form: ModelVariant, way: QuantConfig) -> list[VariantResult]:
-        logger.info("%s: %s", form.file, way)
-        with TemporaryDirectory() as scratch:
-            path = Path(scratch, form.file)
-            path.write_bytes(self._source.network.content(form, self._source, way))
-            model = describe_model(path, form.precision)
+    def _evaluate(self, variant: ModelVariant, config: QuantConfig) -> list[VariantResult]:
+        logger.info("%s: %s", variant.file, config)
+        with TemporaryDirectory() as folder:
+            path = Path(folder, variant.file)
+            path.write_bytes(self._model.content(variant, config))
+            file = describe_model(path, variant.precision)
             return [
-                self._validation.compare(path.parent, model, backend)
-                for backend, _ in runnable_variants([model])
+                self._validation.compare(path.parent, file, backend)
+                for backend, _ in runnable_variants([file])
             ]
 
     @cached_property
     def _validation(self) -> Reference:
-        return self._source.reference(self._source.validation)
+        return self._model.reference(self._model.validation)
 
 
 def _about(
-    source: Source,
+    model: TrainedModel,
     results: Sequence[VariantResult],
-    mended: Mapping[str, SearchResult],
-    gate: AcceptanceCriteria,
-    complaints: Sequence[str],
+    searches: Mapping[str, SearchResult],
+    criteria: AcceptanceCriteria,
+    violations: Sequence[str],
 ) -> dict[str, Any]:
-    # Not the latency: it is another each time, and the same run is exported to the same bytes.
-    apart = ("scores", "latency_ms")
+    # Without latencies, which differ each time: the same run is exported to the same bytes.
+    omitted = ("scores", "latency_ms")
     return {
-        **source.about,
-        "forms": [{k: v for k, v in r.to_dict().items() if k not in apart} for r in results],
-        "int8": {file: str(mended.way) for file, mended in mended.items()},
-        "gate": {**asdict(gate), "failed": list(complaints)},
-        "exported_with": versions(*_MADE_WITH),
+        **model.about,
+        "variants": [{k: v for k, v in r.to_dict().items() if k not in omitted} for r in results],
+        "int8": {file: str(found.config) for file, found in searches.items()},
+        "acceptance": {**asdict(criteria), "failed": list(violations)},
+        "exported_with": versions(*_PACKAGES),
     }

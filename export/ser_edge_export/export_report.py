@@ -1,4 +1,4 @@
-"""``report.md`` of a bundle: how each form did against its source, and how int8 was made."""
+"""``report.md`` of a bundle: each variant against the float32 network, and the int8 search."""
 
 from __future__ import annotations
 
@@ -12,68 +12,55 @@ from ser_edge_train.tables import markdown_table, variant_table
 from ser_edge_train.variant_comparison import VariantResult
 
 
-def write_proof(
+def write_report(
     path: Path,
     manifest: Manifest,
-    forms: Sequence[VariantResult],
-    mended: Mapping[str, SearchResult],
-    gate: AcceptanceCriteria,
-    complaints: Sequence[str],
+    results: Sequence[VariantResult],
+    searches: Mapping[str, SearchResult],
+    criteria: AcceptanceCriteria,
+    violations: Sequence[str],
 ) -> None:
-    """Write what was measured at export.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    manifest : Manifest
-        The bundle's.
-    forms : sequence of VariantResult
-        On the test clips.
-    mended : mapping of str to SearchResult
-        How int8 networks were made, by the file that takes features.
-    gate : AcceptanceCriteria
-        What each form had to keep.
-    complaints : sequence of str
-        Forms that do not, and are here all the same.
-    """
-    n_clips = forms[0].scores["all"].n_clips if forms else 0
+    """Write the measurements of an export; the int8 searches are by file."""
+    n_clips = results[0].scores["all"].n_clips if results else 0
     verdict = (
-        "**Degraded**: " + "; ".join(complaints) + ". Exported all the same, as was asked for."
-        if complaints
-        else "Every form passed."
+        f"**Degraded**: {'; '.join(violations)}. Exported with --allow-degraded."
+        if violations
+        else "Every variant passed."
     )
+    agreement, loss = f"{criteria.min_agreement:.1%}", f"{100 * criteria.max_uar_loss:g}"
     tried = markdown_table(
-        ["file", "tried", "expected to keep their label", ""],
+        ["file", "configuration", "expected same label", ""],
         [
-            (file, str(way), f"{agreement:.1%}", "taken" if way == found.way else "")
-            for file, found in mended.items()
-            for way, agreement in found.tried
+            (file, str(config), f"{share:.1%}", "chosen" if config == found.config else "")
+            for file, found in searches.items()
+            for config, share in found.tried
         ],
     )
     path.write_text(
-        f"""# {manifest.name}: the export
+        f"""# {manifest.name}: export report
 
-Every file was run by each interpreter that was there, in a process of its own, over {n_clips} test
-clips, and held against the network that it was made from.
+Every file ran in each usable interpreter, in a process of its own, on {n_clips} test clips. The
+table compares it with the float32 network that was exported.
 
-AcceptanceCriteria: the same label on {gate.min_agreement:.1%} of the clips at least; UAR at most
-{100 * gate.max_uar_loss:g} points lower with int8 weights, {100 * gate.max_float_uar_loss:g} without.
+Acceptance criteria: the same label on at least {agreement} of the clips; UAR at most {loss} points
+lower with int8 weights, at most {100 * criteria.max_float_uar_loss:g} points with float weights.
 {verdict}
 
-{variant_table(forms)}
+{variant_table(results)}
 
-UAR is the unweighted average recall; McNemar p the chance of such a difference in right answers were
-both equally good; same label, the share of clips; largest change, of any probability; SNR, that of
-the logits.
+- UAR: unweighted average recall, and its change
+- McNemar p: p value of the test that both models are equally accurate
+- same label: share of the clips that get the same label from both
+- largest change: of any probability
+- SNR: signal-to-noise ratio of the logits
 
-## How int8 was made
+## Int8 search
 
-{tried if mended else "There is no int8 form here."}
+{tried if searches else "No variant is int8."}
 
-The way was chosen on validation clips, so that the test clips were looked at once: by how far it
-moves the margin between the two most probable labels, against how large the margins are. Files for
-many windows or for samples hold the same network.
+The configuration was chosen on the validation clips, the test clips were used once. The expected
+share with the same label compares the change of the margin between the two most probable labels
+with the margins. Files for many windows or for audio input hold the same network.
 """,
         encoding="utf-8",
     )

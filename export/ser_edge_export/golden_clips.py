@@ -1,6 +1,6 @@
-"""Golden clips: what goes in and what must come out, for ports and for a look at a device.
+"""Golden clips: inputs and expected outputs of every stage, for ports and ``ser-edge verify``.
 
-The clips are synthetic, so that a bundle holds nobody's voice and no corpus' audio.
+The clips are synthetic, so that a bundle contains no recording.
 """
 
 from __future__ import annotations
@@ -22,24 +22,16 @@ from ser_edge.features.mel import band_groups, dct_matrix, mel_bands
 from ser_edge.frontend import Frontend, InputConfig
 from ser_edge.prediction import softmax
 from ser_edge.window import cut_window
-from ser_edge_train.variant_comparison import run_apart, runnable_variants
+from ser_edge_train.variant_comparison import run_model_file, runnable_variants
 
 Arrays = dict[str, NDArray[Any]]
 
 
 def golden_clips(config: InputConfig) -> list[NDArray[np.int16]]:
-    """Synthesise a clip shorter than the window, one as long and one that needs several.
+    """Synthesise three int16 clips of half a window, one window and 1.3 windows.
 
-    Parameters
-    ----------
-    config : InputConfig
-        Gives the sample rate and the window.
-
-    Returns
-    -------
-    clips : list of np.ndarray [shape=(n,), dtype=int16]
-        A gliding voice-like tone with syllables and some noise, in steps of 8 bits, of which half
-        the bytes are zeros and need no space.
+    Each is a gliding voice-like tone with syllables and some noise, in 8-bit steps, which compress
+    better.
     """
     rate, window_s = config.features.sample_rate, config.window.duration_s
     rng = np.random.default_rng(0)
@@ -61,23 +53,10 @@ def save_golden(
     logits: Callable[[NDArray[np.float32]], NDArray[np.float32]],
     bundle: Bundle,
 ) -> str:
-    """Write ``golden.npz``: what every stage makes of some clips; docs/porting.md lists its arrays.
+    """Write ``golden.npz``, the results of every stage, and return its sha256.
 
-    Parameters
-    ----------
-    path : Path
-        The file to write.
-    clips : list of np.ndarray [shape=(n,), dtype=int16]
-        At the features' sample rate.
-    logits : callable
-        From inputs [shape=(n, *input_shape)] to the source network's logits [shape=(n, n_labels)].
-    bundle : Bundle
-        Its model files are run too, each by the first interpreter here that can read it.
-
-    Returns
-    -------
-    sha256 : str
-        Digest of the file, for the manifest.
+    `logits` runs the float32 network on inputs [shape=(n, *input_shape)]; each model file of the
+    bundle runs in the first usable interpreter. docs/porting.md lists the arrays.
 
     Raises
     ------
@@ -93,37 +72,37 @@ def save_golden(
         features, starts = frontend(samples)
         inputs.append(config.network_inputs(features))
         windows.append([cut_window(samples, s, frontend.window_samples) for s in starts])
-        said = logits(inputs[-1])
+        outputs = logits(inputs[-1])
         stages = {
             "samples": clip,
             "starts": starts,
             "features": features,
             "inputs": inputs[-1],
-            "logits": said,
-            "probabilities": softmax(said / temperature).mean(axis=0),
+            "logits": outputs,
+            "probabilities": softmax(outputs / temperature).mean(axis=0),
         }
         arrays |= {f"clip{number}_{name}": values for name, values in stages.items()}
     arrays |= _stages(np.asarray(windows[0][0]), config.features)
-    arrays |= _answers(bundle, inputs, [np.stack(some) for some in windows])
-    # Row by row, as `ser_edge.npy` and other languages read them.
+    arrays |= _outputs(bundle, inputs, [np.stack(cut) for cut in windows])
+    # In C order, which `ser_edge.npy` and ports expect.
     np.savez_compressed(path, **{k: np.ascontiguousarray(v) for k, v in arrays.items()})
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _stages(window: NDArray[np.float32], config: FeatureConfig) -> Arrays:
-    """Return what lies between a window's samples and its features, by the runtime's own code."""
+    """Compute the stages between a window's samples and its features, by the runtime's code."""
     n_frames = config.n_frames(len(window))
-    picked = sorted({0, n_frames // 2, n_frames - 1})
+    chosen = sorted({0, n_frames // 2, n_frames - 1})
     framing = Framing(config.sample_rate, config.n_fft, config.hop_length, config.padding)
     fmin, fmax = config.mel_range
     weights = mel_bands(
         config.sample_rate, config.n_fft, n_mels=config.n_mels, fmin=fmin, fmax=fmax
     )
-    frames = np.empty((len(picked), config.n_fft), np.float32)
-    power = np.empty((len(picked), 1 + config.n_fft // 2), np.float32)
+    frames = np.empty((len(chosen), config.n_fft), np.float32)
+    power = np.empty((len(chosen), 1 + config.n_fft // 2), np.float32)
     mel = np.empty((n_frames, config.n_mels), np.float32)
     for rows, piece in framing.pieces(window, n_frames):
-        for place, row in enumerate(picked):
+        for place, row in enumerate(chosen):
             if rows.start <= row < rows.stop:
                 frames[place] = piece.cut(piece.samples)[row - rows.start]
                 power[place] = piece.power[row - rows.start]
@@ -132,7 +111,7 @@ def _stages(window: NDArray[np.float32], config: FeatureConfig) -> Arrays:
     decibels = to_decibels(mel.copy())
     whole = Bands(decibels, decibels.max(), dct_matrix(config.n_mfcc, config.n_mels))
     return {
-        "stage_rows": np.array(picked, np.int64),
+        "stage_rows": np.array(chosen, np.int64),
         "stage_frames": frames,
         "stage_hann": framing.window.astype(np.float32),
         "stage_power": power,
@@ -142,19 +121,19 @@ def _stages(window: NDArray[np.float32], config: FeatureConfig) -> Arrays:
     }
 
 
-def _answers(
+def _outputs(
     bundle: Bundle, inputs: list[NDArray[np.float32]], windows: list[NDArray[np.float32]]
 ) -> Arrays:
-    """Return what each model file answers, in the first interpreter that works here."""
+    """Run each model file in the first usable interpreter."""
     arrays: Arrays = {}
-    ends = np.cumsum([len(some) for some in inputs])[:-1]
-    seen = set()
+    ends = np.cumsum([len(clip) for clip in inputs])[:-1]
+    done = set()
     for backend, model in runnable_variants(bundle.manifest.models):
-        if model.file in seen:
+        if model.file in done:
             continue
-        seen.add(model.file)
-        given = np.concatenate(windows if model.input_kind == "audio" else inputs)
-        answer, _ = run_apart(bundle.folder / model.file, backend, given)
-        for number, of_clip in enumerate(np.split(answer, ends)):
-            arrays[f"clip{number}_answer_{model.file}"] = of_clip
+        done.add(model.file)
+        model_inputs = np.concatenate(windows if model.input_kind == "audio" else inputs)
+        outputs, _ = run_model_file(bundle.folder / model.file, backend, model_inputs)
+        for number, clip in enumerate(np.split(outputs, ends)):
+            arrays[f"clip{number}_output_{model.file}"] = clip
     return arrays

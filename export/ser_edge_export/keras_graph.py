@@ -1,4 +1,4 @@
-"""Read a trained Keras network as the plain operations of `ser_edge.backends.graph`."""
+"""Conversion of a Keras network to the plain operations of `ser_edge.backends.graph`."""
 
 from __future__ import annotations
 
@@ -12,24 +12,18 @@ from numpy.typing import NDArray
 from ser_edge.backends.graph import Graph, Op
 from ser_edge.errors import SerEdgeError
 
+_REMEDY = "convert the network to ONNX, and export that file"
+
 
 def graph_of(network: Any) -> Graph:
-    """Read a Keras model.
+    """Convert a functional Keras model that ends in logits.
 
-    Parameters
-    ----------
-    network : keras.Model
-        Functional, of the layers that `ser_edge_train.networks` uses, with one input and logits.
-
-    Returns
-    -------
-    graph : Graph
-        Batch normalisation folded into a neighbour wherever that is exact.
+    Batch normalisations are folded into a neighbour where that is exact.
 
     Raises
     ------
     SerEdgeError
-        If it holds another layer.
+        If it has a layer or a setting that is not supported.
     """
     names: dict[int, str] = {}
     ops: list[Op] = []
@@ -41,8 +35,8 @@ def graph_of(network: Any) -> Graph:
             continue
         if kind not in _READERS:
             raise SerEdgeError(
-                f"the network has the layer {layer.name!r} of type {kind}; expected only "
-                f"{', '.join(_READERS)}"
+                f"the layer {layer.name!r} is a {kind}, expected {', '.join(_READERS)}",
+                _REMEDY,
             )
         tensors = layer.input if isinstance(layer.input, list) else [layer.input]
         inputs = tuple(names[id(tensor)] for tensor in tensors)
@@ -59,10 +53,15 @@ def _conv(layer: Any, inputs: tuple[str, ...]) -> list[Op]:
     weight = np.asarray(layer.kernel)
     if depthwise:
         if layer.depth_multiplier != 1:
-            raise SerEdgeError(f"{layer.name}: depth_multiplier is not 1")
+            raise SerEdgeError(
+                f"depth_multiplier={layer.depth_multiplier}, expected 1", _REMEDY, layer.name
+            )
         weight = weight.transpose(0, 2, 1)
     if layer.padding == "causal" or layer.dilation_rate != (1,):
-        raise SerEdgeError(f"{layer.name}: causal padding or dilation; expected neither")
+        setting = f"padding={layer.padding!r} and dilation_rate={layer.dilation_rate[0]}"
+        raise SerEdgeError(
+            f"{setting}, expected no causal padding and no dilation", _REMEDY, layer.name
+        )
     n_out = weight.shape[2]
     size, stride = layer.kernel_size[0], layer.strides[0]
     left, right = _padding(layer, size, stride)
@@ -94,7 +93,9 @@ def _activation(layer: Any, inputs: tuple[str, ...]) -> list[Op]:
     if activation == "linear":
         return []
     if activation != "relu":
-        raise SerEdgeError(f"{layer.name}: activation {activation}; expected relu or none")
+        raise SerEdgeError(
+            f"activation={activation!r}, expected 'relu' or none", _REMEDY, layer.name
+        )
     return [Op("relu", inputs, f"{layer.name}_relu")]
 
 
@@ -140,7 +141,7 @@ _READERS: dict[str, Callable[[Any, tuple[str, ...]], list[Op]]] = {
 
 
 def _padding(layer: Any, size: int, stride: int) -> tuple[int, int]:
-    """Pad as TensorFlow's ``"same"`` does, with the odd sample on the right."""
+    """Return the padding of TensorFlow's ``"same"``: an odd sample goes to the right."""
     if layer.padding == "valid":
         return 0, 0
     length = layer.input.shape[1]
@@ -149,37 +150,37 @@ def _padding(layer: Any, size: int, stride: int) -> tuple[int, int]:
 
 
 def _fold(ops: list[Op]) -> list[Op]:
-    """Merge each affine into the layer before it, or into the one after it, where that is exact."""
+    """Fold each affine into the layer before or after it, where that is exact."""
     while True:
-        takers = {name: [o for o in ops if name in o.inputs] for o in ops for name in o.inputs}
+        readers = {name: [o for o in ops if name in o.inputs] for o in ops for name in o.inputs}
         for affine in (op for op in ops if op.kind == "affine"):
             before = next((op for op in ops if op.output == affine.inputs[0]), None)
-            alone = len(takers[affine.inputs[0]]) == 1
+            alone = len(readers[affine.inputs[0]]) == 1
             if before is not None and before.kind in ("conv", "dense") and alone:
-                ops = _folded_back(ops, affine, before)
+                ops = _folded_into_previous(ops, affine, before)
                 break
-            between, after = _followed(affine, takers)
+            between, after = _next_layer(affine, readers)
             positive = (affine.arrays["gain"] > 0).all()
             if after is not None and (positive or (not between and affine.arrays["gain"].all())):
-                ops = _folded_ahead(ops, affine, between, after)
+                ops = _folded_into_next(ops, affine, between, after)
                 break
         else:
             return ops
 
 
-def _folded_back(ops: list[Op], affine: Op, before: Op) -> list[Op]:
+def _folded_into_previous(ops: list[Op], affine: Op, before: Op) -> list[Op]:
     gain, offset = affine.arrays["gain"], affine.arrays["offset"]
     weight, bias = before.arrays["weight"] * gain, before.arrays["bias"] * gain + offset
     merged = replace(before, arrays={"weight": weight, "bias": bias}, output=affine.output)
     return [merged if op is before else op for op in ops if op is not affine]
 
 
-def _followed(affine: Op, takers: dict[str, list[Op]]) -> tuple[list[Op], Op | None]:
-    """Return the layer that alone takes an affine's result, and what lies between them."""
+def _next_layer(affine: Op, readers: dict[str, list[Op]]) -> tuple[list[Op], Op | None]:
+    """Return the only layer that reads an affine's output, and the operations between them."""
     between: list[Op] = []
     name = affine.output
-    while len(takers.get(name, [])) == 1:
-        (op,) = takers[name]
+    while len(readers.get(name, [])) == 1:
+        (op,) = readers[name]
         if op.kind in ("conv", "dense"):
             return between, op
         if op.kind not in ("maxpool", "flatten"):
@@ -189,10 +190,10 @@ def _followed(affine: Op, takers: dict[str, list[Op]]) -> tuple[list[Op], Op | N
     return between, None
 
 
-def _folded_ahead(ops: list[Op], affine: Op, between: list[Op], after: Op) -> list[Op]:
-    """Take conv(g x + o) for conv'(x), with other weights, bias and padding.
+def _folded_into_next(ops: list[Op], affine: Op, between: list[Op], after: Op) -> list[Op]:
+    """Replace conv(g x + o) by conv'(x), with other weights, bias and padding.
 
-    A convolution pads g x + o with zeros; x has to be padded with -o / g then.
+    A convolution pads g x + o with zeros, which is x padded with -o / g.
     """
     gain, offset = affine.arrays["gain"], affine.arrays["offset"]
     weight, bias = after.arrays["weight"], after.arrays["bias"]
@@ -225,18 +226,9 @@ def _folded_ahead(ops: list[Op], affine: Op, between: list[Op], after: Op) -> li
 def by_group(
     values: NDArray[np.floating[Any]], groups: int, n_out: int
 ) -> NDArray[np.floating[Any]]:
-    """Lay a value for each input channel out as a convolution's weights have them.
+    """Arrange a value per input channel like the weights of a convolution.
 
-    Parameters
-    ----------
-    values : np.ndarray [shape=(n_in,)]
-        A value for each input channel.
-    groups, n_out : int
-        Of the convolution.
-
-    Returns
-    -------
-    values : np.ndarray [shape=(n_in / groups, n_out)]
-        An output channel takes the input channels of its group.
+    In the result [shape=(n_in / groups, n_out)], each output channel has the values of the input
+    channels of its group.
     """
     return np.repeat(values.reshape(groups, -1).T, n_out // groups, axis=1)

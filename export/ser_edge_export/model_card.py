@@ -1,4 +1,4 @@
-"""``MODEL_CARD.md``: what a bundle is for, how good it is, and what it must not be used for."""
+"""``MODEL_CARD.md`` of a bundle: intended use, accuracy, data and limits."""
 
 from __future__ import annotations
 
@@ -16,23 +16,8 @@ from ser_edge_train.tables import (
 from ser_edge_train.variant_comparison import VariantResult
 
 
-def model_card(manifest: Manifest, forms: Sequence[VariantResult], notes: str = "") -> str:
-    """Write a bundle's model card.
-
-    Parameters
-    ----------
-    manifest : Manifest
-        With ``about`` filled.
-    forms : sequence of VariantResult
-        How the exported forms did on the run's test clips.
-    notes : str
-        Markdown of whoever exports, put ahead of the data.
-
-    Returns
-    -------
-    text : str
-        Markdown.
-    """
+def model_card(manifest: Manifest, results: Sequence[VariantResult], notes: str = "") -> str:
+    """Return a bundle's model card; `notes` are Markdown to insert before the data."""
     about = manifest.about
     scores = {name: Scores(**values) for name, values in about["metrics"].items()}
     corpora = markdown_table(
@@ -53,34 +38,31 @@ def model_card(manifest: Manifest, forms: Sequence[VariantResult], notes: str = 
     recall = markdown_table(
         ["label", "recall"], [(name, f"{r:.1%}") for name, r in scores["all"].recall.items()]
     )
-    failed = about["gate"]["failed"]
-    degraded = (
-        f"**Degraded**, and exported all the same: {'; '.join(failed)}.\n\n" if failed else ""
-    )
-    remarks = "\n".join(f"- {note}" for note in about["protocol"]["notes"])
+    failed = about["acceptance"]["failed"]
+    degraded = f"**Degraded**: {'; '.join(failed)}.\n\n" if failed else ""
+    remarks = [f"- {note}" for note in about["protocol"]["notes"]]
+    accuracy = "\n\n".join(filter(None, [score_table(scores), recall, "\n".join(remarks)]))
     seconds = manifest.input.window.duration_s
-    return f"""# {manifest.name}
+    sections = [
+        f"""# {manifest.name}
 
-Classifies speech into {", ".join(manifest.labels)}, on a device, from windows of {seconds} s.
+Classifies speech into {", ".join(manifest.labels)}, on a device, in windows of {seconds} s.
 Recipe `{about["recipe"]["name"]}`, {about["parameters"]:,} parameters.
 
 ## Accuracy
 
-Protocol **{protocol_name(about)}**; float32 Keras model; 95 % intervals by bootstrap over speakers.
+Protocol: **{protocol_name(about)}**. Model: float32 Keras. UAR is the unweighted average recall, WA
+the accuracy. The 95 % intervals are bootstrapped over speakers.
 
-{score_table(scores)}
+{accuracy}
 
-{recall}
+The exported variants, compared with the Keras model on the same clips (details in `report.md`):
 
-{remarks}
-
-The exported forms against their source, on the same clips (`report.md` tells how they were made):
-
-{degraded}{variant_table(forms)}
-
-{_confidence(manifest)}{notes.strip()}
-
-## Data
+{degraded}{variant_table(results)}
+""",
+        _confidence(manifest),
+        f"{notes.strip()}\n" if notes.strip() else "",
+        f"""## Data
 
 {corpora}
 
@@ -88,34 +70,37 @@ Licence: {about["licence"]}.
 
 ## Limits
 
-- The corpora are acted: actors were told what to show. Spontaneous speech is harder, and nobody's
-  inner state can be read from a voice. A label says how speech sounds, not what a person feels.
-- Speakers, languages, ages, rooms and microphones unlike those above lower the accuracy, and by
-  more than the intervals, which cover other speakers of the same corpora only.
-- A silent clip is refused. Noise, music or another language gets a label all the same.
+- The corpora are acted. Spontaneous speech is harder. A label describes how speech sounds, not what
+  a person feels.
+- Other languages, ages, rooms and microphones lower the accuracy by more than the intervals. These
+  cover only other speakers of the same corpora.
+- Silent clips are refused. Noise, music and other languages get a label all the same.
 
 ## Uses
 
-Meant for research, prototypes, games, and interfaces that a person can correct. Not for decisions
-about a person. The EU AI Act prohibits inferring emotions at the workplace and in education, but
-for medical or safety reasons (Art. 5(1)(f)), and has people told where emotion recognition is used
+For research, prototypes, games, and interfaces that a person can correct. Not for decisions about a
+person. The EU AI Act prohibits inferring emotions at the workplace and in education, except for
+medical or safety reasons (Art. 5(1)(f)). People must be informed where emotion recognition is used
 (Art. 50(3)).
-"""
+""",
+    ]
+    return "\n".join(filter(None, sections))
 
 
 def _confidence(manifest: Manifest) -> str:
-    """Say whether probabilities can be believed and what abstaining gains, where it is known."""
+    """Describe calibration and selective prediction; empty without such figures."""
     about = manifest.about
     if "selective_prediction" not in about:
         return ""
     error = about["calibration_error"]
-    return f"""## Probabilities, and saying nothing
+    before, after = f"{error['before']:.1%}", f"{error['after']:.1%}"
+    return f"""## Probabilities
 
-The expected calibration error on the test clips is {error["before"]:.1%} as trained and
-{error["after"]:.1%} with the temperature that validation speakers gave, {manifest.temperature:.2f},
-which the runtime applies. It is larger in other rooms and languages. An application that would
-rather say nothing than be wrong gives no answer below a probability:
+The runtime divides the logits by the temperature {manifest.temperature:.2f}, fitted on validation
+speakers. The expected calibration error on the test clips is {before} without and {after} with it.
+It is larger in other rooms and languages.
+
+Selective prediction: an application can reject clips below a probability.
 
 {selective_prediction_table(about["selective_prediction"])}
-
 """

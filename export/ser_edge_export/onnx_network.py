@@ -1,8 +1,8 @@
-"""An ONNX network as a source: copied, and quantised by ONNX Runtime's own tools."""
+"""An ONNX network, copied as it is and quantised by ONNX Runtime's tools."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -13,14 +13,11 @@ from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
 from ser_edge.backends.onnx import import_onnxruntime
-from ser_edge.errors import SerEdgeError
-from ser_edge_export import audio_onnx
-from ser_edge_export.metadata import describe_onnx, description
+from ser_edge.errors import ConfigError, SerEdgeError
 from ser_edge_export.onnx_precision import dynamic, float16, int8_weights, quantising
 from ser_edge_export.onnx_writer import IR_VERSION, OPSET
-from ser_edge_export.own_model import check_fits
 from ser_edge_export.quantisation_search import QuantConfig
-from ser_edge_export.trained_model import Source
+from ser_edge_export.trained_model import check_fits
 from ser_edge_export.variants import ModelVariant
 
 _WEIGHTED = ("Conv", "Gemm", "MatMul")
@@ -32,9 +29,9 @@ class OnnxNetwork:
     Parameters
     ----------
     path : Path
-        Its file, for messages.
+        Its file, for error messages.
     model : onnx.ModelProto
-        From ``features`` to ``logits``.
+        With the input ``features`` and the output ``logits``.
     unsigned, reduce_range : bool
         See `ser_edge_export.onnx_writer.Int8`.
     """
@@ -55,23 +52,12 @@ class OnnxNetwork:
     def open(
         cls, path: Path, shape: Sequence[int], n_labels: int, **onnx_options: bool
     ) -> OnnxNetwork:
-        """Read a file; a softmax at its end is left out.
-
-        Parameters
-        ----------
-        path : Path
-            An ``.onnx`` file.
-        shape : sequence of int
-            Of the input that the recipe makes.
-        n_labels : int
-            Number of outputs expected.
-        **onnx_options : bool
-            As for the class.
+        """Read an ``.onnx`` file; a softmax at its end is removed.
 
         Raises
         ------
         SerEdgeError
-            If it cannot be read, or does not fit.
+            If it cannot be read, or does not have this input shape and number of outputs.
         """
         try:
             model = onnx.load(str(path))
@@ -81,13 +67,12 @@ class OnnxNetwork:
         except (OSError, DecodeError, onnx.checker.ValidationError, RuntimeError) as error:
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise SerEdgeError(
-                f"{path}: cannot be used ({reason}); expected an ONNX model, export it again"
+                f"cannot be read as an ONNX model ({reason})", "export it to ONNX again", path
             ) from None
         graph = model.graph
-        known = {constant.name for constant in graph.initializer}
-        inputs = [value for value in graph.input if value.name not in known]
-        takes, gives = ([_shape_of(value) for value in values] for values in (inputs, graph.output))
-        check_fits(path, takes, gives, shape, n_labels)
+        constants = {constant.name for constant in graph.initializer}
+        inputs = [value for value in graph.input if value.name not in constants]
+        check_fits(path, _shapes(inputs), _shapes(graph.output), shape, n_labels)
         model.ir_version = min(model.ir_version, IR_VERSION)
         _end_in_logits(model)
         _rename(model, inputs[0].name, "features")
@@ -96,7 +81,7 @@ class OnnxNetwork:
             if value.name in ("features", "logits"):
                 value.type.tensor_type.shape.dim[0].Clear()
                 value.type.tensor_type.shape.dim[0].dim_value = 1
-        del graph.value_info[:]  # what was inferred for another number of windows
+        del graph.value_info[:]  # shapes inferred for another number of windows
         return cls(path, model, **onnx_options)
 
     def logits(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -106,48 +91,56 @@ class OnnxNetwork:
         )
         return np.concatenate([session.run(["logits"], {"features": x[None]})[0] for x in inputs])
 
-    def check(self, form: ModelVariant, *, fine_tune: bool) -> None:
-        """Refuse what takes the Keras model; see `ser_edge_export.trained_model.Network`."""
-        if form.format != "onnx" or form.input_kind == "batch":
-            raise SerEdgeError(
-                f"{self._path}: cannot become {form.file}; an ONNX model is exported to ONNX files "
-                "for one window, give the Keras model for others"
+    def check(self, variant: ModelVariant, *, fine_tune: bool) -> None:
+        """Accept ONNX variants for one window; see `ser_edge_export.trained_model.Network`."""
+        if variant.format != "onnx" or variant.input_kind == "batch":
+            raise ConfigError(
+                f"cannot be exported as {variant.file}, only as ONNX for one window",
+                "export the Keras model instead, or choose --format onnx",
+                self._path,
             )
         if fine_tune:
-            raise SerEdgeError(f"{self._path}: cannot be trained; give the Keras model for --qat")
+            raise ConfigError(
+                "cannot be fine-tuned", "export the Keras model, or leave out --qat", self._path
+            )
 
-    def content(self, form: ModelVariant, source: Source, way: QuantConfig) -> bytes:
-        """Write it in a form; see `ser_edge_export.trained_model.Network`."""
+    def content(
+        self,
+        variant: ModelVariant,
+        config: QuantConfig,
+        calibration: NDArray[np.float32],
+        temperature: float,
+    ) -> bytes:
+        """Return a model file; see `ser_edge_export.trained_model.Network`."""
         model = onnx.ModelProto.FromString(self._model.SerializeToString())
-        if form.precision == "float16":
+        if variant.precision == "float16":
             model = float16(model)
-        elif form.precision == "dynamic":
-            model = int8_weights(model) if way.weights_alone else dynamic(model)
-        elif form.precision == "int8":
-            model = self._int8(model, source, way)
-        if form.input_kind == "audio":
-            model = audio_onnx.with_audio(model, source.input, source.temperature)
+        elif variant.precision == "dynamic":
+            model = int8_weights(model) if config.weight_only else dynamic(model)
+        elif variant.precision == "int8":
+            model = self._int8(model, calibration[: config.windows], config)
         onnx.checker.check_model(model, full_check=True)
-        text = description(source, form.input_kind)
-        return bytes(describe_onnx(model, text).SerializeToString(deterministic=True))
+        return bytes(model.SerializeToString(deterministic=True))
 
-    def _int8(self, model: onnx.ModelProto, source: Source, way: QuantConfig) -> onnx.ModelProto:
-        """Quantise by ONNX Runtime's static quantisation: QDQ, weights per channel."""
+    def _int8(
+        self, model: onnx.ModelProto, windows: NDArray[np.float32], config: QuantConfig
+    ) -> onnx.ModelProto:
+        """Apply ONNX Runtime's static quantisation: QDQ, weights per channel."""
         import_onnxruntime()
         from onnxruntime import quantization as q
 
         class Reader(q.CalibrationDataReader):  # type: ignore[misc]
             def __init__(self) -> None:
-                self._windows: Iterator[Any] = iter(source.calibration[: way.windows])
+                self._windows: Iterator[Any] = iter(windows)
 
             def get_next(self) -> dict[str, NDArray[np.float32]] | None:
                 window = next(self._windows, None)
                 return None if window is None else {"features": window[None]}
 
-        options = {"CalibPercentile": way.percentile} if way.percentile else {}
-        method = q.CalibrationMethod.Percentile if way.percentile else q.CalibrationMethod.MinMax
+        options = {"CalibPercentile": config.percentile} if config.percentile else {}
+        method = q.CalibrationMethod.Percentile if config.percentile else q.CalibrationMethod.MinMax
         with quantising(), TemporaryDirectory() as folder:
-            # Folds normalisations, without which they stay between convolutions in float32.
+            # Pre-processing folds normalisations, which otherwise stay in float32.
             before, after = Path(folder, "float32.onnx"), Path(folder, "int8.onnx")
             onnx.save(model, str(before))
             prepared = Path(folder, "prepared.onnx")
@@ -162,16 +155,17 @@ class OnnxNetwork:
                 reduce_range=self._reduce_range,
                 activation_type=q.QuantType.QUInt8 if self._unsigned else q.QuantType.QInt8,
                 weight_type=q.QuantType.QInt8,
-                nodes_to_exclude=[name for layer in way.float_layers for name in ends[layer]],
+                nodes_to_exclude=[name for layer in config.float_layers for name in ends[layer]],
                 calibrate_method=method,
                 extra_options=options,
             )
             return onnx.load(str(after))
 
 
-def _shape_of(value: onnx.ValueInfoProto) -> list[int | str]:
-    """Return a tensor's shape without the number of windows."""
-    return [d.dim_value or d.dim_param for d in value.type.tensor_type.shape.dim][1:]
+def _shapes(values: Iterable[onnx.ValueInfoProto]) -> list[list[int | str]]:
+    """Return the shapes of tensors, without the number of windows."""
+    shapes = (value.type.tensor_type.shape.dim for value in values)
+    return [[d.dim_value or d.dim_param for d in shape][1:] for shape in shapes]
 
 
 def _end_in_logits(model: onnx.ModelProto) -> None:

@@ -1,4 +1,4 @@
-"""A float32 ONNX model with its weights, or its activations too, in fewer bits."""
+"""Float16, weight-only int8 and dynamic int8 of a float32 ONNX model."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from ser_edge.backends.onnx import import_onnxruntime
+from ser_edge_export.calibration import quantised_weights
 
 
 def float16(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Store a float32 model's weights as float16; they become float32 again as a file is opened.
+    """Store a float32 model's weights as float16; the runtime casts them to float32 on opening.
 
-    Arithmetic stays in float32: the CPU has no kernels for the other.
+    Arithmetic stays in float32: ONNX Runtime has no float16 kernels for CPUs.
     """
     halved = onnx.ModelProto.FromString(model.SerializeToString())
     casts = []
@@ -38,9 +39,9 @@ def float16(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def int8_weights(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Store a float32 model's weights as int8, with a scale for each output channel.
+    """Store a float32 model's weights as int8, with a scale per output channel.
 
-    They become float32 again as a file is opened, and arithmetic stays in float32.
+    The runtime converts them to float32 on opening; arithmetic stays in float32.
     """
     stored = onnx.ModelProto.FromString(model.SerializeToString())
     axes = {}
@@ -54,12 +55,9 @@ def int8_weights(model: onnx.ModelProto) -> onnx.ModelProto:
             constants.append(constant)
             continue
         name, axis = constant.name, axes[constant.name]
-        values = numpy_helper.to_array(constant)
-        others = tuple(i for i in range(values.ndim) if i != axis)
-        largest = np.abs(values).max(axis=others, keepdims=True)
-        scale = np.where(largest > 0, largest, 1) / np.float32(127)
-        parts = {f"{name}_int8": np.round(values / scale).astype(np.int8)}
-        parts |= {f"{name}_scale": scale.ravel(), f"{name}_zero": np.zeros(scale.size, np.int8)}
+        levels, scale = quantised_weights(numpy_helper.to_array(constant), axis)
+        zero = np.zeros(scale.size, np.int8)
+        parts = {f"{name}_int8": levels, f"{name}_scale": scale, f"{name}_zero": zero}
         constants += [numpy_helper.from_array(array, part) for part, array in parts.items()]
         nodes.append(
             helper.make_node("DequantizeLinear", list(parts), [name], name=name, axis=axis)
@@ -73,16 +71,13 @@ def int8_weights(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def dynamic(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Hold a float32 model's weights in int8; activations are quantised as they come.
-
-    By ONNX Runtime's dynamic quantisation. The weights are unsigned, which older runtimes need.
-    """
+    """Apply ONNX Runtime's dynamic quantisation, with unsigned weights for older runtimes."""
     import_onnxruntime()
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     with quantising(), TemporaryDirectory() as folder:
         path = Path(folder, "dynamic.onnx")
-        copy = onnx.ModelProto.FromString(model.SerializeToString())  # it changes what it gets
+        copy = onnx.ModelProto.FromString(model.SerializeToString())  # changed in place
         quantize_dynamic(copy, str(path), weight_type=QuantType.QUInt8, per_channel=True)
         quantised = onnx.load(str(path))
     onnx.checker.check_model(quantised, full_check=True)
@@ -91,14 +86,14 @@ def dynamic(model: onnx.ModelProto) -> onnx.ModelProto:
 
 @contextmanager
 def quantising() -> Iterator[None]:
-    """Keep back what ONNX Runtime's quantisation remarks, and goes on in the right way."""
-    remarks = ("pre-processing", "Quantization parameters for tensor")
+    """Suppress log messages of ONNX Runtime's quantisation that need no action."""
+    harmless = ("pre-processing", "Quantization parameters for tensor")
 
-    def other(record: logging.LogRecord) -> bool:
-        return not any(remark in record.getMessage() for remark in remarks)
+    def is_relevant(record: logging.LogRecord) -> bool:
+        return not any(text in record.getMessage() for text in harmless)
 
-    logging.getLogger().addFilter(other)
+    logging.getLogger().addFilter(is_relevant)
     try:
         yield
     finally:
-        logging.getLogger().removeFilter(other)
+        logging.getLogger().removeFilter(is_relevant)

@@ -1,8 +1,8 @@
-"""ONNX files, written operation by operation for speed instead of converted.
+"""ONNX files, written operation by operation for speed, not converted.
 
-The graph works on (batch, channels, 1, time): ONNX Runtime runs a 2-D convolution in half the time
-of a 1-D one. A static int8 file has QuantizeLinear and DequantizeLinear around what is int8 (QDQ),
-which ONNX Runtime fuses into int8 kernels and any other runtime can read.
+Tensors are (batch, channels, 1, time): ONNX Runtime runs a 2-D convolution in half the time of a
+1-D one. Static int8 is QDQ: QuantizeLinear and DequantizeLinear around int8 operations, which ONNX
+Runtime fuses into int8 kernels and every other runtime can read.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ from numpy.typing import ArrayLike, NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from ser_edge.backends.graph import Graph, Op
-from ser_edge_export.calibration import Range
+from ser_edge_export.calibration import Range, quantised_weights
 
 OPSET = 17
-IR_VERSION = 8  # the pair that ONNX Runtime reads from 1.15 on
+IR_VERSION = 8  # with opset 17 readable by ONNX Runtime 1.15 and later
 
 
 @dataclass(frozen=True)
 class Int8:
-    """How a static int8 file holds numbers.
+    """Integers of a static int8 file.
 
     Parameters
     ----------
     ranges : mapping of str to (float, float)
-        Of every tensor that is int8; see `ser_edge_export.calibration.calibrate`. Operations whose
-        input has none stay in float32.
+        Range of every int8 tensor; see `ser_edge_export.calibration.calibrate`. Operations whose
+        input has no range stay in float32.
     unsigned : bool
         uint8 activations (U8S8) instead of int8 (S8S8).
     reduce_range : bool
-        Weights of 7 bits: x86 processors without VNNI add pairs of 8-bit products in 16 bits, which
-        overflows.
+        Weights of 7 bits: x86 processors without VNNI add pairs of 8-bit products in 16 bits, where
+        8-bit weights can overflow.
     """
 
     ranges: Mapping[str, Range]
@@ -51,24 +51,10 @@ def onnx_model(
     int8: Int8 | None = None,
     batch: bool = False,
 ) -> onnx.ModelProto:
-    """Write a graph as an ONNX model.
+    """Write a graph as an ONNX model, in float32 or static int8.
 
-    Parameters
-    ----------
-    graph : Graph
-        The network.
-    name : str
-        Name of the ONNX graph.
-    int8 : Int8, optional
-        Quantise: weights per output channel, activations per tensor.
-    batch : bool
-        Leave the number of windows open (dimension ``N``) instead of fixing it at one.
-
-    Returns
-    -------
-    model : onnx.ModelProto
-        Input ``features`` [shape=(1 or N, *graph.input_shape)], output ``logits``
-        [shape=(1 or N, n_outputs)], both float32.
+    Its input is ``features`` [shape=(1, *graph.input_shape)] and its output ``logits``
+    [shape=(1, n_outputs)], both float32. With `batch` the number of windows is open (``N``).
     """
     n_frames, n_channels = graph.input_shape
     writer = _Writer(graph, int8, batch=batch)
@@ -76,10 +62,10 @@ def onnx_model(
     # 0 keeps the number of windows, open or not.
     shape = writer.constant("input_shape", np.array([0, n_channels, 1, n_frames], np.int64))
     writer.node("Reshape", ["channels_first", shape], "input")
-    writer.given("input")
+    writer.quantise("input")
     for op in graph.ops:
         _OPS[op.kind](writer, op)
-        writer.given(op.output)
+        writer.quantise(op.output)
     first = "N" if batch else 1
     features = helper.make_tensor_value_info(
         "features", TensorProto.FLOAT, [first, *graph.input_shape]
@@ -97,7 +83,7 @@ def onnx_model(
 
 
 class _Writer:
-    """Collects nodes and constants; knows under which name and type a tensor is to be taken."""
+    """Collects nodes and constants; routes int8 tensors through their dequantised names."""
 
     def __init__(self, graph: Graph, int8: Int8 | None, *, batch: bool) -> None:
         self._batch = batch
@@ -109,8 +95,8 @@ class _Writer:
         self._dequantised: dict[str, str] = {}
 
     def node(self, kind: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
-        taken = [self._dequantised.get(name, name) for name in inputs]
-        self.nodes.append(helper.make_node(kind, taken, [output], name=output, **attributes))
+        names = [self._dequantised.get(name, name) for name in inputs]
+        self.nodes.append(helper.make_node(kind, names, [output], name=output, **attributes))
         return output
 
     def constant(self, name: str, values: ArrayLike) -> str:
@@ -118,7 +104,7 @@ class _Writer:
         return name
 
     def for_each_window(self, tensor: str) -> str:
-        """Repeat what is there once as often as there are windows."""
+        """Repeat a constant for each window of a batch."""
         if not self._batch:
             return tensor
         number = self.node("Shape", ["features"], f"{tensor}_windows", start=0, end=1)
@@ -126,8 +112,8 @@ class _Writer:
         shape = self.node("Concat", [number, ones], f"{tensor}_shape", axis=0)
         return self.node("Expand", [tensor, shape], f"{tensor}_repeated")
 
-    def given(self, tensor: str) -> None:
-        """Note that a tensor has been made: it is taken through int8, if it has a range."""
+    def quantise(self, tensor: str) -> None:
+        """Quantise and dequantise a new tensor, if it has a range."""
         if self._int8 is None or tensor not in self._ranges:
             return
         scale = self._scale(tensor)
@@ -143,36 +129,34 @@ class _Writer:
         )
 
     def name_output(self, tensor: str) -> None:
-        """Call what takers of a tensor would get by the tensor's name."""
-        taken = self._dequantised.get(tensor, tensor)
-        names = {tensor: f"{tensor}_before", taken: tensor} if taken != tensor else {}
+        """Give the dequantised tensor the name of the output."""
+        final = self._dequantised.get(tensor, tensor)
+        names = {tensor: f"{tensor}_before", final: tensor} if final != tensor else {}
         for node in self.nodes:
             node.input[:] = [names.get(name, name) for name in node.input]
             node.output[:] = [names.get(name, name) for name in node.output]
 
     def weights(self, op: Op, weight: NDArray[np.float32], axis: int) -> list[str]:
-        """Write weights and bias, in int8 where the operation has int8 on both sides.
+        """Write weights and bias, as integers if input and output are int8.
 
-        `axis` of the weights counts output channels, of which each has a scale of its own.
+        Each output channel, along `axis` of the weights, has its own scale.
         """
         name, bias = f"{op.output}_weight", op.arrays["bias"]
         if not self._is_int8(op):
             return [self.constant(name, weight), self.constant(f"{op.output}_bias", bias)]
         assert self._int8 is not None
-        most = 63 if self._int8.reduce_range else 127
-        others = tuple(i for i in range(weight.ndim) if i != axis)
-        largest = np.abs(weight).max(axis=others, keepdims=True)
-        scale = np.where(largest > 0, largest, 1) / np.float32(most)
-        bias_scale = scale.ravel() * self._scale(op.inputs[0])
-        # A unit that never fires may have a scale near 0; its bias is then beyond any use of it.
-        levels = np.clip(np.round(bias / bias_scale.astype(np.float64)), -(2**31), 2**31 - 1)
+        max_level = 63 if self._int8.reduce_range else 127
+        levels, scale = quantised_weights(weight, axis, max_level=max_level)
+        bias_scale = scale * self._scale(op.inputs[0])
+        # The scale of a unit that never fires may be near 0; clip its bias to int32.
+        biases = np.clip(np.round(bias / bias_scale.astype(np.float64)), -(2**31), 2**31 - 1)
         return [
-            self._int(name, np.round(weight / scale).astype(np.int8), scale.ravel(), axis),
-            self._int(f"{op.output}_bias", levels.astype(np.int32), bias_scale, 0),
+            self._int(name, levels, scale, axis),
+            self._int(f"{op.output}_bias", biases.astype(np.int32), bias_scale, 0),
         ]
 
     def vector(self, op: Op, name: str, values: NDArray[np.float32]) -> str:
-        """Write a number for each channel, in int8 where the operation has int8 on both sides."""
+        """Write a number per channel, as int8 if input and output are int8."""
         if not self._is_int8(op):
             return self.constant(name, values)
         scale = np.float32(max(np.abs(values).max(), 1e-9) / 127)
@@ -242,7 +226,7 @@ def _affine(writer: _Writer, op: Op) -> None:
 
 
 def _flatten(writer: _Writer, op: Op) -> None:
-    # Keras flattens (time, channels); the transpose is cheap beside the dense layer to come.
+    # Keras flattens (time, channels); the transpose is cheap compared with the dense layer.
     ordered = writer.node("Transpose", op.inputs, f"{op.output}_time_major", perm=[0, 3, 2, 1])
     writer.node("Flatten", [ordered], op.output, axis=1)
 
@@ -261,7 +245,7 @@ def _over_time(kind: str) -> Callable[[_Writer, Op], None]:
 
 
 def _std(writer: _Writer, op: Op) -> None:
-    """Write the deviation over time; its parts have no range, and so stay in float32."""
+    """Write the standard deviation over time; the intermediate tensors stay in float32."""
     mean = writer.node("GlobalAveragePool", op.inputs, f"{op.output}_mean")
     rest = writer.node("Sub", [op.inputs[0], mean], f"{op.output}_rest")
     square = writer.node("Mul", [rest, rest], f"{op.output}_square")

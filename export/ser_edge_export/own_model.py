@@ -1,4 +1,4 @@
-"""Somebody else's network as a source: a ``.keras`` or ``.onnx`` file that takes our features."""
+"""A network from a ``.keras`` or ``.onnx`` file that uses the features of a recipe."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ from sklearn.model_selection import GroupShuffleSplit
 
 from ser_edge.errors import ConfigError, SerEdgeError
 from ser_edge.frontend import InputConfig
-from ser_edge_export.trained_model import Network, Source
+from ser_edge_export.trained_model import Network, TrainedModel
 from ser_edge_export.window_audio import window_samples
 from ser_edge_train.dataset import held_out, load_dataset
 from ser_edge_train.feature_store import FeatureStore
 from ser_edge_train.recipes import RECIPES, Recipe
+from ser_edge_train.run import HeldOut
 
 
 @dataclass(frozen=True)
 class OwnModel:
-    """A network's file, and what the file does not say.
+    """A network's file, and the settings that are not in it.
 
     Parameters
     ----------
     path : Path
         A ``.keras``, ``.h5`` or ``.onnx`` file.
     labels : sequence of str
-        What its outputs mean, in order.
+        Labels of its outputs, in order.
     recipe : str
-        The recipe (`ser_edge_train.recipes`) whose features, windows and layout it takes.
+        The recipe (`ser_edge_train.recipes`) of its features, windows and layout.
     clips : sequence of Path
-        Labelled recordings, as for training: half of the speakers serve to calibrate, the others
-        to prove.
+        Labelled recordings, as for training: half of the speakers are used for calibration, the
+        others for the test.
     scaler : Path, optional
-        A ``.json`` or ``.npz`` file with ``mean`` and ``scale``, if the features are standardised
-        before the network gets them.
+        A ``.json`` or ``.npz`` file with ``mean`` and ``scale``, if its input is standardised.
     cache : Path, optional
         Folder for computed features, instead of the user's cache folder.
     """
@@ -51,7 +51,7 @@ class OwnModel:
     scaler: Path | None = None
     cache: Path | None = None
 
-    def source(self, **onnx_options: bool) -> Source:
+    def trained_model(self, **onnx_options: bool) -> TrainedModel:
         """Read the network and the clips.
 
         Parameters
@@ -61,86 +61,59 @@ class OwnModel:
 
         Returns
         -------
-        source : Source
+        model : TrainedModel
 
         Raises
         ------
+        ConfigError
+            If labels or clips are missing, or the recipe is unknown.
         SerEdgeError
             If the file, the clips or the scaler cannot be used, or do not fit each other.
         """
         if not self.labels or not self.clips:
-            raise SerEdgeError(
-                f"{self.path}: says nothing of its labels and has no clips to be proved on; give "
-                "--labels angry,happy,... in the order of its outputs, and --clips DIR"
+            raise ConfigError(
+                f"labels={','.join(self.labels)!r} with {len(self.clips)} folders of clips, "
+                "expected both",
+                "give --labels angry,happy,... in the order of the outputs, and --clips DIR",
+                self.path,
             )
         if self.recipe not in RECIPES:
-            raise ConfigError(f"recipe={self.recipe!r}; expected one of {', '.join(RECIPES)}")
+            raise ConfigError(f"recipe={self.recipe!r}, expected one of {', '.join(RECIPES)}")
         recipe = RECIPES[self.recipe]
         config = _input_config(recipe, self.scaler)
         network = self._network(config, onnx_options)
-        store = FeatureStore(recipe)
-        if self.cache is not None:
-            store = FeatureStore(recipe, self.cache)
-        material = load_dataset(self.clips, store)
+        store = FeatureStore(recipe, self.cache)
+        dataset = load_dataset(self.clips, store)
         pairs = [
             pair
-            for pair in zip(material.clips, material.originals, strict=True)
+            for pair in zip(dataset.clips, dataset.originals, strict=True)
             if pair[0].label in self.labels
         ]
         if len(pairs) < 2:
             raise SerEdgeError(
-                f"{', '.join(map(str, self.clips))}: holds {len(pairs)} clips with a label of "
-                f"{', '.join(self.labels)}; name a folder with more, or other --labels"
+                f"{len(pairs)} clips have a label of {', '.join(self.labels)}, expected 2 or more",
+                "name a folder with more clips, or other --labels",
+                ", ".join(map(str, self.clips)),
             )
-        # A clip whose speaker is not known counts as one of its own.
+        # A clip of an unknown speaker counts as a speaker of its own.
         speakers = [clip.speaker or str(clip.path) for clip, _ in pairs]
-        halves = GroupShuffleSplit(1, test_size=0.5, random_state=0)
-        chosen, proved = next(halves.split(pairs, groups=speakers))
-        validation, test = (
-            held_out([pairs[i] for i in half], self.labels) for half in (chosen, proved)
-        )
+        split = GroupShuffleSplit(1, test_size=0.5, random_state=0)
+        parts = next(split.split(pairs, groups=speakers))
+        validation, test = (held_out([pairs[i] for i in part], self.labels) for part in parts)
         calibration = config.network_inputs(validation.features)
-        recordings = [(pairs[i][0].path, pairs[i][1].digest) for i in proved]
-        logits = network.logits(config.network_inputs(test.features))
-        about = {
-            "protocol": {
-                "name": "unknown",
-                "notes": [
-                    "The network came as a file: whether it was trained on speakers of these clips "
-                    "is not known here.",
-                    *material.notes,
-                ],
-            },
-            "corpora": {
-                name: {
-                    "clips": int((test.corpora == name).sum()),
-                    "speakers": len(set(test.speakers[test.corpora == name])),
-                    "trained_on": False,
-                    "licence": "your own",
-                    "citation": "",
-                }
-                for name in sorted(set(test.corpora.tolist()))
-            },
-            "recipe": recipe.to_dict(),
-            "parameters": network.n_parameters,
-            "metrics": {
-                name: asdict(scores)
-                for name, scores in test.predictions(logits, 1.0).scores(self.labels).items()
-            },
-            "licence": f"that of {self.path.name}, which is not known here",
-        }
-        return Source(
-            self.path.stem,
-            network,
-            tuple(self.labels),
-            config,
-            1.0,
-            None,
-            calibration[np.random.default_rng(0).permutation(len(calibration))],
-            validation,
-            test,
-            partial(window_samples, recordings, config, len(test.features)),
-            about,
+        recordings = [(pairs[i][0].path, pairs[i][1].digest) for i in parts[1]]
+        return TrainedModel(
+            name=self.path.stem,
+            network=network,
+            labels=tuple(self.labels),
+            input=config,
+            temperature=1.0,
+            speakers=None,
+            calibration=calibration[np.random.default_rng(0).permutation(len(calibration))],
+            validation=validation,
+            test=test,
+            samples=partial(window_samples, recordings, config, len(test.features)),
+            about=self._about(recipe, config, network, test, dataset.notes),
         )
 
     def _network(self, config: InputConfig, onnx_options: dict[str, bool]) -> Network:
@@ -153,63 +126,53 @@ class OwnModel:
 
         return KerasNetwork.open(self.path, config.shape, len(self.labels), **onnx_options)
 
-
-def check_fits(
-    path: Path,
-    inputs: Sequence[Sequence[Any]],
-    outputs: Sequence[Sequence[Any]],
-    shape: Sequence[int],
-    n_labels: int,
-) -> None:
-    """Hold a network's inputs and outputs against what it will be given.
-
-    Parameters
-    ----------
-    path : Path
-        Its file.
-    inputs, outputs : sequence of shapes
-        Without the number of windows.
-    shape : sequence of int
-        Of the input that the recipe makes.
-    n_labels : int
-        Number of names for the output.
-
-    Raises
-    ------
-    SerEdgeError
-        If they differ, or there are several.
-    """
-    if len(inputs) != 1 or len(outputs) != 1:
-        raise SerEdgeError(
-            f"{path}: has {len(inputs)} inputs and {len(outputs)} outputs; expected one of each"
+    def _about(
+        self,
+        recipe: Recipe,
+        config: InputConfig,
+        network: Network,
+        test: HeldOut,
+        notes: Sequence[str],
+    ) -> dict[str, Any]:
+        logits = network.logits(config.network_inputs(test.features))
+        scores = test.predictions(logits, 1.0).scores(self.labels)
+        unknown = (
+            "The network came as a file. Whether it was trained on speakers of these clips is "
+            "unknown."
         )
-    takes, gives = tuple(inputs[0]), tuple(outputs[0])
-    if takes != tuple(shape):
-        raise SerEdgeError(
-            f"{path}: takes inputs of shape {takes}, and the recipe makes {tuple(shape)}; choose "
-            "another --recipe, or train the network on the recipe's features"
-        )
-    if gives != (n_labels,):
-        raise SerEdgeError(
-            f"{path}: gives outputs of shape {gives}, and there are {n_labels} labels; give "
-            "--labels with one name for each output"
-        )
+        return {
+            "protocol": {"name": "unknown", "notes": [unknown, *notes]},
+            "corpora": {
+                name: {
+                    "clips": int((test.corpora == name).sum()),
+                    "speakers": len(set(test.speakers[test.corpora == name])),
+                    "trained_on": False,
+                    "licence": "your own",
+                    "citation": "",
+                }
+                for name in sorted(set(test.corpora.tolist()))
+            },
+            "recipe": recipe.to_dict(),
+            "parameters": network.n_parameters,
+            "metrics": {name: asdict(score) for name, score in scores.items()},
+            "licence": f"that of {self.path.name}, which is unknown",
+        }
 
 
 def _input_config(recipe: Recipe, scaler: Path | None) -> InputConfig:
     features, window = recipe.features, recipe.window
     n_frames = features.n_frames(window.n_samples(features.sample_rate))
     size = len(features.columns) * (1 if recipe.layout == "sequence" else n_frames)
-    mean, scale = [0.0] * size, [1.0] * size
-    if scaler is not None:
-        mean, scale = _statistics(scaler)
+    if scaler is None:
+        return InputConfig(features, window, recipe.layout, (0.0,) * size, (1.0,) * size)
+    mean, scale = _read_scaler(scaler)
     try:
         return InputConfig(features, window, recipe.layout, tuple(mean), tuple(scale))
     except ConfigError as error:
-        raise SerEdgeError(f"{scaler}: {error}") from None
+        raise SerEdgeError(error.problem, "give the scaler of this network", scaler) from None
 
 
-def _statistics(path: Path) -> tuple[list[float], list[float]]:
+def _read_scaler(path: Path) -> tuple[list[float], list[float]]:
     try:
         if path.suffix == ".npz":
             with np.load(path, allow_pickle=False) as arrays:
@@ -220,6 +183,8 @@ def _statistics(path: Path) -> tuple[list[float], list[float]]:
     except (OSError, ValueError, KeyError, TypeError, BadZipFile) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise SerEdgeError(
-            f"{path}: is no scaler ({reason}); expected a .json or .npz file with the lists mean "
-            "and scale, such as a StandardScaler's mean_ and scale_"
+            f"is not a scaler ({reason}), expected a .json or .npz file with the lists mean and "
+            "scale",
+            "write a StandardScaler's mean_ and scale_ to it",
+            path,
         ) from None

@@ -1,4 +1,4 @@
-"""How an int8 form is made, and what is tried where the first way does not do."""
+"""Search for the way to quantise an int8 variant, on the validation clips."""
 
 from __future__ import annotations
 
@@ -11,37 +11,37 @@ from ser_edge_train.variant_comparison import VariantResult
 
 logger = logging.getLogger(__name__)
 
-_FEW, _MANY = 512, 1024
-_RESERVE = 0.5  # of the disagreement that the gate allows: other clips are nearer to ties
+_FEW, _MANY = 512, 1024  # calibration windows
+_MARGIN = 0.5  # of the disagreement that is accepted: other clips may be nearer to ties
 
 
 @dataclass(frozen=True)
 class QuantConfig:
-    """One way to make a network int8.
+    """How to quantise a network.
 
     Parameters
     ----------
     windows : int > 0
-        Training windows to calibrate on; fewer where there are fewer.
+        Training windows for calibration; fewer where there are fewer.
     percentile : float in (50, 100), optional
-        Where ranges are clipped; without it they go from the smallest to the largest value.
+        Percentile at which ranges are clipped, instead of minimum and maximum.
     float_layers : tuple of {"first", "last"}
         Layers left in float32.
     fine_tuned : bool
-        Whether weights are trained to live with int8.
-    weights_alone : bool
-        Whether activations stay in float32, in a form that else quantises them as they come.
+        Whether weights are fine-tuned by quantisation-aware training.
+    weight_only : bool
+        Weight-only int8 with activations in float32, instead of dynamic quantisation.
     """
 
     windows: int = _FEW
     percentile: float | None = None
     float_layers: tuple[str, ...] = ()
     fine_tuned: bool = False
-    weights_alone: bool = False
+    weight_only: bool = False
 
     def __str__(self) -> str:
-        if self.weights_alone:
-            return "weights alone in int8"
+        if self.weight_only:
+            return "weight-only int8"
         ranges = f"percentile {self.percentile}" if self.percentile else "minimum to maximum"
         parts = [f"{self.windows} calibration windows, {ranges}"]
         if self.float_layers:
@@ -51,22 +51,17 @@ class QuantConfig:
         return ", ".join(parts)
 
 
-def ladder(precision: str, *, fine_tune: bool) -> Iterator[QuantConfig]:
-    """Yield ways to make a network int8, the plainest first.
+def candidates(precision: str, *, fine_tune: bool) -> Iterator[QuantConfig]:
+    """Yield configurations for an int8 precision, the simplest first.
 
-    Parameters
-    ----------
-    precision : {"int8", "int8-io", "dynamic"}
-        In ``"int8-io"`` the first and the last layer have to be int8; ``"dynamic"`` has no
-        calibration to change.
-    fine_tune : bool
-        Whether the weights may be trained, which takes minutes.
+    ``"int8-io"`` has the first and the last layer always in int8, ``"dynamic"`` has no calibration.
+    `fine_tune` adds fine-tuning, which takes minutes.
     """
     if precision == "dynamic":
         yield QuantConfig()
-        yield QuantConfig(weights_alone=True)
+        yield QuantConfig(weight_only=True)
         return
-    # The last layer is a few thousand products, and steps of its logits would make ties.
+    # The last layer is a few thousand products, and rounding its logits makes ties.
     io = precision == "int8-io"
     last: tuple[str, ...] = () if io else ("last",)
     yield QuantConfig(float_layers=last)
@@ -80,56 +75,39 @@ def ladder(precision: str, *, fine_tune: bool) -> Iterator[QuantConfig]:
 
 @dataclass(frozen=True)
 class SearchResult:
-    """The way that was chosen, and what was tried ahead of it.
+    """The configuration that a search chose.
 
     Parameters
     ----------
-    way : QuantConfig
-        The first that passes the gate on the validation clips with something to spare, or, where
-        none does, the one of most agreement.
+    config : QuantConfig
+        The first that passes the criteria with a margin, or else the one with most agreement.
     tried : tuple of (QuantConfig, float)
-        All that were tried, with the least agreement in any interpreter.
+        All that were tried, each with its lowest expected agreement in any interpreter.
     """
 
-    way: QuantConfig
+    config: QuantConfig
     tried: tuple[tuple[QuantConfig, float], ...]
 
 
-def mend(
+def search(
     name: str,
-    ways: Iterator[QuantConfig],
-    trial: Callable[[QuantConfig], list[VariantResult]],
-    gate: AcceptanceCriteria,
+    configs: Iterator[QuantConfig],
+    evaluate: Callable[[QuantConfig], list[VariantResult]],
+    criteria: AcceptanceCriteria,
 ) -> SearchResult:
-    """Find a way to make one int8 form that passes the gate.
+    """Find a configuration with which an int8 variant passes the acceptance criteria.
 
-    Parameters
-    ----------
-    name : str
-        The form's file.
-    ways : iterator of QuantConfig
-        In the order in which they are to be tried.
-    trial : callable
-        Makes the form in a way and compares it on the validation clips in every interpreter.
-        The choice is made there, so that the test clips are looked at once, when it is made.
-    gate : AcceptanceCriteria
-
-    Returns
-    -------
-    mended : SearchResult
+    `evaluate` compares the variant on the validation clips in every interpreter. The test clips are
+    used once, after the choice.
     """
-    spare = gate.min_agreement + _RESERVE * (1 - gate.min_agreement)
+    enough = criteria.min_agreement + _MARGIN * (1 - criteria.min_agreement)
     tried: list[tuple[QuantConfig, float]] = []
-    for way in ways:
-        results = trial(way)
-        agreement = min((result.expected_agreement for result in results), default=1.0)
-        tried.append((way, agreement))
-        if agreement >= spare:
+    for config in configs:
+        agreement = min((r.expected_agreement for r in evaluate(config)), default=1.0)
+        tried.append((config, agreement))
+        if agreement >= enough:
             break
-        logger.info(
-            "%s: by the validation clips %.1f %% would keep their label with %s",
-            *(name, 100 * agreement, way),
-        )
+        logger.info("%s: expected agreement %.1f %% with %s", name, 100 * agreement, config)
     else:
-        way = max(tried, key=lambda pair: pair[1])[0]
-    return SearchResult(way, tuple(tried))
+        config = max(tried, key=lambda pair: pair[1])[0]
+    return SearchResult(config, tuple(tried))

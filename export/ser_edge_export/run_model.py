@@ -53,7 +53,7 @@ def trained_model_of_run(
         "licence": licence or _licence(about["corpora"]),
         "metrics": figures["scores"],
         "calibration_error": figures["calibration_error"],
-        "selective_prediction": figures["abstaining"],
+        "selective_prediction": figures["selective_prediction"],
     }
     return TrainedModel(
         name=settings.name,

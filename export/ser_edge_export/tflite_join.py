@@ -1,8 +1,8 @@
-"""Join two TFLite models to one, as they are: what the first gives is what the second takes.
+"""Join two TFLite models: the output of the first is the input of the second.
 
-Operators, tensors and weights are copied, not converted again, so that an int8 network behind a
-float32 front end says bit for bit what it said by itself. TensorFlow's own classes read and write
-the file (schema version 3).
+Operators, tensors and weights are copied, not converted again, so that an int8 network after a
+float32 front end stays bit-identical. TensorFlow's classes read and write the file (schema version
+3).
 """
 
 from __future__ import annotations
@@ -11,27 +11,18 @@ from typing import Any
 
 from ser_edge.errors import SerEdgeError
 
-_ALIGNMENT = 16  # of a buffer's data, by TFLite's schema (``force_align``)
+_ALIGNMENT = 16  # bytes, of a buffer's data in TFLite's schema (``force_align``)
 
 
 def join(first: bytes, second: bytes) -> bytes:
-    """Put one model behind another.
+    """Return a file that runs one ``.tflite`` file after another.
 
-    Parameters
-    ----------
-    first, second : bytes
-        Of ``.tflite`` files with one subgraph, one input and one output each; the output of the
-        first and the input of the second have the same type and shape.
-
-    Returns
-    -------
-    content : bytes
-        From the input of the first to the output of the second.
+    Each has one subgraph, one input and one output.
 
     Raises
     ------
     SerEdgeError
-        If they do not fit.
+        If the output of the first and the input of the second differ in type or shape.
     """
     from tensorflow.lite.tools import flatbuffer_utils
 
@@ -40,10 +31,12 @@ def join(first: bytes, second: bytes) -> bytes:
         for content in (first, second)
     )
     (graph,), (added,) = model.subgraphs, other.subgraphs
-    (seam,), (taken,) = graph.outputs, added.inputs
-    given, expected = _kind(graph.tensors[seam]), _kind(added.tensors[taken])
-    if given != expected:
-        raise SerEdgeError(f"the first model gives {given}, the second takes {expected}")
+    (output,), (input_,) = graph.outputs, added.inputs
+    found, expected = _kind(graph.tensors[output]), _kind(added.tensors[input_])
+    if found != expected:
+        raise SerEdgeError(
+            f"the first model's output has type and shape {found}, expected {expected}"
+        )
 
     n_tensors, n_buffers, n_codes = len(graph.tensors), len(model.buffers), len(model.operatorCodes)
     for tensor in added.tensors:
@@ -52,10 +45,10 @@ def join(first: bytes, second: bytes) -> bytes:
         operator.opcodeIndex += n_codes
         for tensors in (operator.inputs, operator.outputs):
             for place, number in enumerate(tensors):
-                if number >= 0:  # below is an optional tensor that is not there
-                    tensors[place] = seam if number == taken else number + n_tensors
+                if number >= 0:  # -1 is an absent optional tensor
+                    tensors[place] = output if number == input_ else number + n_tensors
     for part in (model, other):
-        for entry in part.metadata or []:  # which describes a part alone
+        for entry in part.metadata or []:  # describes one part only
             part.buffers[entry.buffer].data = None
     model.metadata = []
     model.operatorCodes += other.operatorCodes
@@ -65,8 +58,8 @@ def join(first: bytes, second: bytes) -> bytes:
     graph.outputs = [number + n_tensors for number in added.outputs]
     (signature,), (last,) = model.signatureDefs, other.signatureDefs
     signature.outputs = last.outputs
-    for output in signature.outputs:
-        output.tensorIndex += n_tensors
+    for entry in signature.outputs:
+        entry.tensorIndex += n_tensors
     return _packed(model)
 
 

@@ -1,8 +1,7 @@
 """TFLite files, by TensorFlow's converter from the same plain operations as the ONNX file.
 
-The graph works on (1, 1, time, channels): from a 1-D convolution the converter makes a 2-D one
-between reshapes. The batch of one is fixed: with an open batch tflite-runtime hands nothing to
-XNNPACK.
+Tensors are (1, 1, time, channels): the converter puts reshapes around 1-D convolutions. The batch
+is fixed at one: with an open batch tflite-runtime does not use XNNPACK.
 """
 
 from __future__ import annotations
@@ -19,22 +18,10 @@ from ser_edge_train.keras_backend import quiet_stderr, tf
 
 
 def tflite_model(graph: Graph, precision: str, ranges: Mapping[str, Range] | None = None) -> bytes:
-    """Convert a graph.
+    """Convert a graph to a ``.tflite`` file; its input and output are int8 only for ``"int8-io"``.
 
-    Parameters
-    ----------
-    graph : Graph
-        The network.
-    precision : str
-        One of `ser_edge.manifest.PRECISIONS`.
-    ranges : mapping of str to (float, float), optional
-        Of every tensor that is int8 (`ser_edge_export.calibration.calibrate`); for ``"int8"`` and
-        ``"int8-io"``, and only for them. Operations whose input has none stay in float32.
-
-    Returns
-    -------
-    content : bytes
-        Of a ``.tflite`` file with input and output of float32, or of int8 in ``"int8-io"``.
+    ``"int8"`` and ``"int8-io"`` take the range of every int8 tensor
+    (`ser_edge_export.calibration.calibrate`). Operations whose input has no range stay in float32.
     """
     return converted(
         lambda features: computed(graph, features, ranges or {}),
@@ -50,22 +37,7 @@ def converted(
     shape: Sequence[int],
     settings: Callable[[Any], None] = lambda _converter: None,
 ) -> bytes:
-    """Convert a TensorFlow function of one tensor.
-
-    Parameters
-    ----------
-    function : callable
-        What is converted.
-    name, shape : str, sequence of int
-        Of its float32 input.
-    settings : callable
-        Sets the converter.
-
-    Returns
-    -------
-    content : bytes
-        Of a ``.tflite`` file.
-    """
+    """Convert a TensorFlow function of one float32 tensor of this name and shape."""
     module = tf.Module()
     module.serve = tf.function(
         function, input_signature=[tf.TensorSpec(shape, tf.float32, name=name)]
@@ -85,7 +57,7 @@ def _set(converter: Any, precision: str) -> None:
     if precision == "float16":
         converter.target_spec.supported_types = [tf.float16]
     if precision == "dynamic":
-        # tflite-runtime 2.14 does not read the version of FULLY_CONNECTED that has them.
+        # tflite-runtime 2.14 cannot read the version of FULLY_CONNECTED with such weights.
         converter._experimental_disable_per_channel_quantization_for_dense_layers = True
     if precision == "int8-io":
         converter.inference_input_type = converter.inference_output_type = tf.int8
@@ -97,36 +69,24 @@ def computed(
     ranges: Mapping[str, Range],
     weights: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Any:
-    """Compute a graph's logits by TensorFlow, as it will be in int8.
+    """Compute a graph's logits in TensorFlow, with activations rounded as in int8.
 
-    Parameters
-    ----------
-    graph : Graph
-        The network.
-    features : tf.Tensor [shape=(n, *graph.input_shape), dtype=float32]
-        The input.
-    ranges : mapping of str to (float, float)
-        Tensors that pass through a fake quantisation, which the converter takes as their scale.
-    weights : mapping of str to mapping of str to tf.Tensor, optional
-        Arrays by name, by operation, instead of the graph's own.
-
-    Returns
-    -------
-    logits : tf.Tensor [shape=(n, n_outputs), dtype=float32]
+    Tensors with a range get fake quantisation, from which the converter reads their scale. Arrays
+    in `weights`, by output of the operation and name, replace the graph's arrays.
     """
 
-    def marked(name: str, values: Any) -> Any:
+    def quantised(name: str, values: Any) -> Any:
         if name not in ranges:
             return values
         low, high = ranges[name]
         return tf.quantization.fake_quant_with_min_max_args(values, low, max(high, low + 1e-9))
 
     shape = (features.shape[0] or -1, 1, *graph.input_shape)
-    tensors = {"input": marked("input", tf.reshape(features, shape))}
+    tensors = {"input": quantised("input", tf.reshape(features, shape))}
     for op in graph.ops:
         arrays = op.arrays if weights is None else weights[op.output]
         inputs = [tensors[name] for name in op.inputs]
-        tensors[op.output] = marked(op.output, _OPS[op.kind](op, arrays, *inputs))
+        tensors[op.output] = quantised(op.output, _OPS[op.kind](op, arrays, *inputs))
     return tensors["logits"]
 
 
@@ -135,7 +95,7 @@ def _conv(op: Op, arrays: Mapping[str, Any], x: Any) -> Any:
     size, n_in, n_out = weight.shape
     x, padding = _padded(op, x, size, 0.0)
     if n_in == 1 and op.settings["groups"] == n_out:
-        # One row high, so that a stride along it changes nothing; both have to be the same.
+        # The two strides must be equal; the first has no effect on one row.
         filters = tf.transpose(weight, (0, 2, 1))[None]
         y = tf.nn.depthwise_conv2d(x, filters, (1, stride, stride, 1), padding)
     else:
@@ -150,7 +110,7 @@ def _maxpool(op: Op, _arrays: Mapping[str, Any], x: Any) -> Any:
 
 
 def _padded(op: Op, x: Any, size: int, value: float) -> tuple[Any, str]:
-    """Leave the padding to the operation where it is what TensorFlow calls "SAME"."""
+    """Use TensorFlow's "SAME" where it is this padding, else pad explicitly."""
     left, right = op.settings["left"], op.settings["right"]
     if left == right == 0:
         return x, "VALID"
@@ -168,14 +128,14 @@ def _pad(op: Op, arrays: Mapping[str, Any], x: Any) -> Any:
 
 
 def _std(x: Any) -> Any:
-    """Measure the deviation over time; its parts have no range, and so stay in float32."""
+    """Compute the standard deviation over time; the intermediate tensors stay in float32."""
     mean = tf.reduce_mean(x, (1, 2), keepdims=True)
     variance = tf.reduce_mean(tf.math.squared_difference(x, mean), (1, 2))
-    return tf.sqrt(variance + 1e-10)  # as in training: the root's slope at 0 is infinite
+    return tf.sqrt(variance + 1e-10)  # as in training, where the gradient at 0 must be finite
 
 
 def _affine(op: Op, arrays: Mapping[str, Any], x: Any) -> Any:
-    # int8 would spend a multiplication on gains of 1, and round once more.
+    # A multiplication by 1 would cost time and a rounding in int8.
     return (x * arrays["gain"] if (op.arrays["gain"] != 1).any() else x) + arrays["offset"]
 
 

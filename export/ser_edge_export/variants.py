@@ -1,28 +1,26 @@
-"""The forms in which a network can be exported, and which of them a command line asks for."""
+"""The model variants of an export, and the choice among them by options."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from ser_edge.choices import MODEL_FORMATS, PRECISIONS
 from ser_edge.errors import ConfigError
-from ser_edge.manifest import PRECISIONS
-
-FORMATS = ("tflite", "onnx", "npz")
 
 
 @dataclass(frozen=True)
 class ModelVariant:
-    """One way to hold a network in a file.
+    """File format, precision and input of a model file.
 
     Parameters
     ----------
-    format : {"tflite", "onnx", "npz"}
-        Kind of file, and its suffix.
+    format : str
+        One of `ser_edge.choices.MODEL_FORMATS`, and the file's suffix.
     precision : str
-        One of `ser_edge.manifest.PRECISIONS`.
-    takes : str
-        One of `ser_edge.manifest.TAKES`.
+        One of `ser_edge.choices.PRECISIONS`.
+    input_kind : str
+        One of `ser_edge.choices.INPUT_KINDS`.
     """
 
     format: str
@@ -36,10 +34,10 @@ class ModelVariant:
         return f"{stem}.{self.precision}.{self.format}"
 
     @property
-    def can_be_mended(self) -> bool:
-        """Whether there are several ways to make it; see `ser_edge_export.quantisation_search.ladder`."""
-        by_onnx = self.format == "onnx" and self.precision == "dynamic"
-        return by_onnx or self.precision in ("int8", "int8-io")
+    def is_searched(self) -> bool:
+        """Whether there are several ways to quantise it (`ser_edge_export.quantisation_search`)."""
+        dynamic_onnx = self.format == "onnx" and self.precision == "dynamic"
+        return dynamic_onnx or self.precision in ("int8", "int8-io")
 
 
 ALL_VARIANTS = (
@@ -53,7 +51,7 @@ ALL_VARIANTS = (
         for p in ("float32", "int8")
     ),
 )
-"""Everything that ``--all`` writes."""
+"""The variants of ``--all``."""
 
 
 def chosen_variants(
@@ -65,48 +63,47 @@ def chosen_variants(
     batch: bool = False,
     audio: bool = False,
 ) -> tuple[ModelVariant, ...]:
-    """Choose forms as the options of ``ser-edge export`` do.
+    """Choose variants by the options of ``ser-edge export``.
 
     Parameters
     ----------
     int8 : bool
-        Whether the default of `precisions` is int8 beside float32.
+        Whether `precisions` is float32 and int8 by default, instead of float32.
     everything : bool
-        All there are.
+        Choose all variants.
     formats, precisions : collection of str
-        Only forms of these; by default all formats, and float32.
+        Only variants of these; by default of all formats.
     batch, audio : bool
-        Beside each chosen form the one for any number of windows, or for samples, where there is
-        one.
+        Add the variants for any number of windows, or with audio input, where they exist.
 
     Returns
     -------
-    forms : tuple of ModelVariant
+    variants : tuple of ModelVariant
 
     Raises
     ------
     ConfigError
-        If the options leave none.
+        If no variant fits the options.
 
     Examples
     --------
-    >>> [form.file for form in chosen_variants(formats=["tflite"], precisions=["int8"])]
+    >>> [v.file for v in chosen_variants(formats=["tflite"], precisions=["int8"])]
     ['model.int8.tflite']
     """
     if everything:
         return ALL_VARIANTS
     precisions = precisions or (("float32", "int8") if int8 else ("float32",))
-    takes = ["features", *["batch"] * batch, *["audio"] * audio]
+    kinds = ["features", *["batch"] * batch, *["audio"] * audio]
     chosen = tuple(
-        form
-        for form in ALL_VARIANTS
-        if form.input_kind in takes
-        and form.format in (formats or FORMATS)
-        and form.precision in precisions
+        v
+        for v in ALL_VARIANTS
+        if v.input_kind in kinds
+        and v.format in (formats or MODEL_FORMATS)
+        and v.precision in precisions
     )
     if not chosen:
         raise ConfigError(
-            f"there is no {'/'.join(formats)} file of {'/'.join(precisions)}; there are "
-            f"{', '.join(form.file for form in ALL_VARIANTS)}"
+            f"formats={list(formats)} and precisions={list(precisions)} have no variant in common",
+            f"choose among {', '.join(v.file for v in ALL_VARIANTS)}",
         )
     return chosen

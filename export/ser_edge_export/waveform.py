@@ -1,17 +1,16 @@
-"""The front end as a graph of plain tensor operations: from samples to the network's input.
+"""The front end as a graph of tensor operations: from samples to the network's input.
 
-It is what `ser_edge.features` computes, written once for every library that has the operations of
-`Ops`: NumPy, ONNX, TensorFlow. A signal is cut into blocks of gcd(n_fft, hop_length) samples, and a
-frame is some of them in a row, so that frames are gathered block by block, and sums over frames
-(energy, crossings) are sums of the blocks' sums.
+It computes the same as `ser_edge.features`, written once for every library with the operations of
+`Ops`: NumPy, ONNX, TensorFlow. The signal is cut into blocks of gcd(n_fft, hop_length) samples. A
+frame is a run of blocks, and sums over a frame (energy, zero crossings) are sums over its blocks.
 
 The Fourier transform of a frame is two small matrix products (Cooley and Tukey 1965). With
 n_fft = N = A B, n = B a + b and k = p + A q,
 
     X[p + A q] = sum_b exp(-2 pi i b q / B) exp(-2 pi i b p / N) sum_a exp(-2 pi i a p / A) x[n]
 
-and as x is real, p need only go from 0 to A / 2: what is left out is the conjugate of what is
-there. The mel matrix is given the order in which the bins come. Features stay float32 throughout.
+As x is real, p runs from 0 to A / 2; the other bins are conjugates. The rows of the mel matrix are
+in the order of these bins. Features are float32 throughout.
 """
 
 from __future__ import annotations
@@ -35,16 +34,16 @@ Tensor = Any  # has +, -, *, / and @, with arrays as well
 
 
 class Ops(Protocol):
-    """What a library has to have beside ``+``, ``-``, ``*``, ``/`` and ``@`` of its tensors."""
+    """Operations of a library, in addition to ``+``, ``-``, ``*``, ``/`` and ``@`` of tensors."""
 
     def reshape(self, x: Tensor, shape: Sequence[int]) -> Tensor:
-        """Give other sizes to the same numbers."""
+        """Change the shape."""
 
     def take(self, x: Tensor, which: NDArray[np.int32], axis: int = 0) -> Tensor:
         """Gather along an axis."""
 
     def part(self, x: Tensor, start: int, stop: int) -> Tensor:
-        """Take a stretch of a vector."""
+        """Slice a vector."""
 
     def pad(self, x: Tensor, left: int, right: int) -> Tensor:
         """Put zeros before and after a vector."""
@@ -53,22 +52,22 @@ class Ops(Protocol):
         """Sum over the last axis."""
 
     def largest(self, x: Tensor) -> Tensor:
-        """Return the largest of all numbers."""
+        """Return the maximum of all numbers."""
 
     def largest_of_row(self, x: Tensor) -> Tensor:
-        """Return the largest over the last axis."""
+        """Return the maximum over the last axis."""
 
     def larger(self, x: Tensor, y: Tensor) -> Tensor:
-        """Return the larger of two, with broadcasting."""
+        """Elementwise maximum, with broadcasting."""
 
     def smaller(self, x: Tensor, y: Tensor) -> Tensor:
-        """Return the smaller of two, with broadcasting."""
+        """Elementwise minimum, with broadcasting."""
 
     def below(self, x: Tensor, limit: float) -> Tensor:
         """Return 1 where a number is below a limit, else 0."""
 
     def absolute(self, x: Tensor) -> Tensor:
-        """Drop signs."""
+        """Absolute value."""
 
     def sqrt(self, x: Tensor) -> Tensor:
         """Square root."""
@@ -77,39 +76,26 @@ class Ops(Protocol):
         """Natural logarithm."""
 
     def exp(self, x: Tensor) -> Tensor:
-        """Its inverse."""
+        """Exponential function."""
 
     def join(self, parts: Sequence[Tensor], axis: int) -> Tensor:
         """Concatenate."""
 
 
 def waveform_inputs(ops: Ops, samples: Tensor, config: InputConfig) -> Tensor:
-    """Compute the network's input for one window.
-
-    Parameters
-    ----------
-    ops : Ops
-        A library's operations.
-    samples : tensor [shape=(n_samples,), dtype=float32]
-        The window.
-    config : InputConfig
-        How the input is made.
-
-    Returns
-    -------
-    inputs : tensor [shape=(1, *config.shape), dtype=float32]
+    """Compute the network's input [shape=(1, *config.shape)] for the samples of one window.
 
     Raises
     ------
     ConfigError
-        If it has a descriptor that is not computed here.
+        If it has a descriptor that is not supported here.
     """
     names = config.features.descriptors
     unsupported = [name for name in names if name not in _DESCRIPTORS]
     if unsupported:
         raise ConfigError(
-            f"the network takes {unsupported[0]}, which a file that takes samples cannot compute; "
-            f"expected only {', '.join(_DESCRIPTORS)}, leave --audio out"
+            f"the features have {unsupported[0]}, audio input supports {', '.join(_DESCRIPTORS)}",
+            "leave out --audio",
         )
     window = _Window(ops, samples, config)
     columns = [_DESCRIPTORS[name](window) for name in names]
@@ -122,7 +108,7 @@ def waveform_inputs(ops: Ops, samples: Tensor, config: InputConfig) -> Tensor:
 
 
 class _Window:
-    """One window in blocks, and which of them make a frame."""
+    """One window in blocks, and the blocks of each frame."""
 
     def __init__(self, ops: Ops, samples: Tensor, config: InputConfig) -> None:
         self.ops, self.config = ops, config.features
@@ -137,7 +123,7 @@ class _Window:
         self.samples = ops.part(samples, 0, self._used)
 
     def blocks(self, x: Tensor, missing: int = 0) -> Tensor:
-        """Pad a vector to whole blocks; ``missing`` of its first numbers are not there, and 0."""
+        """Pad a vector to whole blocks, with ``missing`` more zeros before it."""
         before = self.config.padding + missing
         padded = self.ops.pad(x, before, self._length - self.config.padding - self._used)
         return self.ops.reshape(padded, (self._length // self.block, self.block))
@@ -156,10 +142,9 @@ class _Window:
 
     def firsts(self, blocks: Tensor) -> Tensor:
         """Take each frame's first number [shape=(n_frames, 1)]."""
-        n_numbers = self._length
         starts = (self._rows[:, 0] * self.block).astype(np.int32)
         return self.ops.reshape(
-            self.ops.take(self.ops.reshape(blocks, (n_numbers,)), starts), (self.n_frames, 1)
+            self.ops.take(self.ops.reshape(blocks, (self._length,)), starts), (self.n_frames, 1)
         )
 
     def rms(self) -> Tensor:
@@ -168,11 +153,11 @@ class _Window:
         return self.ops.sqrt(self.sums(squares) * np.float32(1 / self.config.n_fft))
 
     def log_rms(self) -> Tensor:
-        """Level."""
+        """log10(rms + 1e-5)."""
         return self.ops.log(self.rms() + np.float32(1e-5)) * np.float32(1 / math.log(10))
 
     def zcr(self) -> Tensor:
-        """Share of the samples whose sign is another than the one before has."""
+        """Zero-crossing rate: share of samples with another sign than the sample before."""
         negative = self.ops.below(self.samples, -1e-10)
         later = self.ops.part(negative, 1, self._used)
         earlier = self.ops.part(negative, 0, self._used - 1)
@@ -195,17 +180,17 @@ class _Window:
 
     def mel_power(self) -> Tensor:
         """Power of the mel bands [shape=(n_frames, n_mels)]."""
-        return self.weighed_power(_mel(self.config))
+        return self.weighted_power(_mel(self.config))
 
     @cached_property
     def correlation(self) -> Tensor:
-        """Correlation of the frames with themselves, by period; see `ser_edge.features.pitch`."""
+        """Autocorrelation of the frames, by period; see `ser_edge.features.pitch`."""
         periods = self._periods
         weights = np.zeros((1 + len(periods.octaves), 1 + self.config.n_fft // 2))
         weights[0, periods.bins] = 1
         weights[1:, periods.bins] = periods.matrix.T
-        total = self.weighed_power(weights[:1]) + np.float32(periods.silence)
-        return self.ops.smaller(self.weighed_power(weights[1:]) / total, np.float32(1))
+        total = self.weighted_power(weights[:1]) + np.float32(periods.silence)
+        return self.ops.smaller(self.weighted_power(weights[1:]) / total, np.float32(1))
 
     def log_f0(self) -> Tensor:
         """Fundamental frequency, in octaves."""
@@ -215,15 +200,15 @@ class _Window:
         return weights @ periods.octaves[:, None].astype(np.float32) / (total + np.float32(1))
 
     def voicing(self) -> Tensor:
-        """Correlation at the period that fits best."""
+        """Largest autocorrelation of any period."""
         return self.ops.reshape(self.ops.largest_of_row(self.correlation), (self.n_frames, 1))
 
     @cached_property
     def _periods(self) -> Periods:
         return Periods(self.config.sample_rate, self.config.n_fft)
 
-    def weighed_power(self, weights: NDArray[np.float64]) -> Tensor:
-        """Sum the bins' power by weights [shape=(n_rows, 1 + n_fft // 2)], for each frame."""
+    def weighted_power(self, weights: NDArray[np.float64]) -> Tensor:
+        """Return power @ weights.T for weights [shape=(n_rows, 1 + n_fft // 2)]."""
         power, dft = self._power
         matrix = dft.reordered(weights)
         used = np.flatnonzero(matrix.any(axis=1)).astype(np.int32)
@@ -240,12 +225,12 @@ class _Window:
         frames = self.frames(self.blocks(self.samples)) * window.astype(np.float32)
         outer = self.ops.reshape(frames, (self.n_frames, dft.n_fft // dft.n_inner, dft.n_inner))
         real, imaginary = dft.outer.real @ outer, dft.outer.imag @ outer
-        turned = (
-            real * dft.turn.real - imaginary * dft.turn.imag,
-            real * dft.turn.imag + imaginary * dft.turn.real,
+        twiddled = (
+            real * dft.twiddle.real - imaginary * dft.twiddle.imag,
+            real * dft.twiddle.imag + imaginary * dft.twiddle.real,
         )
         flat = (self.n_frames * dft.n_outer, dft.n_inner)
-        rows = self.ops.join([self.ops.reshape(part, flat) for part in turned], 1)
+        rows = self.ops.join([self.ops.reshape(part, flat) for part in twiddled], 1)
         real, imaginary = rows @ dft.inner_real, rows @ dft.inner_imaginary
         power = self.ops.reshape(real * real + imaginary * imaginary, (self.n_frames, n_bins))
         return power, dft
@@ -268,22 +253,21 @@ def _mel(config: FeatureConfig) -> NDArray[np.float64]:
 
 
 class _Transform:
-    """The constants of the two products, in the notation of the module: N, A, B, p, q.
+    """The constants of the two products, in the notation of the module.
 
-    ``n_outer`` counts the p, and ``n_inner`` is B. The products are of real and imaginary parts,
-    float32 each.
+    ``n_outer`` is the number of p, ``n_inner`` is B. Real and imaginary parts are float32.
     """
 
     def __init__(self, n_fft: int) -> None:
         self.n_fft = n_fft
         divisors = [a for a in range(1, n_fft + 1) if n_fft % a == 0]
-        size = min(divisors, key=lambda a: a + 2 * n_fft // a)  # the fastest of 2048's
+        size = min(divisors, key=lambda a: a + 2 * n_fft // a)  # A; the fastest for 2048
         self.n_inner = n_fft // size
         self.n_outer = size // 2 + 1
         p, b = np.arange(self.n_outer), np.arange(self.n_inner)
-        self.outer = _turns(np.outer(p, np.arange(size)), size)
-        self.turn = _turns(np.outer(p, b), n_fft)
-        inner = _turns(np.outer(b, b), self.n_inner)
+        self.outer = _roots(np.outer(p, np.arange(size)), size)
+        self.twiddle = _roots(np.outer(p, b), n_fft)
+        inner = _roots(np.outer(b, b), self.n_inner)
         # (x + i y) (c + i s), from x and y side by side.
         self.inner_real = np.concatenate([inner.real, -inner.imag])
         self.inner_imaginary = np.concatenate([inner.imag, inner.real])
@@ -291,12 +275,12 @@ class _Transform:
         self._bins = np.minimum(bins, n_fft - bins).ravel()
 
     def reordered(self, weights: NDArray[np.float64]) -> Array:
-        """Give mel weights [shape=(n_mels, 1 + n_fft // 2)] the order of the bins, transposed."""
-        first = np.zeros(len(self._bins), bool)  # some bins come twice
+        """Transpose weights [shape=(n_rows, 1 + n_fft // 2)], in the order of the bins."""
+        first = np.zeros(len(self._bins), bool)  # some bins occur twice
         first[np.unique(self._bins, return_index=True)[1]] = True
         return np.where(first[:, None], weights[:, self._bins].T, 0).astype(np.float32)
 
 
-def _turns(numbers: NDArray[np.int64], of: int) -> NDArray[np.complex64]:
-    """Return exp(-2 pi i number / of)."""
-    return np.asarray(np.exp(-2j * np.pi * (numbers % of) / of), np.complex64)
+def _roots(numbers: NDArray[np.int64], n: int) -> NDArray[np.complex64]:
+    """Return exp(-2 pi i number / n)."""
+    return np.asarray(np.exp(-2j * np.pi * (numbers % n) / n), np.complex64)

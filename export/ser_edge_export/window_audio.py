@@ -1,4 +1,4 @@
-"""The samples of test windows, from the recordings: what a file that takes samples is proved on."""
+"""Samples of the test windows, for tests of variants with audio input."""
 
 from __future__ import annotations
 
@@ -15,20 +15,13 @@ from ser_edge.frontend import Frontend, InputConfig
 from ser_edge.window import cut_window
 from ser_edge_train.progress import tracked
 
+_REMEDY = "put back the test recordings of the run, which --audio needs, or leave out --audio"
+
 
 def window_samples(
     recordings: Sequence[tuple[Path, str]], config: InputConfig, n_windows: int
 ) -> NDArray[np.float32]:
-    """Read recordings and cut their windows.
-
-    Parameters
-    ----------
-    recordings : sequence of (Path, str)
-        Where each lies, and its sha256.
-    config : InputConfig
-        Gives the rate and the windows.
-    n_windows : int
-        How many there should be.
+    """Read recordings, given by path and sha256, and cut them into windows.
 
     Returns
     -------
@@ -37,8 +30,8 @@ def window_samples(
     Raises
     ------
     SerEdgeError
-        If a recording is not where it was or not what it was, or if altered copies, which are not
-        kept, were tested on too.
+        If a recording is missing or has changed, or if augmented clips, which are not kept, are in
+        the test part.
     """
     frontend = Frontend(config.features, config.window)
     windows: list[NDArray[np.float32]] = []
@@ -46,15 +39,10 @@ def window_samples(
         try:
             content = path.read_bytes()
         except OSError as error:
-            raise SerEdgeError(
-                f"{path}: cannot be read ({error.strerror}); --audio is proved on the recordings "
-                "that were tested on, put them back where they were"
-            ) from None
-        if hashlib.sha256(content).hexdigest() != sha256:
-            raise SerEdgeError(
-                f"{path}: is not the recording that was tested on; --audio is proved on those, put "
-                "it back"
-            )
+            raise SerEdgeError(f"cannot be read ({error.strerror})", _REMEDY, path) from None
+        digest = hashlib.sha256(content).hexdigest()
+        if digest != sha256:
+            raise SerEdgeError(f"sha256={digest[:12]}…, expected {sha256[:12]}…", _REMEDY, path)
         samples = audio.load(content, config.features.sample_rate)
         windows += [
             cut_window(samples, start, frontend.window_samples)
@@ -62,7 +50,7 @@ def window_samples(
         ]
     if len(windows) != n_windows:
         raise SerEdgeError(
-            f"the test clips have {n_windows} windows, of which {len(windows)} are of recordings "
-            "and the others of altered copies; --audio needs a run of another protocol"
+            f"{len(windows)} of {n_windows} test windows are of recordings, the others augmented",
+            "leave out --audio, or train with another --protocol",
         )
     return np.stack(windows)

@@ -71,7 +71,7 @@ def _interpreters() -> dict[str, bool]:
 def _about(about: dict[str, Any]) -> list[tuple[str, str]]:
     """Return rows of the manifest's ``about``, which may lack any entry."""
     rows = [
-        *(("degraded", problem) for problem in about.get("acceptance", {}).get("failed", [])),
+        *(("degraded", violation) for violation in about.get("acceptance", {}).get("failed", [])),
         ("corpora", ", ".join(about.get("corpora", {}))),
         ("licence", about.get("licence", "not stated")),
     ]

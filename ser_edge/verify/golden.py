@@ -122,8 +122,8 @@ def _clip(archive: zipfile.ZipFile, number: int, manifest: Manifest) -> GoldenCl
         logits=array("logits", "float32", n, n_labels),
         probabilities=array("probabilities", "float64", n_labels),
         outputs={
-            model.file: array(f"answer_{model.file}", "float32", n, n_labels)
+            model.file: array(f"output_{model.file}", "float32", n, n_labels)
             for model in manifest.models
-            if f"clip{number}_answer_{model.file}.npy" in names
+            if f"clip{number}_output_{model.file}.npy" in names
         },
     )

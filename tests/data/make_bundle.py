@@ -15,7 +15,7 @@ from pathlib import Path
 from ser_edge_export.acceptance import AcceptanceCriteria
 from ser_edge_export.demo import demo
 from ser_edge_export.export import export
-from ser_edge_export.run_source import run_source
+from ser_edge_export.run_model import trained_model_of_run
 from ser_edge_export.variants import chosen_variants
 
 BUNDLE = Path(__file__).parent / "bundle"
@@ -23,11 +23,11 @@ BUNDLE = Path(__file__).parent / "bundle"
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
         demo(Path(folder))
-        source = run_source(Path(folder, "run"), reduce_range=True)
+        source = trained_model_of_run(Path(folder, "run"), reduce_range=True)
         export(
             source,
             BUNDLE,
             chosen_variants(int8=True),
-            gate=AcceptanceCriteria(0.95),
+            criteria=AcceptanceCriteria(0.95),
             overwrite=True,
         )

@@ -1,19 +1,16 @@
-"""The exported forms of a network, each run by its interpreter and held against the Keras model.
+"""Exported model variants against the Keras model, on held-out clips.
 
 Every interpreter runs in a process of its own: TensorFlow and tflite-runtime cannot share one, and
-a crash ends that process only. ``python -m ser_edge_train.variant_comparison BACKEND FILE`` is that process:
-inputs come as ``.npy`` on stdin, what the file makes of them and its latency go to stdout.
+a crash ends only that process.
 """
 
 from __future__ import annotations
 
-import io
 import os
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any
 
@@ -24,42 +21,45 @@ from scipy.stats import norm
 from ser_edge.backends import INTERPRETERS, open_model
 from ser_edge.bundle import Bundle
 from ser_edge.errors import BackendError
+from ser_edge.isolated import run_isolated
 from ser_edge.manifest import ModelFile
 from ser_edge_train.metrics import Scores, mcnemar, signal_to_noise_db
 from ser_edge_train.run import HeldOut
 
-_LEAST = 1e-12  # of a probability, ahead of its logarithm
+_MIN_PROBABILITY = 1e-12  # lower bound before a logarithm
+_TIMEOUT_S = 600.0  # without a report; the imports take seconds, minutes on a busy machine
+_REPORT_EVERY_S = 5.0
 
 
 @dataclass(frozen=True)
 class VariantResult:
-    """How one form of the network, in one interpreter, compares with the source's.
+    """A model variant in one interpreter, compared with the Keras model.
 
     Parameters
     ----------
-    backend, file, precision, takes : str
+    backend, file, precision, input_kind : str
         The interpreter, and the model file that it ran.
     size_bytes : int
-        Of the file.
+        Size of the file.
     latency_ms : float
-        Median time of one window, one thread [ms]; for orientation, on a machine that may be busy.
+        Median time of one window on one thread [ms]; a rough figure, other programs may be running.
     scores : dict of str to Scores
-        On the clips, over all and by corpus.
+        Scores on all clips (``"all"``) and by corpus.
     uar_change : float
-        UAR over all clips less the source's.
+        UAR over all clips minus the Keras model's.
     agreement : float
-        Share of the clips on which both say the same label.
+        Share of the clips that get the same label from both.
     expected_agreement : float
-        The same for other clips like these: how far the form moves the difference between the two
-        most probable labels, against how large it is. It hangs less on the few clips near a tie.
+        Estimate of `agreement` for other clips of this kind: the spread of the changes of the
+        margin between the two most probable labels, relative to the margins. It depends less on
+        the few clips near a tie.
     largest_change : float
-        Of any clip's probability of any label.
+        Largest change of any probability of any clip.
     mcnemar_p : float in [0, 1]
-        Chance of as uneven a split, or a more uneven one, of the clips that only one of the two
-        hears rightly, were both equally good (McNemar's exact test).
+        p value of McNemar's exact test that both models are equally accurate.
     snr_db : float or None
-        Power of the source's logits, each window's about their mean, over that of the difference
-        [dB]; None where there is no difference.
+        Power of the Keras model's logits over the power of the difference, both after subtraction
+        of each window's mean [dB]; None where there is no difference.
     """
 
     backend: str
@@ -77,27 +77,27 @@ class VariantResult:
     snr_db: float | None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON types."""
+        """Return the fields as JSON types."""
         return asdict(self)
 
 
 @dataclass(frozen=True)
 class Reference:
-    """What the source network says of clips that it was not trained on.
+    """Output of the Keras model on clips that it was not trained on.
 
     Parameters
     ----------
     held_out : HeldOut
-        The clips and the y_true.
+        The clips and their labels.
     inputs : mapping of str to np.ndarray [shape=(n, ...), dtype=float32]
-        What a model file is given, by what it takes: ``"features"`` are standardised features of
-        the windows, ``"audio"`` their samples.
+        Inputs of model files: ``"features"`` are standardised features of the windows, ``"audio"``
+        their samples.
     logits : np.ndarray [shape=(n, n_labels), dtype=float32]
-        The source's.
+        Output of the Keras model.
     labels : sequence of str
-        What their columns mean.
+        Labels of the columns.
     temperature : float > 0
-        Divides logits ahead of the softmax.
+        Divides logits before the softmax.
     """
 
     held_out: HeldOut
@@ -107,13 +107,14 @@ class Reference:
     temperature: float
 
     def compare(self, folder: Path, model: ModelFile, backend: str) -> VariantResult:
-        """Run a model file in an interpreter, in a process of its own, and judge what it says.
+        """Run a model file in an interpreter and compare its output.
 
         Parameters
         ----------
         folder : Path
-            Where the file lies.
+            Folder of the file.
         model : ModelFile
+            The file.
         backend : str
             A key of `ser_edge.backends.INTERPRETERS`.
 
@@ -127,9 +128,9 @@ class Reference:
             If the interpreter fails on the file.
         """
         inputs = self.inputs["audio" if model.input_kind == "audio" else "features"]
-        outputs, latency_ms = run_apart(folder / model.file, backend, inputs)
-        if model.input_kind == "audio":  # which gives probabilities
-            outputs = self.temperature * np.log(np.maximum(outputs, _LEAST))
+        outputs, latency_ms = run_model_file(folder / model.file, backend, inputs)
+        if model.input_kind == "audio":  # its output is probabilities
+            outputs = self.temperature * np.log(np.maximum(outputs, _MIN_PROBABILITY))
         expected, found = (
             self.held_out.predictions(logits, self.temperature) for logits in (self.logits, outputs)
         )
@@ -154,33 +155,37 @@ class Reference:
 
 
 def _expected_agreement(expected: NDArray[np.float64], found: NDArray[np.float64]) -> float:
-    """Chance that a clip keeps its label, if all margins are moved by errors of the same spread."""
+    """Estimate how many clips keep their label, if all margins change by errors of one spread."""
     second, first = np.argsort(expected, axis=1)[:, -2:].T
     clips = np.arange(len(expected))
-    margin, moved = (
-        np.log(np.maximum(p[clips, first], _LEAST) / np.maximum(p[clips, second], _LEAST))
+    # margin = log p_1 - log p_2; P(same label) = Phi(margin / rms(change of the margin))
+    margin, changed = (
+        np.log(
+            np.maximum(p[clips, first], _MIN_PROBABILITY)
+            / np.maximum(p[clips, second], _MIN_PROBABILITY)
+        )
         for p in (expected, found)
     )
-    spread = max(float(np.sqrt(np.mean((moved - margin) ** 2))), _LEAST)
+    spread = max(float(np.sqrt(np.mean((changed - margin) ** 2))), _MIN_PROBABILITY)
     return float(norm.cdf(margin / spread).mean())
 
 
 def _centred(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Take off what is common to a window's logits, which says nothing."""
+    """Subtract each window's mean, which the softmax ignores."""
     return np.asarray(logits - logits.mean(axis=1, keepdims=True))
 
 
 def compare_variants(bundle: Bundle, reference: Reference) -> Iterator[VariantResult]:
-    """Run every model file of a bundle in every interpreter that is installed and can read it.
+    """Run every model file of a bundle in every usable interpreter.
 
-    Files that take samples are left out where the reference has none.
+    Files with audio input are left out if the reference has no samples.
 
     Parameters
     ----------
     bundle : Bundle
         The exported folder.
     reference : Reference
-        What to hold them against.
+        Output to compare with.
 
     Yields
     ------
@@ -200,20 +205,29 @@ def compare_variants(bundle: Bundle, reference: Reference) -> Iterator[VariantRe
 
 
 def runnable_variants(models: Sequence[ModelFile]) -> Iterator[tuple[str, ModelFile]]:
-    """Pair each model file with the interpreters that work here and can read it."""
+    """Pair each model file with the usable interpreters of its format."""
     for model in models:
         for backend, interpreter in INTERPRETERS.items():
             if interpreter.usable and model.suffix == interpreter.suffix:
                 yield backend, model
 
 
-def run_apart(
+def run_model_file(
     file: Path, backend: str, inputs: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], float]:
-    """Run a model file in a process of its own; see `ser_edge.backends.Backend.run`.
+    """Run a model file in a process of its own, window by window.
 
-    NumPy's linear algebra has one thread there, as the interpreters have: how many it takes changes
-    the last digit on some processors, and so would a golden clip with what is set outside.
+    NumPy's linear algebra has one thread there, as the interpreters have: the number of threads
+    changes the last digit on some processors, and so would change the golden clips.
+
+    Parameters
+    ----------
+    file : Path
+        The model file.
+    backend : str
+        A key of `ser_edge.backends.INTERPRETERS`.
+    inputs : np.ndarray [shape=(n, ...), dtype=float32]
+        Inputs of the windows; see `ser_edge.backends.Backend.run`.
 
     Returns
     -------
@@ -224,40 +238,40 @@ def run_apart(
     Raises
     ------
     BackendError
-        If that process fails.
+        If the process fails.
     """
-    command = [sys.executable, "-m", "ser_edge_train.variant_comparison", backend, str(file)]
-    content = io.BytesIO()
-    np.save(content, inputs)
-    finished = subprocess.run(
-        command,
-        input=content.getvalue(),
-        capture_output=True,
-        check=False,
-        env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
-    )
-    if finished.returncode != 0:
-        lines = finished.stderr.decode(errors="replace").strip().splitlines()
-        raise BackendError(
-            f"{backend} failed on {file} with status {finished.returncode}: "
-            f"{lines[-1] if lines else 'no message'}"
+    interpreter = INTERPRETERS[backend]
+    with TemporaryDirectory() as folder:
+        np.save(Path(folder, "inputs.npy"), inputs)
+        outcome = run_isolated(
+            interpreter.module,
+            f"{__name__}:run_job",
+            [os.fspath(file), backend, folder],
+            timeout_s=_TIMEOUT_S,
+            environment={"OPENBLAS_NUM_THREADS": "1"},
         )
-    with np.load(io.BytesIO(finished.stdout)) as arrays:
-        return arrays["outputs"], float(arrays["latency_ms"])
+        if outcome.state != "works":
+            remedy = f"pip install --force-reinstall {interpreter.distribution}"
+            raise BackendError(
+                f"{backend} failed: {outcome.problem}", outcome.remedy or remedy, file
+            )
+        return np.load(Path(folder, "outputs.npy")), float(outcome.found["latency_ms"])
 
 
-def _run_here(backend: str, file: str) -> None:
-    inputs = np.load(io.BytesIO(sys.stdin.buffer.read()))
+def run_job(file: str, backend: str, folder: str) -> Iterator[dict[str, Any]]:
+    """Run a model file on ``inputs.npy`` of a folder and write ``outputs.npy`` beside it."""
+    inputs = np.load(Path(folder, "inputs.npy"))
+    yield {"stage": "open"}
     model = open_model(Path(file), backend)
+    yield {"stage": "run"}
     outputs, times_ms = [], []
+    reported = perf_counter()
     for window in inputs:
         started = perf_counter()
         outputs.append(model.run(window[None]))
         times_ms.append(1e3 * (perf_counter() - started))
-    results = io.BytesIO()
-    np.savez(results, outputs=np.concatenate(outputs), latency_ms=np.median(times_ms))
-    sys.stdout.buffer.write(results.getvalue())
-
-
-if __name__ == "__main__":
-    _run_here(*sys.argv[1:])
+        if started - reported > _REPORT_EVERY_S:
+            reported = started
+            yield {}
+    np.save(Path(folder, "outputs.npy"), np.concatenate(outputs))
+    yield {"latency_ms": float(np.median(times_ms))}
