@@ -142,9 +142,9 @@ def test_other_recordings_and_threads_are_refused(
 @pytest.mark.parametrize(
     ("changes", "value"),
     [
-        ({"schema": "other"}, "schema='other'"),
-        ({"version": 2}, "version=2"),
-        ({"version": None}, "version=None"),
+        ({"format": "other"}, "format='other'"),
+        ({"format_version": 2}, "format_version=2"),
+        ({"format_version": None}, "format_version=None"),
         ({"blocks": {}}, "ValueError"),
         ({"blocks": {"features": [[]] * 3}}, "ValueError"),
         ({"blocks": {"features": [[0.0]] * 3}}, "ValueError"),

@@ -82,7 +82,7 @@ def test_json_and_markdown_on_stdout(
 ) -> None:
     unmeasured(result())
     assert bench(bundle_dir, "--json") == 0
-    assert json.loads(capfd.readouterr().out)["schema"] == "ser-edge-bench"
+    assert json.loads(capfd.readouterr().out)["format"] == "ser-edge-bench"
     assert bench(bundle_dir, "--markdown") == 0
     assert capfd.readouterr().out.startswith("## ser-edge bench")
 

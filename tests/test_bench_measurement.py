@@ -94,7 +94,7 @@ def test_rounds_and_blocks(result: BenchResult) -> None:
 
 def test_the_json(result: BenchResult) -> None:
     content = json.loads(json.dumps(result.to_dict(), allow_nan=False))
-    assert (content["schema"], content["version"]) == ("ser-edge-bench", 1)
+    assert (content["format"], content["format_version"]) == ("ser-edge-bench", 1)
     assert "times_ms" not in content
     assert content["plan"]["threads"] == 1
     assert content["date"].endswith("+00:00")

@@ -6,15 +6,15 @@ slower if the whole interval of its ratio lies above the allowed slowdown.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ser_edge.errors import ConfigError, SerEdgeError
+from ser_edge.errors import ConfigError, SerEdgeError, error_source
+from ser_edge.versioned_json import parse_versioned_json
 from ser_edge_bench.plan import MIN_PROCESSES
-from ser_edge_bench.result import SCHEMA, SCHEMA_VERSION, BenchResult, Setting
+from ser_edge_bench.result import FORMAT, FORMAT_VERSION, BenchResult, Setting
 from ser_edge_bench.statistics import Ratio, bootstrap_ratio
 
 FALSE_ALARMS = 0.05
@@ -43,11 +43,10 @@ class Baseline:
     def load(cls, path: Path) -> Baseline:
         """Read a file of ``ser-edge bench --json``; `SerEdgeError` if it cannot be compared."""
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            for name, expected in (("schema", SCHEMA), ("version", SCHEMA_VERSION)):
-                found = content.get(name) if isinstance(content, dict) else None
-                if found != expected:
-                    raise SerEdgeError(f"{name}={found!r}, expected {expected!r}", _AGAIN, path)
+            with error_source(path):
+                content = parse_versioned_json(
+                    path.read_bytes(), FORMAT, FORMAT_VERSION, remedy=_AGAIN
+                )
             setting: dict[str, Any] = {
                 name: {key: content[name][key] for key in keys or content[name]}
                 for name, keys in _COMPARED.items()
@@ -57,9 +56,9 @@ class Baseline:
             processes = min(len(series) for series in blocks.values())
         except OSError as error:
             raise SerEdgeError(f"cannot be read ({error.strerror})", _AGAIN, path) from None
-        except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             reason = f"{type(error).__name__}: {error}"
-            raise SerEdgeError(f"is damaged, or not JSON ({reason})", _AGAIN, path) from None
+            raise SerEdgeError(f"is damaged ({reason})", _AGAIN, path) from None
         if processes < MIN_PROCESSES:
             problem = f"has {processes} processes, expected {MIN_PROCESSES} or more"
             raise SerEdgeError(problem, _AGAIN, path)

@@ -10,8 +10,8 @@ from ser_edge_bench.figures import VariantFigures
 from ser_edge_bench.plan import Plan
 from ser_edge_bench.system import Conditions
 
-SCHEMA = "ser-edge-bench"
-SCHEMA_VERSION = 1
+FORMAT = "ser-edge-bench"
+FORMAT_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -59,4 +59,4 @@ class BenchResult:
         content = asdict(self)
         del content["times_ms"]
         setting = content.pop("setting")
-        return {"schema": SCHEMA, "version": SCHEMA_VERSION, **setting, **content}
+        return {"format": FORMAT, "format_version": FORMAT_VERSION, **setting, **content}

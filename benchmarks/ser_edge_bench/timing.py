@@ -17,7 +17,7 @@ class Kernel:
 
     On a faster machine, or at a lower clock, kernel and code change alike: their ratio shows the
     code alone. Like the features it does Fourier transforms of 32 frames and a matrix product, each
-    about half of the time. To change it needs another version of the JSON's schema.
+    about half of the time. To change it needs another format version of the JSON.
 
     Examples
     --------

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from ser_edge.adaptation.speaker_model import Correction
-from ser_edge.errors import SerEdgeError
+from ser_edge.errors import SerEdgeError, error_source
 from ser_edge.files import written_whole
+from ser_edge.versioned_json import parse_versioned_json
 
 FORMAT = "ser-edge-profile"
 FORMAT_VERSION = 2
@@ -124,17 +125,12 @@ class Profile:
         SerEdgeError
             If the file cannot be read or is not a profile.
         """
-        try:
-            content = json.loads(Path(path).read_text(encoding="utf-8"))
-        except OSError as error:
-            raise SerEdgeError(f"cannot be read ({error.strerror})", source=path) from None
-        except (ValueError, RecursionError) as error:
-            raise SerEdgeError(f"is not JSON ({error})", _REMEDY, path) from None
-        known = {"format": FORMAT, "format_version": FORMAT_VERSION}
-        if not isinstance(content, dict) or any(content.get(k) != v for k, v in known.items()):
-            raise SerEdgeError(
-                f"is not a profile of format version {FORMAT_VERSION}", _REMEDY, path
-            )
+        with error_source(path):
+            try:
+                text = Path(path).read_bytes()
+            except OSError as error:
+                raise SerEdgeError(f"cannot be read ({error.strerror})") from None
+            content = parse_versioned_json(text, FORMAT, FORMAT_VERSION, remedy=_REMEDY)
         weights: Any = content.get("weights")
         offset: Any = content.get("offset")
         seconds: Any = content.get("seconds")
