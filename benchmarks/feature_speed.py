@@ -38,7 +38,7 @@ from measuring import results
 from measuring.feature_calls import EXTRACT, LIBROSA, OURS, SAMPLE_RATE, SIGNAL, librosa_features
 from measuring.peers import PEERS, Mfcc
 from measuring.speech import add_corpora_option, sample_clips
-from measuring.timing import in_turns, median_ratio, quartiles_ms
+from measuring.turns import in_turns, median_ratio, quartiles_ms
 from ser_edge import FeatureConfig, FeatureExtractor, audio
 from ser_edge.features.descriptors import rms, to_decibels, zcr
 from ser_edge.features.frames import Framing

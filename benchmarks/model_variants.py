@@ -31,7 +31,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import numpy as np
 
 from measuring import results
-from measuring.timing import in_turns, quartiles_ms
+from measuring.turns import in_turns, quartiles_ms
 from ser_edge.backends import open_model
 from ser_edge.bundle import PRETRAINED, Bundle
 from ser_edge.frontend import Frontend

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from measuring import results
 from measuring.feature_calls import librosa_features
 from measuring.speech import add_corpora_option, sample_clips
-from measuring.timing import fit_growth, growth, in_turns
+from measuring.turns import fit_growth, growth, in_turns
 from ser_edge import Classifier, FeatureExtractor
 from ser_edge.backends import INTERPRETERS, open_model
 from ser_edge.bundle import PRETRAINED, Bundle

@@ -12,8 +12,8 @@ import pytest
 from measured import STATE, result, variant
 
 from ser_edge_bench.baseline import Baseline, compare
+from ser_edge_bench.bench_report import render, report
 from ser_edge_bench.budget import Budget, judge
-from ser_edge_bench.report import render, report
 from ser_edge_bench.result import BenchResult
 
 

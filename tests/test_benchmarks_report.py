@@ -135,7 +135,7 @@ def test_rounding_keeps_digits_and_types() -> None:
 
 
 def test_growth_of_a_line_is_fitted_exactly() -> None:
-    from measuring.timing import fit_growth
+    from measuring.turns import fit_growth
 
     fit = fit_growth([1, 2, 4, 8], [3.0, 5.0, 9.0, 17.0])
     assert (fit["intercept_ms"], fit["slope_ms"]) == (1, 2)

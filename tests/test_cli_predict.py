@@ -232,7 +232,7 @@ def test_an_interpreter_that_is_passed_over_is_one_line(
     assert done.returncode == 0
     assert done.stdout.count("\n") == 3
     assert done.stderr.count("\n") == 1
-    assert done.stderr.startswith("the litert backend is passed over: ai_edge_litert is installed")
+    assert done.stderr.startswith("skipping the litert backend: ")
     assert "libc is too old" in done.stderr
 
 

@@ -93,3 +93,14 @@ def test_how_imports_are_read() -> None:
     tree = ast.parse("if TYPE_CHECKING:\n    import a\nelse:\n    import b\ndef f():\n    import c")
     assert [name for name, _ in imports(tree, lazy=False)] == ["b"]
     assert [name for name, _ in imports(tree, lazy=True)] == ["b", "c"]
+
+
+def test_a_file_name_stands_for_one_thing() -> None:
+    """A subcommand's options in `ser_edge.cli` are named after what they start."""
+    names: dict[str, set[str]] = {}
+    for package, folder in PACKAGES.items():
+        for path in folder.rglob("*.py"):
+            if path.parent != PACKAGES["ser_edge"] / "cli":
+                names.setdefault(path.stem, set()).add(f"{package}/{path.relative_to(folder)}")
+    several = {name for name, files in names.items() if len(files) > 1}
+    assert several == {"__init__", "command"}  # the arguments of `ser-edge` meet a package there

@@ -99,7 +99,9 @@ def serving(folder: Path, bundle: Path, code: str, *options: str) -> Iterator[Se
     expected = "startup complete", "running on"
     try:
         server.wait(lambda: all(text in server.log for text in expected))
-        assert server.url
+        # Workers say that they have started before they listen.
+        with httpx.Client(transport=httpx.HTTPTransport(retries=8), trust_env=False) as client:
+            client.get(server.url, timeout=HANG_S)
         yield server
         process.send_signal(signal.SIGTERM)
         server.wait(lambda: False)

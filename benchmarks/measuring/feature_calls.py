@@ -19,7 +19,7 @@ import librosa
 import numpy as np
 from numpy.typing import NDArray
 
-from measuring.timing import in_turns, median_ratio, quartiles_ms
+from measuring.turns import in_turns, median_ratio, quartiles_ms
 from ser_edge import FeatureExtractor
 
 SAMPLE_RATE, N_CLIPS = 22050, 16

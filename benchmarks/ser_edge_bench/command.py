@@ -15,11 +15,11 @@ from ser_edge.errors import BundleError, ConfigError
 from ser_edge.files import check_writable, written_whole
 from ser_edge.streaming.timeline_plot import check_picture
 from ser_edge_bench.baseline import Baseline, Comparison, compare
+from ser_edge_bench.bench_report import render, report
 from ser_edge_bench.budget import Budget, Verdict, judge
 from ser_edge_bench.clip import BenchClip, clip_from_file, golden_clip
 from ser_edge_bench.measurement import measure, setting_of
 from ser_edge_bench.plan import MIN_PROCESSES, QUICK, Plan
-from ser_edge_bench.report import render, report
 from ser_edge_bench.result import BenchResult
 from ser_edge_bench.variant import bench_variants
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ser_edge.bundle import Bundle
-from ser_edge.verify.checks import ModelCheck
+from ser_edge.verify.verify_report import ModelCheck
 from ser_edge_bench.statistics import PERCENTILES, block_medians, percentiles
 from ser_edge_bench.variant import BenchVariant
 

@@ -21,10 +21,10 @@ from ser_edge.doctor.examination import absence, explain
 from ser_edge.doctor.machine import this_machine
 from ser_edge.errors import BackendError, BundleError, SerEdgeError
 from ser_edge.isolated import Outcome, run_isolated
-from ser_edge.verify.checks import ModelCheck
 from ser_edge.verify.comparison import compare
 from ser_edge.verify.golden import read_golden
 from ser_edge.verify.model_outputs import model_outputs
+from ser_edge.verify.verify_report import ModelCheck
 from ser_edge_bench.clip import BenchClip
 from ser_edge_bench.figures import blocks_of, figures_of, interrupted_share, times_of
 from ser_edge_bench.plan import Plan

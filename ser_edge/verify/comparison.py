@@ -11,9 +11,9 @@ from ser_edge.backends import INTERPRETERS
 from ser_edge.bundle import GOLDEN, Bundle
 from ser_edge.manifest import ModelFile
 from ser_edge.prediction import softmax
-from ser_edge.verify.checks import ModelCheck
 from ser_edge.verify.golden import GoldenClip
 from ser_edge.verify.model_outputs import ModelOutput
+from ser_edge.verify.verify_report import ModelCheck
 
 TOLERANCES = {"float32": 1e-3, "float16": 1e-2, "dynamic": 0.1, "int8": 0.1, "int8-io": 0.1}
 """Largest allowed deviation of a probability, by precision.

@@ -17,10 +17,10 @@ from ser_edge.errors import BackendError, BundleError, SerEdgeError
 from ser_edge.frontend import Frontend
 from ser_edge.manifest import ModelFile
 from ser_edge.prediction import softmax
-from ser_edge.verify.checks import Check, ModelCheck, Report, describe_deviation
 from ser_edge.verify.comparison import compare
 from ser_edge.verify.golden import GoldenClip, read_golden
 from ser_edge.verify.model_outputs import model_outputs
+from ser_edge.verify.verify_report import Check, ModelCheck, Report, describe_deviation
 
 _COPY_AGAIN = "copy the whole bundle again"
 
