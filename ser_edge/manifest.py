@@ -1,4 +1,4 @@
-"""``manifest.json``: every number that a device needs, so that any language can read a bundle."""
+"""``manifest.json``: every setting that a device needs, readable from any language."""
 
 from __future__ import annotations
 

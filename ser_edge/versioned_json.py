@@ -17,7 +17,7 @@ def parse_versioned_json(
     remedy: str,
     error: type[SerEdgeError] = SerEdgeError,
 ) -> dict[str, Any]:
-    """Parse a JSON object and check its entries ``format`` and ``format_version``.
+    """Parse a JSON object and check its ``format`` and ``format_version``.
 
     Parameters
     ----------
@@ -25,10 +25,8 @@ def parse_versioned_json(
         UTF-8 JSON; NaN and infinity are refused.
     name, version : str, int
         Expected values of the two entries.
-    remedy : str
-        What to do about any other content.
-    error : type of SerEdgeError
-        Class of the error to raise.
+    remedy, error : str, type of SerEdgeError
+        Remedy and class of the error for any other content.
 
     Returns
     -------

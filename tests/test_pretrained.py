@@ -73,7 +73,7 @@ def test_the_card_is_complete() -> None:
     for text in (
         *("CC BY-NC-SA 4.0", "Apache-2.0", "RAVDESS", "Livingstone & Russo 2018", "Burkhardt"),
         *("ser-edge train DATA_DIR", "acted", "North American English", "German", "26 and 64"),
-        *("female", "male", "calibration error", "probability of at least", "speaker, fold 0"),
+        *("female", "male", "calibration error", "minimum probability", "speaker, fold 0"),
         *("corpus", "Art. 5(1)(f)", "Art. 50(3)"),
     ):
         assert text in card, text
