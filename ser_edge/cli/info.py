@@ -26,7 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     bundle = Bundle.open(bundle_folder(arguments.bundle))
     for model in bundle.manifest.models:
-        bundle.verified(model)
+        bundle.model_bytes(model)
     print(json.dumps(to_dict(bundle)) if arguments.json else describe(bundle))
     return 0
 
