@@ -446,9 +446,9 @@ def test_what_it_tells_people_may_be_anything(
     edited_bundle: Edit, capsys: pytest.CaptureFixture[str], about: dict[str, Any]
 ) -> None:
     folder = edited_bundle(lambda m: m.update(about=about))
-    assert main(["info", "--bundle", str(folder), "--json"]) == 0
+    assert main(["info", str(folder), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["about"] == about
-    status = main(["info", "--bundle", str(folder)])
+    status = main(["info", str(folder)])
     out, err = capsys.readouterr()
     if status:
         assert err.count("\n") == 1

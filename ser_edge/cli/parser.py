@@ -27,7 +27,7 @@ _COMMANDS = {
     "adapt": (adapt, "Adapt to a speaker, from recordings without labels.", None),
     "info": (info, "Show what a bundle contains, and check its files.", None),
     "verify": (verify, "Check that a bundle gives the exported results on this machine.", None),
-    "doctor": (doctor, "Show which interpreters work on this machine.", None),
+    "doctor": (doctor, "Show which interpreters run a bundle on this machine.", None),
     "bench": (bench, "Measure a bundle's speed, size and memory on this machine.", "plot"),
     "train": (train, "Train a network on folders of labelled speech.", "train"),
     "evaluate": (evaluate, "Evaluate a trained network, or compare several.", "train"),
