@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ser_edge.doctor.machine import UNKNOWN, Machine
+from ser_edge.terminal import printable
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ class Diagnosis:
         return {**asdict(self), "works": self.works}
 
     def __str__(self) -> str:
-        return "\n".join(f"{name:<9} {value}".rstrip() for name, value in _rows(self))
+        return "\n".join(f"{name:<9} {printable(value)}".rstrip() for name, value in _rows(self))
 
 
 def _rows(diagnosis: Diagnosis) -> Iterator[tuple[str, str]]:
