@@ -95,6 +95,8 @@ def test_help_names_the_backends(capfd: pytest.CaptureFixture[str]) -> None:
             "`ser-edge info` has no option --colour; see `ser-edge info --help`",
         ),
         # Commands, options and values that were misspelt.
+        (["--versoin"], "`ser-edge` has no option --versoin; did you mean --version?"),
+        (["listen", "--recipe", "x"], "no option --recipe; see `ser-edge listen --help`"),
         (["predcit", "a.wav"], "'predcit' (did you mean predict?)"),
         (["predict", "a.wav", "--bundel", "x"], "no option --bundel; did you mean --bundle?"),
         (["predict", "--segmets"], "no option --segmets; did you mean --segments?"),

@@ -63,6 +63,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         module.add_options(command)
         command.set_defaults(run=module.run, extra=extra)
     words = sys.argv[1:] if argv is None else list(argv)
+    parser.check_options(words[:1])
     if words and words[0] in commands.choices:
         commands.choices[words[0]].check_options(words[1:])
     arguments, more = parser.parse_known_args(words)

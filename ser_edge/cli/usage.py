@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Any, NoReturn
 
@@ -39,7 +39,8 @@ class Parser(argparse.ArgumentParser):
         for action in self._actions:
             if not action.option_strings and action.dest == option.lstrip("-"):
                 return f"give {action.metavar} without {option}"
-        return _did_you_mean(option, self._option_string_actions)
+        names = {name.lstrip("-"): name for name in self._option_string_actions}
+        return _did_you_mean(option.lstrip("-"), names)
 
     def _refuse(self, problem: str, remedy: str = "") -> NoReturn:
         print_error(ConfigError(problem, remedy or f"see `{self.prog} --help`"))
@@ -47,11 +48,12 @@ class Parser(argparse.ArgumentParser):
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is not None and value not in action.choices:
-            choices = [str(choice) for choice in action.choices]
+            choices = {str(choice): str(choice) for choice in action.choices}
             hint = _did_you_mean(str(value), choices) or f"choose from {', '.join(choices)}"
             raise argparse.ArgumentError(action, f"invalid choice: {value!r} ({hint})")
 
 
-def _did_you_mean(word: str, words: Iterable[str]) -> str:
-    close = get_close_matches(word, list(words), n=1)
-    return f"did you mean {close[0]}?" if close else ""
+def _did_you_mean(word: str, known: dict[str, str]) -> str:
+    """Return a question with the spelling of the most similar known word; empty if none is."""
+    close = get_close_matches(word, known, n=1)
+    return f"did you mean {known[close[0]]}?" if close else ""
