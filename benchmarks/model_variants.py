@@ -59,7 +59,7 @@ def _open(folder: str, backend: str, file: str) -> None:
         return
     (model,) = (model for model in manifest.models if model.file == file)
     inputs = signal[None] if model.input_kind == "audio" else network_inputs()
-    network = open_model(Path(folder, file), backend)
+    network = open_model(Path(folder, file).read_bytes(), backend, file)
     _call = lambda: network.run(inputs)  # noqa: E731
 
 

@@ -69,7 +69,7 @@ def with_batch(bundle: Bundle) -> dict[str, Any]:
     calls: dict[str, Callable[[int], object]] = {}
     for backend, model in runnable_variants(bundle.manifest.models):
         if model.input_kind != "audio" and model.precision in PRECISIONS:
-            network = open_model(bundle.folder / model.file, backend)
+            network = open_model(bundle.model_bytes(model), backend, model.file)
             name = f"{backend}, {model.file}"
             calls[name] = lambda n, network=network: network.run(windows[:n])  # type: ignore[misc]
     return growth(BATCHES, calls, ROUNDS)
@@ -84,7 +84,8 @@ def with_threads(classifier: Classifier, bundle: Bundle) -> dict[str, Any]:
         threaded = backend in ("litert", "onnx") and model.input_kind == "features"
         if threaded and model.precision in PRECISIONS:
             for count in counts:
-                network = open_model(bundle.folder / model.file, backend, threads=count)
+                content = bundle.model_bytes(model)
+                network = open_model(content, backend, model.file, threads=count)
                 calls[f"{backend}, {model.file}", count] = partial(network.run, window)
     times = in_turns(calls, 4 * ROUNDS, time.perf_counter)
     sample_rate = classifier.bundle.manifest.input.features.sample_rate

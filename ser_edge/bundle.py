@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ser_edge.errors import BundleError
+from ser_edge.files import read_file
 from ser_edge.manifest import Manifest, ModelFile
 
 PRETRAINED = Path(__file__).parent / "pretrained"
@@ -19,6 +20,11 @@ PRETRAINED = Path(__file__).parent / "pretrained"
 
 GOLDEN = "golden.npz"
 """Clips and the results of each stage on them; docs/porting.md lists the arrays."""
+
+# Far above any network for a device; a hostile file must not use up its memory.
+MAX_MODEL_BYTES = 1 << 29
+MAX_GOLDEN_BYTES = 1 << 27  # three clips of 60 s windows at 192 kHz
+_MAX_MANIFEST_BYTES = 1 << 24
 
 _MAX_PROBLEM = 500  # characters; a foreign manifest may hold megabytes in one value
 
@@ -68,11 +74,12 @@ class Bundle:
             found = "is a file" if os.path.exists(folder) else "there is no such folder"
             raise BundleError(found, remedy, folder)
         path = folder / "manifest.json"
-        if not path.is_file():
+        if not os.path.lexists(path):
             raise BundleError("holds no manifest.json", remedy, folder)
         try:
-            return cls(folder, Manifest.from_json(path.read_text(encoding="utf-8")))
-        except (OSError, UnicodeDecodeError) as error:
+            content = read_file(path, _MAX_MANIFEST_BYTES, remedy=remedy, error=BundleError)
+            return cls(folder, Manifest.from_json(content.decode("utf-8")))
+        except UnicodeDecodeError as error:
             raise BundleError(f"cannot be read ({error})", remedy, path) from None
         except BundleError as error:
             problem, half = error.problem, _MAX_PROBLEM // 2
@@ -103,8 +110,8 @@ class Bundle:
             None,
         )
 
-    def verified(self, model: ModelFile) -> Path:
-        """Check a model file against the manifest.
+    def model_bytes(self, model: ModelFile) -> bytes:
+        """Read a model file once, and check that it is the one of the manifest.
 
         Parameters
         ----------
@@ -113,28 +120,30 @@ class Bundle:
 
         Returns
         -------
-        path : Path
-            The file.
+        content : bytes
+            Open these with an interpreter; the file may change at any time.
 
         Raises
         ------
         BundleError
-            If it is missing or its size or sha256 differs from the manifest's.
+            If it is missing, larger than `MAX_MODEL_BYTES`, or its size or sha256 differs from the
+            manifest's.
         """
-        return _verified(self.folder / model.file, model.sha256, model.size_bytes)
+        path = self.folder / model.file
+        return _checked(path, MAX_MODEL_BYTES, model.sha256, model.size_bytes)
 
-    def verified_golden(self) -> Path:
-        """Check the golden clips against the manifest.
+    def golden_bytes(self) -> bytes:
+        """Read ``golden.npz`` once, and check that it is the one of the manifest.
 
         Returns
         -------
-        path : Path
-            The file.
+        content : bytes
 
         Raises
         ------
         BundleError
-            If the manifest has no digest, the file is missing or its sha256 differs.
+            If the manifest has no digest, or the file is missing, larger than `MAX_GOLDEN_BYTES`,
+            or its sha256 differs.
         """
         if not self.manifest.golden_sha256:
             raise BundleError(
@@ -142,22 +151,20 @@ class Bundle:
                 "export the bundle again",
                 self.folder,
             )
-        return _verified(self.folder / GOLDEN, self.manifest.golden_sha256)
+        return _checked(self.folder / GOLDEN, MAX_GOLDEN_BYTES, self.manifest.golden_sha256)
 
 
-def _verified(path: Path, sha256: str, size_bytes: int | None = None) -> Path:
+def _checked(path: Path, max_bytes: int, sha256: str, size_bytes: int | None = None) -> bytes:
     remedy = "copy the whole bundle again"
-    try:
-        size = path.stat().st_size
-        if size_bytes is not None and size != size_bytes:
-            raise BundleError(f"is damaged: {size} bytes, expected {size_bytes}", remedy, path)
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise BundleError(f"cannot be read ({error.strerror})", remedy, path) from None
+    max_bytes = max_bytes if size_bytes is None else min(max_bytes, size_bytes)
+    content = read_file(path, max_bytes, remedy=remedy, error=BundleError)
+    if size_bytes is not None and len(content) != size_bytes:
+        raise BundleError(f"is damaged: {len(content)} bytes, expected {size_bytes}", remedy, path)
+    digest = hashlib.sha256(content).hexdigest()
     if digest != sha256:
         problem = f"is damaged: sha256={digest[:12]}…, expected {sha256[:12]}…"
         raise BundleError(problem, remedy, path)
-    return path
+    return content
 
 
 def describe_model(path: Path, precision: str, input_kind: str = "features") -> ModelFile:

@@ -1,12 +1,63 @@
-"""Write files atomically: to a temporary name in the same folder, then renamed."""
+"""Read files of bounded size, and write files atomically.
+
+A file is written under a temporary name in the same folder, then renamed.
+"""
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from ser_edge.errors import SerEdgeError
+
+
+def read_file(
+    path: str | os.PathLike[str],
+    max_bytes: int,
+    *,
+    remedy: str = "",
+    error: type[SerEdgeError] = SerEdgeError,
+) -> bytes:
+    """Read a whole file, which must be a regular one: a FIFO or a device could block for ever.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    max_bytes : int > 0
+        Largest allowed size.
+    remedy, error : str, type of SerEdgeError
+        Remedy and class of the error.
+
+    Returns
+    -------
+    content : bytes
+
+    Raises
+    ------
+    SerEdgeError
+        Of class `error`, if the file is missing, of another kind or larger than `max_bytes`.
+    """
+    try:
+        with open(path, "rb", opener=_open_at_once) as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise error("is a pipe, socket or device, expected a file", remedy, path)
+            size = status.st_size
+            if size <= max_bytes:
+                return file.read(size)  # of a file that grows, what it had
+    except (OSError, ValueError) as reason:  # a ValueError for a null character in the path
+        problem = f"cannot be read ({getattr(reason, 'strerror', None) or reason})"
+        raise error(problem, remedy, path) from None
+    raise error(f"has {size} bytes, expected at most {max_bytes}", remedy, path)
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    # A FIFO without a writer would block the call; Windows has neither.
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def check_writable(path: Path, option: str, *, overwrite: bool = False) -> None:

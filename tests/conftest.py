@@ -46,7 +46,7 @@ def needs(backend: str) -> pytest.MarkDecorator:
     return pytest.mark.skipif(not interpreter.usable, reason=f"no {interpreter.package}")
 
 
-def parameter(backend: str, *more: str) -> Any:
+def parameter(backend: str, *more: object) -> Any:
     """Make a test parameter that begins with a backend, skipped where that is not usable."""
     return pytest.param(backend, *more, marks=needs(backend))
 

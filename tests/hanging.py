@@ -22,3 +22,9 @@ def hang(folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
     monkeypatch.setattr("ser_edge.isolated.process.Timer", UntilItHangs)
     return f"_ = open({str(fifo)!r}, 'wb'), __import__('time').sleep(1000)"
+
+
+def make_pipe(path: Path) -> None:
+    """Make a named pipe; code that reads it finds it empty, where a user's process would hang."""
+    os.mkfifo(path)
+    threading.Thread(target=lambda: path.open("wb").close(), daemon=True).start()

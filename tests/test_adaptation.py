@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hanging import make_pipe
 from numpy.typing import NDArray
 from raising import raises
 from recordings import written
@@ -271,6 +272,9 @@ def test_damaged_profiles_are_refused(tmp_path: Path, content: Any) -> None:
 def test_profiles_that_cannot_be_read_or_written(tmp_path: Path) -> None:
     with raises(SerEdgeError, source=tmp_path / "nobody.json"):
         Profile.load(tmp_path / "nobody.json")
+    make_pipe(tmp_path / "pipe")
+    with raises(SerEdgeError, "pipe", source=tmp_path / "pipe"):
+        Profile.load(tmp_path / "pipe")
     with raises(SerEdgeError):
         Profile({}, {}, 12.0, "abc").save(tmp_path / "no" / "anna.json")
 

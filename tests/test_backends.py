@@ -80,7 +80,7 @@ def model_path(folder: Path, backend: str, precision: str) -> Path:
 @pytest.mark.parametrize(("backend", "precision"), held_forms(*HERE))
 def test_inputs_of_another_shape(bundle_dir: Path, backend: str, precision: str) -> None:
     path = model_path(bundle_dir, backend, precision)
-    model = open_model(path, backend, threads=2)
+    model = open_model(path.read_bytes(), backend, path, threads=2)
     assert model.run(np.zeros((2, 130, 22), np.float32)).shape == (2, 7)
     for shape in ((1, 108, 22), (1, 2376, 1), (130, 22), (1, 130, 22, 1)):
         with raises(BackendError, "(130, 22)", shape[1:], source=path):
@@ -199,7 +199,8 @@ def test_an_onnx_model_with_other_inputs_and_one_that_fails() -> None:
     ("backend", "name"), [parameter("litert", "TFLiteModel"), parameter("onnx", "OnnxModel")]
 )
 def test_an_interpreter_cannot_be_pickled(bundle_dir: Path, backend: str, name: str) -> None:
-    model = open_model(model_path(bundle_dir, backend, "int8"), backend)
+    path = model_path(bundle_dir, backend, "int8")
+    model = open_model(path.read_bytes(), backend, path)
     for function in (pickle.dumps, copy.copy, copy.deepcopy):
         with pytest.raises(TypeError) as caught:
             function(model)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hanging import make_pipe
 from measured import MACHINE, result
 from raising import raises
 
@@ -176,3 +177,9 @@ def test_a_truncated_file(save: Save) -> None:
     path.write_text(path.read_text("utf-8")[:2000], "utf-8")
     with raises(SerEdgeError, source=path):
         Baseline.load(path)
+
+
+def test_a_pipe_is_not_read(tmp_path: Path) -> None:
+    make_pipe(tmp_path / "pipe")
+    with raises(SerEdgeError, "pipe", "ser-edge bench --json FILE", source=tmp_path / "pipe"):
+        Baseline.load(tmp_path / "pipe")

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -9,14 +10,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import needs
+from conftest import HERE, held_forms, needs
+from hanging import make_pipe
 from raising import raises
 
 from ser_edge import Bundle, Classifier
-from ser_edge.bundle import describe_model
+from ser_edge.bundle import MAX_GOLDEN_BYTES, MAX_MODEL_BYTES, describe_model
 from ser_edge.cli.command_line import main
 from ser_edge.errors import BundleError, ConfigError, SerEdgeError
 from ser_edge.manifest import Manifest, ModelFile
+from ser_edge.verify.golden import read_golden
 
 Edit = Callable[[Callable[[dict[str, Any]], object]], Path]
 
@@ -39,8 +42,8 @@ def test_the_files_are_as_exported(bundle_dir: Path) -> None:
     bundle = Bundle.open(str(bundle_dir))
     assert len(bundle.manifest.models) == 5
     for model in bundle.manifest.models:
-        path = bundle.verified(model)
-        assert path == bundle_dir / model.file
+        path = bundle_dir / model.file
+        assert bundle.model_bytes(model) == path.read_bytes()
         assert describe_model(path, model.precision) == model
         assert bundle.model(model.suffix, model.precision) == model
     assert bundle.model(".npz", "int8") is None
@@ -194,7 +197,7 @@ def test_folders_that_are_no_bundle(tmp_path: Path, bundle_dir: Path) -> None:
             Bundle.open(folder)
         assert "ser-edge export" in caught.value.remedy
     (tmp_path / "manifest.json").mkdir()
-    assert_refused(tmp_path, "manifest.json")
+    assert_refused(tmp_path, "Is a directory")
 
 
 def test_a_manifest_that_is_no_text(tmp_path: Path) -> None:
@@ -233,16 +236,16 @@ def test_damaged_model_files(
     model = bundle.model(".tflite", "int8")
     assert model is not None
     with raises(BundleError, value, source=folder / "model.int8.tflite"):
-        bundle.verified(model)
+        bundle.model_bytes(model)
     other = bundle.model(".onnx", "int8")
     assert other is not None
-    assert bundle.verified(other).is_file()
+    assert bundle.model_bytes(other)
 
 
 def test_the_golden_clips_are_as_exported(edited_bundle: Edit) -> None:
     folder = edited_bundle(lambda m: None)
     bundle = Bundle.open(folder)
-    assert bundle.verified_golden() == folder / "golden.npz"
+    assert bundle.golden_bytes() == (folder / "golden.npz").read_bytes()
     for damage, value in (
         (flip_a_byte, "sha256="),
         (become_a_folder, "Is a directory"),
@@ -250,14 +253,88 @@ def test_the_golden_clips_are_as_exported(edited_bundle: Edit) -> None:
     ):
         damage(folder / "golden.npz")
         with raises(BundleError, value, source=folder / "golden.npz"):
-            bundle.verified_golden()
+            bundle.golden_bytes()
 
 
 def test_a_bundle_without_golden_clips(edited_bundle: Edit) -> None:
     bundle = Bundle.open(edited_bundle(lambda m: m.pop("golden_sha256")))
     assert bundle.manifest.golden_sha256 == ""
     with raises(BundleError, "golden_sha256", source=bundle.folder):
-        bundle.verified_golden()
+        bundle.golden_bytes()
+
+
+def become_a_pipe(path: Path) -> None:
+    path.unlink()
+    make_pipe(path)
+
+
+def become_a_device(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("/dev/zero")
+
+
+def read_all(folder: Path) -> None:
+    bundle = Bundle.open(folder)
+    bundle.golden_bytes()
+    for model in bundle.manifest.models:
+        bundle.model_bytes(model)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes are a POSIX thing")
+@pytest.mark.parametrize("damage", [become_a_pipe, become_a_device])
+@pytest.mark.parametrize("file", ["manifest.json", "golden.npz", "model.int8.tflite"])
+def test_pipes_and_devices_are_not_read(
+    edited_bundle: Edit, damage: Callable[[Path], object], file: str
+) -> None:
+    folder = edited_bundle(lambda m: None)
+    damage(folder / file)
+    with raises(BundleError, "pipe, socket or device", source=folder / file):
+        read_all(folder)
+
+
+@pytest.mark.parametrize(
+    ("file", "limit"),
+    [
+        ("manifest.json", 1 << 24),
+        ("golden.npz", MAX_GOLDEN_BYTES),
+        ("model.int8.tflite", MAX_MODEL_BYTES),
+    ],
+)
+def test_files_of_any_size_are_not_read(edited_bundle: Edit, file: str, limit: int) -> None:
+    folder = edited_bundle(lambda m: m["models"][1].update(size_bytes=1 << 40))
+    os.truncate(folder / file, 1 << 40)
+    with raises(BundleError, 1 << 40, limit, source=folder / file):
+        read_all(folder)
+
+
+@pytest.mark.parametrize(("backend", "precision"), held_forms(*HERE))
+def test_the_bytes_that_were_checked_are_opened(
+    edited_bundle: Edit, monkeypatch: pytest.MonkeyPatch, backend: str, precision: str
+) -> None:
+    """A process that swaps the file after the check changes nothing."""
+    folder = edited_bundle(lambda m: None)
+    inputs = np.ones((1, 130, 22), np.float32)
+    expected = Classifier.load(folder, backend=backend, precision=precision).probabilities(inputs)
+    check = Bundle.model_bytes
+
+    def swap_after(bundle: Bundle, model: ModelFile) -> bytes:
+        content = check(bundle, model)
+        (bundle.folder / model.file).write_bytes(b"another model")
+        return content
+
+    monkeypatch.setattr(Bundle, "model_bytes", swap_after)
+    found = Classifier.load(folder, backend=backend, precision=precision).probabilities(inputs)
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_the_golden_clips_that_were_checked_are_read(
+    edited_bundle: Edit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = Bundle.open(edited_bundle(lambda m: None))
+    content = bundle.golden_bytes()
+    monkeypatch.setattr(Bundle, "golden_bytes", lambda bundle: content)
+    (bundle.folder / "golden.npz").write_bytes(b"other clips")
+    assert len(read_golden(bundle)) == 3
 
 
 def test_plain_file_names_only() -> None:
@@ -369,9 +446,9 @@ def test_what_it_tells_people_may_be_anything(
     edited_bundle: Edit, capsys: pytest.CaptureFixture[str], about: dict[str, Any]
 ) -> None:
     folder = edited_bundle(lambda m: m.update(about=about))
-    assert main(["info", "--bundle", str(folder), "--json"]) == 0
+    assert main(["info", str(folder), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["about"] == about
-    status = main(["info", "--bundle", str(folder)])
+    status = main(["info", str(folder)])
     out, err = capsys.readouterr()
     if status:
         assert err.count("\n") == 1

@@ -88,9 +88,24 @@ def test_help_names_the_backends(capfd: pytest.CaptureFixture[str]) -> None:
         (["train", "data", "--fold", "-1"], "argument --fold: '-1'"),
         (["train", "data", "--folds", "0,x"], "argument --folds: 'x'"),
         (["export", "run", "--max-uar-loss", "101"], "argument --max-uar-loss: '101'"),
-        (["doctor", "litert"], "unrecognized arguments: litert"),
+        (["doctor", "one", "two"], "unrecognized arguments: two; see `ser-edge doctor --help`"),
         (["verify", "one", "two"], "unrecognized arguments: two"),
-        (["info", "--colour"], "unrecognized arguments: --colour"),
+        (
+            ["info", "--colour"],
+            "`ser-edge info` has no option --colour; see `ser-edge info --help`",
+        ),
+        # Commands, options and values that were misspelt.
+        (["--versoin"], "`ser-edge` has no option --versoin; did you mean --version?"),
+        (["listen", "--recipe", "x"], "no option --recipe; see `ser-edge listen --help`"),
+        (["predcit", "a.wav"], "'predcit' (did you mean predict?)"),
+        (["predict", "a.wav", "--bundel", "x"], "no option --bundel; did you mean --bundle?"),
+        (["predict", "--segmets"], "no option --segmets; did you mean --segments?"),
+        (["predict", "a.wav", "--segmets=csv"], "no option --segmets; did you mean --segments?"),
+        (["predict", "a.wav", "-json"], "no option -json; did you mean --json?"),
+        (["train", "data", "--recipe", "egde"], "'egde' (did you mean edge?)"),
+        (["predict", "a.wav", "--backend", "numpy"], "choose from litert, tflite, onnx, numeric"),
+        (["info", "--bundle", "x"], "no option --bundle; give BUNDLE without --bundle"),
+        (["verify", "a\x1b[2J", "b\nser-edge: all ok"], "b\\nser-edge: all ok"),
     ],
 )
 def test_wrong_usage_exits_with_2(
@@ -101,8 +116,16 @@ def test_wrong_usage_exits_with_2(
     assert caught.value.code == 2
     out, err = capfd.readouterr()
     assert out == ""
-    assert err.startswith("usage: ser-edge")
+    assert err.startswith("ser-edge: ")
+    assert err.count("\n") == 1
     assert message in err
+
+
+def test_what_looks_like_an_option_may_be_a_value() -> None:
+    """Prefixes of options, negative numbers, a dash alone, and all words after two dashes."""
+    assert parse_arguments(["predict", "a.wav", "--backen", "onnx"]).backend == "onnx"
+    assert parse_arguments(["bench", "--json", "-"]).json == "-"
+    assert parse_arguments(["predict", "--json", "--", "--bundel"]).clips == ["--bundel"]
 
 
 @pytest.mark.parametrize(

@@ -247,10 +247,12 @@ def test_too_many_threads(
 @pytest.mark.parametrize("words", [["predict", "--json"], ["predict"], ["info"]])
 def test_a_reader_that_went_away(bundle_dir: Path, clips: list[str], words: list[str]) -> None:
     recordings = clips * 10 if words[0] == "predict" else []
-    command = [COMMAND, *words, *recordings, "--bundle", str(bundle_dir)]
     buffered = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=buffered
+        [COMMAND, *words, *recordings],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**buffered, "SER_EDGE_BUNDLE": str(bundle_dir)},
     )
     assert process.stdout is not None
     process.stdout.close()

@@ -106,7 +106,7 @@ default   tflite, which does not work; use --backend numeric until it is repaire
             {"numpy_problem": "on import: ImportError: old", "numpy_remedy": "pip install x"},
             "numpy     1.26.4, on import: ImportError: old\n          pip install x\n",
         ),
-        ({"bundle": None}, "bundle    none given; test one with --bundle DIR\n"),
+        ({"bundle": None}, "bundle    not tried\n"),
         (
             {"bundle_problem": "b: is a file", "bundle_remedy": "copy it"},
             "bundle    bundle\n          b: is a file\n          copy it\n",

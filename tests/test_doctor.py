@@ -16,6 +16,7 @@ import ser_edge
 from ser_edge import Bundle, Classifier
 from ser_edge.backends import INTERPRETERS
 from ser_edge.backends.selection import model_for
+from ser_edge.bundle import PRETRAINED
 from ser_edge.cli.command_line import main
 from ser_edge.doctor import diagnose, missing_wheel
 from ser_edge.doctor.diagnosis import BackendReport, Diagnosis
@@ -140,10 +141,21 @@ def test_an_interpreter_that_hangs(
     assert found["numeric"].works
 
 
-def test_without_a_bundle_they_are_imported(litert: Path) -> None:
-    found = diagnose()
+def test_without_a_bundle_the_one_in_the_package_runs() -> None:
+    found, shipped = diagnose(), Bundle.open(PRETRAINED)
+    assert found.bundle == str(PRETRAINED)
+    for name, backend in by_name(found).items():
+        model = model_for(shipped, name)
+        assert model is not None
+        if INTERPRETERS[name].usable:
+            assert (backend.state, backend.detail) == ("runs", model.file)
+    assert found.chosen == Classifier.load().backend_name
+
+
+def test_a_bundle_that_cannot_be_used(litert: Path, tmp_path: Path) -> None:
+    found = diagnose(tmp_path)
     assert [backend.state for backend in found.backends] == ["loads", "loads"]
-    assert (found.chosen, found.bundle, found.works) == ("litert", None, True)
+    assert (found.chosen, found.bundle, found.works) == ("litert", str(tmp_path), False)
 
 
 def test_a_bundle_without_the_file(litert: Path, edited_bundle: Edit) -> None:
@@ -251,15 +263,16 @@ def test_the_command_for_programs(
     assert err == ""
     content = json.loads(out)
     assert list(content) == [*(field.name for field in dataclasses.fields(Diagnosis)), "works"]
+    assert content["bundle"] == str(PRETRAINED)
     assert (content["chosen"], content["works"]) == ("litert", True)
-    assert content["backends"][0]["state"] == "loads"
+    assert [backend["state"] for backend in content["backends"]] == ["fails", "runs"]
     assert content["machine"]["cores"] >= 1
 
 
 def test_a_folder_that_does_not_exist(
     litert: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["doctor", "--bundle", str(tmp_path / "gone")]) == 1
+    assert main(["doctor", str(tmp_path / "gone")]) == 1
     out, err = capfd.readouterr()
     assert err == ""
     assert f"bundle    {tmp_path / 'gone'}\n          {tmp_path / 'gone'}: " in out
@@ -279,7 +292,7 @@ def test_a_folder_that_does_not_exist(
 def test_a_broken_numpy(tmp_path: Path, bundle_dir: Path, code: str, problem: str) -> None:
     (tmp_path / "numpy.py").write_text(code)
     path = os.pathsep.join(filter(None, (str(tmp_path), os.environ.get("PYTHONPATH"))))
-    done = run("--bundle", bundle_dir, PYTHONPATH=path)
+    done = run(bundle_dir, PYTHONPATH=path)
     assert (done.returncode, done.stderr) == (1, "")
     lines = done.stdout.splitlines()
     row = next(i for i, line in enumerate(lines) if line.startswith("numpy "))

@@ -1,12 +1,14 @@
 """Files appear whole or not at all; whether they can be written is checked first."""
 
+import os
 from pathlib import Path
 
 import pytest
+from hanging import make_pipe
 from raising import raises
 
-from ser_edge.errors import SerEdgeError
-from ser_edge.files import check_writable, written_whole
+from ser_edge.errors import BundleError, SerEdgeError
+from ser_edge.files import check_writable, read_file, written_whole
 
 
 def test_a_file_appears_at_the_end(tmp_path: Path) -> None:
@@ -54,3 +56,25 @@ def test_places_that_cannot_be_written(tmp_path: Path) -> None:
     check_writable(there, "--out", overwrite=True)
     check_writable(tmp_path / "free", "--out")
     assert list(tmp_path.iterdir()) == [there]
+
+
+def test_files_are_read_up_to_a_size(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"12345")
+    assert read_file(path, 5) == b"12345"
+    with raises(SerEdgeError, "5 bytes", "at most 4", "copy it again", source=path):
+        read_file(path, 4, remedy="copy it again")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes are a POSIX thing")
+def test_what_is_no_file_is_not_read(tmp_path: Path) -> None:
+    make_pipe(tmp_path / "pipe")
+    for path, value in (
+        (tmp_path / "pipe", "pipe"),
+        (Path("/dev/zero"), "device"),
+        (tmp_path, "Is a directory"),
+        (tmp_path / "gone", "No such file"),
+        (Path("a\0b"), "null"),
+    ):
+        with raises(BundleError, value, source=path):
+            read_file(path, 10, error=BundleError)

@@ -23,7 +23,8 @@ KINDS = {"samples": "int16", "starts": "int64", "rows": "int64", "probabilities"
 
 
 def save(path: Path, bundle: Bundle) -> str:
-    network = open_model(bundle.folder / "model.float32.npz", "numeric")
+    file = bundle.folder / "model.float32.npz"
+    network = open_model(file.read_bytes(), "numeric", file)
     return save_golden(path, golden_clips(bundle.manifest.input), network.run, bundle)
 
 

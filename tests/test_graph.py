@@ -85,7 +85,7 @@ def run_tflite(content: bytes, inputs: NDArray[np.float32]) -> NDArray[np.float3
 def run_numeric(graph: Graph, inputs: NDArray[np.float32], folder: Path) -> NDArray[np.float32]:
     path = folder / "model.float32.npz"
     path.write_bytes(graph_bytes(graph))
-    return open_model(path).run(inputs)
+    return open_model(path.read_bytes(), path).run(inputs)
 
 
 def deviation(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:

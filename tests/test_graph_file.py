@@ -49,10 +49,8 @@ def zipped(content: Members, compression: int = zipfile.ZIP_STORED) -> bytes:
     return file.getvalue()
 
 
-def test_what_is_written_is_read_again(tmp_path: Path) -> None:
-    path = tmp_path / "m.npz"
-    path.write_bytes(graph_bytes(GRAPH))
-    found = read_graph(path)
+def test_what_is_written_is_read_again() -> None:
+    found = read_graph(graph_bytes(GRAPH), "m.npz")
     assert (found.input_shape, found.n_outputs) == (GRAPH.input_shape, GRAPH.n_outputs)
     for one, other in zip(found.ops, GRAPH.ops, strict=True):
         assert (one.kind, one.inputs, one.output) == (other.kind, other.inputs, other.output)
@@ -159,13 +157,12 @@ HOSTILE: dict[str, tuple[Members, tuple[str, ...]]] = {
 }
 
 
-def check_refused(path: Path, content: bytes, *values: str) -> None:
+def check_refused(content: bytes, *values: str) -> None:
     """Check that a file is refused, and that nothing large is allocated."""
-    path.write_bytes(content)
     tracemalloc.start()
     try:
-        with raises(BackendError, *values, "export it again", source=path) as caught:
-            read_graph(path)
+        with raises(BackendError, *values, "export it again", source="m.npz") as caught:
+            read_graph(content, "m.npz")
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -176,40 +173,36 @@ def check_refused(path: Path, content: bytes, *values: str) -> None:
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_members(tmp_path: Path, name: str) -> None:
+def test_hostile_members(name: str) -> None:
     content, values = HOSTILE[name]
-    check_refused(tmp_path / "m.npz", zipped(content), *values)
+    check_refused(zipped(content), *values)
 
 
-def test_a_file_that_is_no_archive(tmp_path: Path) -> None:
+def test_a_file_that_is_no_archive() -> None:
     good = graph_bytes(GRAPH)
     for content in (b"", b"PK\x05\x06", npy(ARRAYS["weight"]), good[: len(good) // 2], good[:-1]):
-        check_refused(tmp_path / "m.npz", content, "zip")
+        check_refused(content, "zip")
     changed = bytearray(good)
     changed[good.index(b"\x00\x00\x80\x3f")] ^= 1
-    check_refused(tmp_path / "m.npz", bytes(changed), "CRC-32", "made.weight.npy")
-    with raises(BackendError, "No such file", source=tmp_path / "gone.npz"):
-        read_graph(tmp_path / "gone.npz")
+    check_refused(bytes(changed), "CRC-32", "made.weight.npy")
 
 
-def test_an_archive_that_grows_is_not_opened(tmp_path: Path) -> None:
+def test_an_archive_that_grows_is_not_opened() -> None:
     """Compression or overlapping members turn a few kilobytes of zip into gigabytes."""
     zeros = members() | {"made.weight.npy": bytes(10**8)}
     small = zipped(zeros, zipfile.ZIP_DEFLATED)
     assert len(small) < 10**6
-    check_refused(tmp_path / "m.npz", small, "compressed")
+    check_refused(small, "compressed")
     honest = zipped(members())
     size = len(members()["made.weight.npy"]).to_bytes(4, "little")
     claimed = honest.replace(size + size, (2**31).to_bytes(4, "little") * 2)
     assert claimed != honest
-    check_refused(tmp_path / "m.npz", claimed, "bytes")
+    check_refused(claimed, "bytes")
 
 
-def test_truncated_and_changed_bytes(tmp_path: Path, rng: Any) -> None:
+def test_truncated_and_changed_bytes(rng: Any) -> None:
     good = graph_bytes(GRAPH)
-    path = tmp_path / "m.npz"
     for place in rng.choice(len(good), 300, replace=False):
         for content in (good[:place], good[:place] + b"\xff" + good[place + 1 :]):
-            path.write_bytes(content)
             with contextlib.suppress(BackendError):
-                read_graph(path)
+                read_graph(content, "m.npz")

@@ -58,8 +58,8 @@ def test_bad_bundles_are_one_sentence(
 ) -> None:
     folder = edited_bundle(lambda manifest: None)
     damage(folder)
-    words = ["clip.wav"] if command == "predict" else []
-    assert main([command, *words, "--bundle", str(folder)]) == 1
+    words = ["clip.wav", "--bundle"] if command == "predict" else []
+    assert main([command, *words, str(folder)]) == 1
     out, err = capfd.readouterr()
     assert out == ""
     assert err.startswith(f"ser-edge: {folder}")
@@ -78,7 +78,7 @@ def test_which_bundle_is_meant_where_none_is_named(
 
 
 def test_info(bundle_dir: Path) -> None:
-    command = [COMMAND, "info", "--bundle", str(bundle_dir)]
+    command = [COMMAND, "info", str(bundle_dir)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     rows = [line.split(maxsplit=1) for line in done.stdout.splitlines()]
@@ -93,7 +93,7 @@ def test_info(bundle_dir: Path) -> None:
 
 
 def test_info_for_programs(bundle_dir: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    assert main(["info", "--bundle", str(bundle_dir), "--json"]) == 0
+    assert main(["info", str(bundle_dir), "--json"]) == 0
     out, err = capfd.readouterr()
     assert err == ""
     found = json.loads(out)

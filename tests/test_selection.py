@@ -32,10 +32,10 @@ def opens(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     def arrange(usable: str, refusing: str = "") -> None:
         packages = {INTERPRETERS[name].package for name in [*usable.split(), "numeric"]}
 
-        def open_model(path: Path, backend: str, *, threads: int) -> str:
+        def open_model(content: bytes, backend: str, source: Path, *, threads: int) -> str:
             if backend in refusing.split():
                 raise BackendError(f"{backend} refuses", "install it again")
-            return f"{backend} {path.name} {threads}"
+            return f"{backend} {source.name} {threads}"
 
         monkeypatch.setattr(Interpreter, "usable", property(lambda i: i.package in packages))
         monkeypatch.setattr(selection, "open_model", open_model)

@@ -98,4 +98,4 @@ def test_tflite_runtime_needs_the_older_numpy(
     monkeypatch.setattr("ser_edge.backends._NUMPY", 2)
     assert not INTERPRETERS["tflite"].usable
     with raises(BackendError, "tflite_runtime", "NumPy 1", "numpy<2"):
-        open_model(bundle_dir / "model.float32.tflite", "tflite")
+        open_model(b"", "tflite", bundle_dir / "model.float32.tflite")

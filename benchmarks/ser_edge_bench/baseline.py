@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ser_edge.errors import ConfigError, SerEdgeError, error_source
+from ser_edge.files import read_file
 from ser_edge.versioned_json import parse_versioned_json
 from ser_edge_bench.plan import MIN_PROCESSES
 from ser_edge_bench.result import FORMAT, FORMAT_VERSION, BenchResult, Setting
@@ -20,6 +21,7 @@ from ser_edge_bench.statistics import Ratio, bootstrap_ratio
 FALSE_ALARMS = 0.05
 """Share of runs in which one or more of the intervals miss the true ratio."""
 
+_MAX_BYTES = 1 << 27
 _AGAIN = "measure the baseline again with `ser-edge bench --json FILE`"
 
 _COMPARED = {
@@ -45,7 +47,10 @@ class Baseline:
         try:
             with error_source(path):
                 content = parse_versioned_json(
-                    path.read_bytes(), FORMAT, FORMAT_VERSION, remedy=_AGAIN
+                    read_file(path, _MAX_BYTES, remedy=_AGAIN),
+                    FORMAT,
+                    FORMAT_VERSION,
+                    remedy=_AGAIN,
                 )
             setting: dict[str, Any] = {
                 name: {key: content[name][key] for key in keys or content[name]}
@@ -54,8 +59,6 @@ class Baseline:
             setting["blas"] = content["blas"]
             blocks = {call: _times(series) for call, series in content["blocks"].items()}
             processes = min(len(series) for series in blocks.values())
-        except OSError as error:
-            raise SerEdgeError(f"cannot be read ({error.strerror})", _AGAIN, path) from None
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             reason = f"{type(error).__name__}: {error}"
             raise SerEdgeError(f"is damaged ({reason})", _AGAIN, path) from None

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ser_edge.errors import BackendError
+from ser_edge.terminal import printable
 from ser_edge_bench.baseline import Comparison
 from ser_edge_bench.budget import Verdict
 from ser_edge_bench.figures import SHARED_STAGES, VariantFigures
@@ -42,9 +43,9 @@ class Section:
             cells += [cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True)]
             table.append(f"| {' | '.join(cells)} |" if markdown else "  ".join(cells).rstrip())
         notes = [
-            f"- {note}"
+            f"- {printable(note)}"
             if markdown
-            else textwrap.fill(note, _WIDTH, subsequent_indent="  ", **_WRAP)
+            else textwrap.fill(printable(note), _WIDTH, subsequent_indent="  ", **_WRAP)
             for note in self.notes
         ]
         parts = [f"## {self.title}" if markdown else self.title, "\n".join(table), "\n".join(notes)]

@@ -14,6 +14,7 @@ from ser_edge.bundle import Bundle
 from ser_edge.errors import BundleError, ConfigError
 from ser_edge.files import check_writable, written_whole
 from ser_edge.streaming.timeline_plot import check_picture
+from ser_edge.terminal import printable
 from ser_edge_bench.baseline import Baseline, Comparison, compare
 from ser_edge_bench.bench_report import render, report
 from ser_edge_bench.budget import Budget, Verdict, judge
@@ -54,7 +55,7 @@ def bench_command(arguments: argparse.Namespace, folder: str | os.PathLike[str])
     complaints = [str(verdict) for verdict in verdicts if not verdict.ok]
     complaints += comparison.complaints() if comparison else ()
     for complaint in complaints:
-        print(f"ser-edge: {complaint}", file=sys.stderr)
+        print(f"ser-edge: {printable(complaint)}", file=sys.stderr)
     return 1 if complaints else 0
 
 

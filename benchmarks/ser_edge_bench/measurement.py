@@ -46,7 +46,7 @@ OnReport = Callable[[dict[str, Any]], object]
 def setting_of(bundle: Bundle, clip: BenchClip, plan: Plan) -> Setting:
     """Describe a run; `BundleError` if a model file is not the exported one."""
     for model in bundle.manifest.models:
-        bundle.verified(model)
+        bundle.model_bytes(model)
     versions = {"ser-edge": __version__}
     for package in ("numpy", *(interpreter.distribution for interpreter in INTERPRETERS.values())):
         with suppress(PackageNotFoundError):
@@ -55,7 +55,7 @@ def setting_of(bundle: Bundle, clip: BenchClip, plan: Plan) -> Setting:
         bundle={
             "folder": os.fspath(bundle.folder),
             "name": bundle.manifest.name,
-            "digest": hashlib.sha256((bundle.folder / "manifest.json").read_bytes()).hexdigest(),
+            "digest": hashlib.sha256(bundle.manifest.to_json().encode()).hexdigest(),
         },
         clip={name: getattr(clip, name) for name in ("name", "sample_rate", "seconds", "windows")},
         machine=replace(this_machine(), threads=dict.fromkeys(_THREADS, str(plan.threads))),

@@ -62,7 +62,9 @@ class Pipeline:
         self, bundle: Bundle, variant: BenchVariant, threads: int, opened: Backend | None = None
     ) -> None:
         model, backend = variant.model, variant.backend
-        opened = opened or open_model(bundle.verified(model), backend, threads=threads)
+        if opened is None:
+            content, source = bundle.model_bytes(model), bundle.folder / model.file
+            opened = open_model(content, backend, source, threads=threads)
         self._bundle, self._variant, self._threads, self._opened = bundle, variant, threads, opened
         self._classifier = Classifier(bundle, model, backend, opened, threads)
         self._input = bundle.manifest.input

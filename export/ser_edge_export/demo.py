@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from ser_edge.classifier import Classifier
+from ser_edge.terminal import printable
 from ser_edge_export.acceptance import AcceptanceCriteria
 from ser_edge_export.export import export
 from ser_edge_export.run_model import trained_model_of_run
@@ -64,9 +65,9 @@ def demo(folder: Path) -> None:
     _predict(run, exported.folder)
     print(
         f"""
-corpus   {corpus}
-run      {run_folder}  (report.md, confusion_matrix.png, learning_curves.png, split.csv)
-bundle   {exported.folder}  (copy this to the device)
+corpus   {printable(corpus)}
+run      {printable(run_folder)}  (report.md, confusion_matrix.png, learning_curves.png, split.csv)
+bundle   {printable(exported.folder)}  (copy this to the device)
 
 The corpus is synthetic: the figures show that the toolkit works, not how well it does on people.
 Done in {time.monotonic() - started:.0f} s."""

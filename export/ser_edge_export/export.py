@@ -14,6 +14,7 @@ from typing import Any
 from ser_edge.bundle import GOLDEN, Bundle, describe_model
 from ser_edge.errors import SerEdgeError
 from ser_edge.manifest import Manifest
+from ser_edge.terminal import printable
 from ser_edge_export.acceptance import AcceptanceCriteria
 from ser_edge_export.export_report import write_report
 from ser_edge_export.golden_clips import golden_clips, save_golden
@@ -71,8 +72,8 @@ class Export:
         return (
             "Exported variants compared with the float32 network, on the test clips:\n\n"
             f"{variant_table(self.results, latency=True)}\n\n{configs}\n"
-            f"bundle: {self.folder} (copy this folder to the device)\n"
-            f"next:   ser-edge predict CLIP --bundle {self.folder}"
+            f"bundle: {printable(self.folder)} (copy this folder to the device)\n"
+            f"next:   ser-edge predict CLIP --bundle {printable(self.folder)}"
         )
 
 
@@ -147,7 +148,7 @@ def export(
         results = tuple(compare_variants(bundle, model.reference(model.test, samples)))
         violations = tuple(filter(None, map(criteria.violation, results)))
         if violations and not allow_degraded:
-            logger.info("%s", variant_table(results, latency=True))
+            logger.info(variant_table(results, latency=True))
             raise SerEdgeError(
                 f"{'; '.join(violations)}; no bundle was written",
                 f"{'' if fine_tune else 'try --qat, '}change the acceptance criteria, or write the "

@@ -16,13 +16,14 @@ import numpy as np
 
 from ser_edge.adaptation.speaker_model import Correction
 from ser_edge.errors import SerEdgeError, error_source
-from ser_edge.files import written_whole
+from ser_edge.files import read_file, written_whole
 from ser_edge.versioned_json import parse_versioned_json
 
 FORMAT = "ser-edge-profile"
 FORMAT_VERSION = 2
 
 _MAX_VALUE = 1e6  # of numbers in a file, far above any learned one
+_MAX_BYTES = 1 << 24
 _REMEDY = "write it again with `ser-edge adapt`"
 
 
@@ -126,10 +127,7 @@ class Profile:
             If the file cannot be read or is not a profile.
         """
         with error_source(path):
-            try:
-                text = Path(path).read_bytes()
-            except OSError as error:
-                raise SerEdgeError(f"cannot be read ({error.strerror})") from None
+            text = read_file(path, _MAX_BYTES)
             content = parse_versioned_json(text, FORMAT, FORMAT_VERSION, remedy=_REMEDY)
         weights: Any = content.get("weights")
         offset: Any = content.get("offset")

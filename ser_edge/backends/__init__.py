@@ -21,7 +21,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
-from pathlib import Path
 from typing import NoReturn, Protocol
 
 import numpy as np
@@ -118,15 +117,19 @@ INTERPRETERS = {
 _MODULES = {".tflite": "tflite", ".onnx": "onnx", ".npz": "numeric"}
 
 
-def open_model(path: Path, backend: str, *, threads: int = 1) -> Backend:
+def open_model(
+    content: bytes, backend: str, source: str | os.PathLike[str], *, threads: int = 1
+) -> Backend:
     """Open a model file.
 
     Parameters
     ----------
-    path : Path
-        A ``.tflite``, ``.onnx`` or ``.npz`` file.
+    content : bytes
+        Content of a ``.tflite``, ``.onnx`` or ``.npz`` file.
     backend : str
         A key of `INTERPRETERS`.
+    source : path
+        The file, for messages; it is not read.
     threads : int > 0
         Threads per inference; one is fastest for networks of this size. Without effect on
         ``numeric``; see `ser_edge.backends.numeric`.
@@ -149,7 +152,7 @@ def open_model(path: Path, backend: str, *, threads: int = 1) -> Backend:
         )
     module = f"ser_edge.backends.{_MODULES[interpreter.suffix]}"
     opener: Callable[..., Backend] = import_module(module).open_model
-    return opener(path, package=interpreter.package, threads=threads)
+    return opener(content, source, package=interpreter.package, threads=threads)
 
 
 @contextmanager

@@ -17,8 +17,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import zipfile
-from pathlib import Path
 from textwrap import shorten
 from zipfile import BadZipFile
 
@@ -67,13 +67,15 @@ def graph_bytes(graph: Graph) -> bytes:
     return content.getvalue()
 
 
-def read_graph(path: Path) -> Graph:
+def read_graph(content: bytes, source: str | os.PathLike[str]) -> Graph:
     """Read a graph's file.
 
     Parameters
     ----------
-    path : Path
-        A ``.npz`` file that `graph_bytes` made.
+    content : bytes
+        What `graph_bytes` made.
+    source : path
+        The file, for messages; it is not read.
 
     Returns
     -------
@@ -85,11 +87,11 @@ def read_graph(path: Path) -> Graph:
         If the file is damaged, of another format or version, or its graph cannot be computed.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
             members = archive.infolist()
             if any(m.compress_type or m.compress_size != m.file_size for m in members):
                 raise ConfigError("the archive is compressed, expected an uncompressed one")
-            if sum(m.file_size for m in members) > path.stat().st_size:
+            if sum(m.file_size for m in members) > len(content):
                 raise ConfigError("the archive's members claim more bytes than it has")
             return _graph(archive)
     except KeyError as error:
@@ -98,7 +100,7 @@ def read_graph(path: Path) -> Graph:
         reason = f"an entry of graph.json has the wrong type ({error})"
     except (ConfigError, BadZipFile, EOFError, OSError, RuntimeError, ValueError) as error:
         reason = str(error) or type(error).__name__
-    raise refusal("numpy cannot open it", ValueError(shorten(reason, 200)), path)
+    raise refusal("numpy cannot open it", ValueError(shorten(reason, 200)), source)
 
 
 def _graph(archive: zipfile.ZipFile) -> Graph:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -112,7 +111,7 @@ _KERNELS: dict[str, Callable[..., Array]] = {
 }
 
 
-def open_model(path: Path, **_: Any) -> NumericModel:
+def open_model(content: bytes, source: str | os.PathLike[str], **_: Any) -> NumericModel:
     """Open a ``.npz`` file.
 
     The number of threads is set by the environment (``OPENBLAS_NUM_THREADS``), which the linear
@@ -123,4 +122,4 @@ def open_model(path: Path, **_: Any) -> NumericModel:
     BackendError
         If the file is damaged or of another kind.
     """
-    return NumericModel(read_graph(path), path)
+    return NumericModel(read_graph(content, source), source)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -48,7 +47,9 @@ def import_onnxruntime() -> Any:
     return onnxruntime
 
 
-def open_model(path: Path, *, package: str, threads: int) -> OnnxModel:
+def open_model(
+    content: bytes, source: str | os.PathLike[str], *, package: str, threads: int
+) -> OnnxModel:
     """Open an ONNX file.
 
     Raises
@@ -67,8 +68,8 @@ def open_model(path: Path, *, package: str, threads: int) -> OnnxModel:
     try:
         # The fallback would be the same provider, with a message on stdout.
         session = onnxruntime.InferenceSession(
-            str(path), options, providers=["CPUExecutionProvider"], enable_fallback=0
+            content, options, providers=["CPUExecutionProvider"], enable_fallback=0
         )
     except Exception as error:  # as in run
-        raise refusal(f"{package} cannot open it", error, path) from None
-    return OnnxModel(session, path, onnxruntime.__version__)
+        raise refusal(f"{package} cannot open it", error, source) from None
+    return OnnxModel(session, source, onnxruntime.__version__)

@@ -63,9 +63,10 @@ def open_bundle(
     for name, model in candidates.items():
         if backend is None and not INTERPRETERS[name].usable:
             continue
-        path = bundle.verified(model)
+        content = bundle.model_bytes(model)
         try:
-            return name, model, open_model(path, name, threads=threads)
+            source = bundle.folder / model.file
+            return name, model, open_model(content, name, source, threads=threads)
         except BackendError as error:
             if backend is not None:
                 raise

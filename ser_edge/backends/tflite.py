@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import threading
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -76,7 +75,9 @@ def dequantise(values: NDArray[Any], tensor: dict[str, Any]) -> NDArray[np.float
     return np.asarray(scale * (values.astype(np.float32) - zero_point), np.float32)
 
 
-def open_model(path: Path, *, package: str, threads: int) -> TFLiteModel:
+def open_model(
+    content: bytes, source: str | os.PathLike[str], *, package: str, threads: int
+) -> TFLiteModel:
     """Open a TFLite file with the interpreter of ``package``.
 
     Raises
@@ -86,10 +87,10 @@ def open_model(path: Path, *, package: str, threads: int) -> TFLiteModel:
     """
     with loading(package):
         module = import_module(f"{package}.interpreter")
-    # tflite-runtime 2.14 crashes on a truncated file; `Bundle.verified` refuses those.
+    # tflite-runtime 2.14 crashes on a truncated file; `Bundle.model_bytes` refuses those.
     try:
-        interpreter = module.Interpreter(model_path=str(path), num_threads=threads)
+        interpreter = module.Interpreter(model_content=content, num_threads=threads)
         interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
-        raise refusal(f"{package} cannot open it", error, path) from None
-    return TFLiteModel(interpreter, path, package)
+        raise refusal(f"{package} cannot open it", error, source) from None
+    return TFLiteModel(interpreter, source, package)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ser_edge.cli.loading import load_classifier
 from ser_edge.cli.options import add_json, add_overwrite, add_recordings
+from ser_edge.terminal import printable
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -31,5 +32,5 @@ def run(arguments: argparse.Namespace) -> int:
         print(json.dumps(profile.to_dict()))
         return 0
     offsets = "  ".join(f"{label} {value:+.2f}" for label, value in profile.offset.items())
-    print(f"{arguments.out}: learned from {profile.seconds:.0f} s, subtracts {offsets}")
+    print(f"{printable(arguments.out)}: learned from {profile.seconds:.0f} s, subtracts {offsets}")
     return 0

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from ser_edge.cli.loading import bundle_folder, limit_blas
-from ser_edge.cli.options import BUNDLE_HELP
+from ser_edge.cli.options import add_bundle
 from ser_edge.cli.stderr import print_error
 from ser_edge.cli.types import natural, positive
 from ser_edge.errors import SerEdgeError
@@ -14,7 +14,7 @@ from ser_edge.errors import SerEdgeError
 
 def add_options(bench: argparse.ArgumentParser) -> None:
     """Add the options."""
-    bench.add_argument("bundle", nargs="?", metavar="BUNDLE", help=BUNDLE_HELP)
+    add_bundle(bench)
     bench.add_argument("--clip", metavar="FILE", help="a recording; default a clip of the bundle")
     bench.add_argument(
         "--variant",

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from ser_edge.cli.parser import parse_arguments
-from ser_edge.cli.stderr import print_error
+from ser_edge.cli.stderr import PrintableFormatter, print_error
 from ser_edge.errors import ConfigError, SerEdgeError
 
 
@@ -41,7 +41,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):  # file names need not be legal text
         sys.stdout.reconfigure(errors="backslashreplace")
     arguments = parse_arguments(argv)
-    logging.basicConfig(format="%(message)s", level=logging.INFO, stream=sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(PrintableFormatter())
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     try:
         status: int = arguments.run(arguments)
         print(end="", flush=True)

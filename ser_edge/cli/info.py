@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ser_edge.cli.loading import bundle_folder
 from ser_edge.cli.options import add_bundle, add_json
 from ser_edge.errors import BundleError
+from ser_edge.terminal import printable
 
 if TYPE_CHECKING:
     from ser_edge.bundle import Bundle
@@ -26,7 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     bundle = Bundle.open(bundle_folder(arguments.bundle))
     for model in bundle.manifest.models:
-        bundle.verified(model)
+        bundle.model_bytes(model)
     print(json.dumps(to_dict(bundle)) if arguments.json else describe(bundle))
     return 0
 
@@ -58,7 +59,7 @@ def describe(bundle: Bundle) -> str:
         raise BundleError(
             f"`about` in its manifest does not fit ({error!r})", "export it again", bundle.folder
         ) from None
-    return "\n".join(f"{name:<13} {value}" for name, value in rows)
+    return "\n".join(f"{name:<13} {printable(value)}" for name, value in rows)
 
 
 def _interpreters() -> dict[str, bool]:

@@ -14,6 +14,7 @@ from ser_edge.cli.loading import limit_blas, load_classifier
 from ser_edge.cli.options import add_hop, add_json, add_model, add_profile
 from ser_edge.cli.types import positive, probability
 from ser_edge.errors import ConfigError
+from ser_edge.terminal import printable
 
 if TYPE_CHECKING:
     from ser_edge.classifier import Classifier
@@ -65,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ser_edge.streaming.stream import Stream
 
     if arguments.devices:
-        print("\n".join(devices()))
+        print("\n".join(map(printable, devices())))
         return 0
     if arguments.save_profile:
         check_writable(arguments.save_profile, "--save-profile", overwrite=True)
@@ -83,7 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
         view = None
         if not arguments.json and sys.stdout.isatty():
             title = f"{source.name}, {source.sample_rate} Hz; {classifier.bundle.manifest.name}"
-            view = stack.enter_context(View(title, classifier.labels))
+            view = stack.enter_context(View(printable(title), classifier.labels))
         output = _Output(view, as_json=arguments.json)
         try:
             status = listen(

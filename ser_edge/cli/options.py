@@ -21,7 +21,7 @@ def add_recordings(parser: argparse.ArgumentParser) -> None:
 def add_model(parser: argparse.ArgumentParser) -> None:
     """Add the bundle, and how its model runs."""
     model = parser.add_argument_group("model")
-    add_bundle(model)
+    model.add_argument("--bundle", metavar="BUNDLE", help=BUNDLE_HELP)
     model.add_argument(
         "--backend", choices=BACKENDS, help="interpreter; default the first that works here"
     )
@@ -39,9 +39,9 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_bundle(parser: argparse._ActionsContainer) -> None:
-    """Add the bundle."""
-    parser.add_argument("--bundle", metavar="DIR", help=BUNDLE_HELP)
+def add_bundle(parser: argparse.ArgumentParser) -> None:
+    """Add the bundle, for a command about a bundle."""
+    parser.add_argument("bundle", nargs="?", metavar="BUNDLE", help=BUNDLE_HELP)
 
 
 def add_hop(parser: argparse._ActionsContainer) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 
 from ser_edge import __version__
@@ -19,6 +20,7 @@ from ser_edge.cli import (
     train,
     verify,
 )
+from ser_edge.cli.usage import Parser
 
 # Module, one line of help, and the extra whose packages it may need beside the runtime.
 _COMMANDS = {
@@ -27,7 +29,7 @@ _COMMANDS = {
     "adapt": (adapt, "Adapt to a speaker, from recordings without labels.", None),
     "info": (info, "Show what a bundle contains, and check its files.", None),
     "verify": (verify, "Check that a bundle gives the exported results on this machine.", None),
-    "doctor": (doctor, "Show which interpreters work on this machine.", None),
+    "doctor": (doctor, "Show which interpreters run a bundle on this machine.", None),
     "bench": (bench, "Measure a bundle's speed, size and memory on this machine.", "plot"),
     "train": (train, "Train a network on folders of labelled speech.", "train"),
     "evaluate": (evaluate, "Evaluate a trained network, or compare several.", "train"),
@@ -49,7 +51,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     arguments : argparse.Namespace
         The subcommand's options, and its ``command`` (name), ``run`` and ``extra``.
     """
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="ser-edge",
         description="Speech emotion recognition for devices.",
         epilog="`ser-edge COMMAND --help` shows the options of a command.",
@@ -60,4 +62,11 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         command = commands.add_parser(name, help=text, description=text)
         module.add_options(command)
         command.set_defaults(run=module.run, extra=extra)
-    return parser.parse_args(argv)
+    words = sys.argv[1:] if argv is None else list(argv)
+    parser.check_options(words[:1])
+    if words and words[0] in commands.choices:
+        commands.choices[words[0]].check_options(words[1:])
+    arguments, more = parser.parse_known_args(words)
+    if more:
+        commands.choices[arguments.command].error(f"unrecognized arguments: {' '.join(more)}")
+    return arguments

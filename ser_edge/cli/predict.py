@@ -11,6 +11,7 @@ from ser_edge.cli.loading import limit_blas, load_classifier
 from ser_edge.cli.options import add_hop, add_json, add_overwrite, add_profile, add_recordings
 from ser_edge.cli.stderr import print_error
 from ser_edge.errors import ConfigError, SerEdgeError
+from ser_edge.terminal import printable
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -42,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
         return _timeline(arguments)
     classifier = load_classifier(arguments, arguments.profile)
     status = 0
-    width = max(len(clip) for clip in arguments.clips)
+    width = max(len(printable(clip)) for clip in arguments.clips)
     for clip in arguments.clips:
         try:
             prediction = classifier.predict(clip)
@@ -55,10 +56,8 @@ def run(arguments: argparse.Namespace) -> int:
         else:
             ranked = sorted(prediction.probabilities.items(), key=lambda item: -item[1])
             others = "  ".join(f"{label} {value:.0%}" for label, value in ranked[1:3])
-            print(
-                f"{clip:<{width}}  {prediction.label:<8} {prediction.probability:4.0%}   {others}",
-                flush=True,
-            )
+            first = f"{prediction.label:<8} {prediction.probability:4.0%}"
+            print(f"{printable(clip):<{width}}  {first}   {others}", flush=True)
     return status
 
 

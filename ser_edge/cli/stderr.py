@@ -7,13 +7,26 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
+from numbers import Number
 
 from ser_edge.errors import SerEdgeError
+from ser_edge.terminal import printable
 
 
 def print_error(error: SerEdgeError) -> None:
-    """Print an error as one line, even if a file name contains line breaks."""
-    print("ser-edge:", " ".join(str(error).splitlines()), file=sys.stderr)
+    """Print an error as one line."""
+    print("ser-edge:", printable(error), file=sys.stderr)
+
+
+class PrintableFormatter(logging.Formatter):
+    """Formats log records, whose arguments may be names from outside."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the message."""
+        if isinstance(record.args, tuple):  # else a dict or nothing
+            args = tuple(arg if isinstance(arg, Number) else printable(arg) for arg in record.args)
+            record = logging.makeLogRecord(record.__dict__ | {"args": args})
+        return super().format(record)
 
 
 class _Records(logging.Handler):

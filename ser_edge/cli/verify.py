@@ -6,12 +6,12 @@ import argparse
 import json
 
 from ser_edge.cli.loading import bundle_folder, limit_blas
-from ser_edge.cli.options import BUNDLE_HELP, add_json
+from ser_edge.cli.options import add_bundle, add_json
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("bundle", nargs="?", metavar="BUNDLE", help=BUNDLE_HELP)
+    add_bundle(parser)
     add_json(parser)
 
 

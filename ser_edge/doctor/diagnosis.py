@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ser_edge.doctor.machine import UNKNOWN, Machine
+from ser_edge.terminal import printable
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class BackendReport:
     version : str or None
         Version of the package, if installed.
     state : str
-        ``"runs"`` (ran the bundle's model), ``"loads"`` (imported; no bundle was given),
+        ``"runs"`` (ran the bundle's model), ``"loads"`` (imported; the bundle cannot be used),
         ``"absent"`` (not installed), ``"no wheel"`` (not installed, and pip has none for this
         machine), ``"outdated"`` (built for an older NumPy), ``"no file"`` (the bundle has none for
         it), ``"fails"`` (raises an exception), ``"dies"`` (ends Python) or ``"hangs"``.
@@ -71,7 +72,7 @@ class Diagnosis:
     soundfile : str or None
         Version of soundfile, if installed; it reads FLAC, OGG and MP3.
     bundle : str or None
-        The folder given.
+        Folder of the bundle; None if none was given and NumPy does not work.
     bundle_problem, bundle_remedy : str
         Why the bundle cannot be used, and what to do.
     backends : tuple of BackendReport
@@ -95,7 +96,7 @@ class Diagnosis:
 
     @property
     def works(self) -> bool:
-        """Whether a backend works, with the bundle if one was given."""
+        """Whether a backend runs the bundle."""
         return not self.bundle_problem and any(backend.works for backend in self.backends)
 
     def to_dict(self) -> dict[str, Any]:
@@ -103,7 +104,7 @@ class Diagnosis:
         return {**asdict(self), "works": self.works}
 
     def __str__(self) -> str:
-        return "\n".join(f"{name:<9} {value}".rstrip() for name, value in _rows(self))
+        return "\n".join(f"{name:<9} {printable(value)}".rstrip() for name, value in _rows(self))
 
 
 def _rows(diagnosis: Diagnosis) -> Iterator[tuple[str, str]]:
@@ -123,7 +124,7 @@ def _rows(diagnosis: Diagnosis) -> Iterator[tuple[str, str]]:
         yield "audio", f"WAV; FLAC, OGG and MP3 with soundfile {diagnosis.soundfile}"
     else:
         yield "audio", "WAV; for FLAC, OGG and MP3: pip install 'ser-edge[audio]'"
-    yield "bundle", diagnosis.bundle or "none given; test one with --bundle DIR"
+    yield "bundle", diagnosis.bundle or "not tried"
     for line in filter(None, (diagnosis.bundle_problem, diagnosis.bundle_remedy)):
         yield "", line
     yield "", ""

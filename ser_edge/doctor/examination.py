@@ -40,7 +40,7 @@ def diagnose(bundle: str | os.PathLike[str] | None = None, *, timeout_s: float =
     Parameters
     ----------
     bundle : path, optional
-        Bundle whose network each backend runs; by default interpreters are only imported.
+        Bundle whose network each backend runs; by default the one in this package.
     timeout_s : float > 0
         Longest time that a test may take without progress [s].
 
@@ -61,11 +61,12 @@ def diagnose(bundle: str | os.PathLike[str] | None = None, *, timeout_s: float =
     if not numpy_problem:
         # These import NumPy, which works.
         from ser_edge.backends import INTERPRETERS
-        from ser_edge.bundle import Bundle
+        from ser_edge.bundle import PRETRAINED, Bundle
 
+        bundle = PRETRAINED if bundle is None else bundle
         opened = None
         try:
-            opened = None if bundle is None else Bundle.open(bundle)
+            opened = Bundle.open(bundle)
         except BundleError as error:
             bundle_problem = str(BundleError(error.problem, source=error.source))
             bundle_remedy = error.remedy

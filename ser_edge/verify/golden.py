@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -12,13 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ser_edge.audio import as_signal
-from ser_edge.bundle import Bundle
+from ser_edge.bundle import GOLDEN, MAX_GOLDEN_BYTES, Bundle
 from ser_edge.errors import BundleError, ConfigError
 from ser_edge.manifest import Manifest, ModelFile
 from ser_edge.npy import read_array
 from ser_edge.window import cut_window
 
-_MAX_BYTES = 1 << 27  # enough for three clips of 60 s windows at 192 kHz; fits a small device
 _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
@@ -78,12 +78,12 @@ def read_golden(bundle: Bundle) -> tuple[GoldenClip, ...]:
     BundleError
         If the file is missing, is not as exported, or does not fit the manifest.
     """
-    path = bundle.verified_golden()
+    content = bundle.golden_bytes()
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
             members = archive.infolist()
-            if sum(member.file_size for member in members) > _MAX_BYTES:
-                raise ConfigError(f"it holds more than {_MAX_BYTES >> 20} MiB")
+            if sum(member.file_size for member in members) > MAX_GOLDEN_BYTES:
+                raise ConfigError(f"it holds more than {MAX_GOLDEN_BYTES >> 20} MiB")
             if any(member.compress_type not in _COMPRESSIONS for member in members):
                 raise ConfigError("its compression is not one that NumPy writes")
             names = set(archive.namelist())
@@ -93,7 +93,9 @@ def read_golden(bundle: Bundle) -> tuple[GoldenClip, ...]:
         reason = str(error.args[0])  # "There is no item named ... in the archive"
     except (BadZipFile, EOFError, OSError, RuntimeError, ValueError, zlib.error) as error:
         reason = str(error) or type(error).__name__
-    raise BundleError(f"does not fit its manifest: {reason}", "export it again", path)
+    raise BundleError(
+        f"does not fit its manifest: {reason}", "export it again", bundle.folder / GOLDEN
+    )
 
 
 def _clip(archive: zipfile.ZipFile, number: int, manifest: Manifest) -> GoldenClip:

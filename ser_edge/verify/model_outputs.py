@@ -88,7 +88,7 @@ def run_models(folder: str, backend: str, *files: str) -> Iterator[dict[str, Any
         yield {"stage": "open", "file": file}
         inputs = [clip.model_inputs(models[file], window_samples) for clip in clips]
         try:
-            opened = open_model(bundle.verified(models[file]), backend)
+            opened = open_model(bundle.model_bytes(models[file]), backend, bundle.folder / file)
             yield {"stage": "run"}
             outputs[file] = opened.run(np.concatenate(inputs)).tolist()
         except SerEdgeError as error:

@@ -101,7 +101,7 @@ def _intact_files(bundle: Bundle, checks: list[Check]) -> Iterator[ModelFile]:
     n_intact = 0
     for model in models:
         try:
-            bundle.verified(model)
+            bundle.model_bytes(model)
         except BundleError as error:
             checks.append(Check("files", False, f"{model.file}: {error.problem}", error.remedy))
         else:

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from ser_edge.terminal import printable
+
 
 @dataclass(frozen=True)
 class Check:
@@ -105,7 +107,7 @@ class Report:
         return {**asdict(self), "ok": self.ok}
 
     def __str__(self) -> str:
-        return "\n".join(f"{name:<14} {value}".rstrip() for name, value in _rows(self))
+        return "\n".join(f"{name:<14} {printable(value)}".rstrip() for name, value in _rows(self))
 
 
 def _rows(report: Report) -> Iterator[tuple[str, str]]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ser_edge.errors import ConfigError
+from ser_edge.terminal import printable
 
 
 def train_command(arguments: argparse.Namespace) -> None:
@@ -59,7 +60,7 @@ def train_command(arguments: argparse.Namespace) -> None:
         print(json.dumps({"run": str(out), "metrics": metrics}))
         return
     print((out / "report.md").read_text(encoding="utf-8").partition("## Recall")[0])
-    print(f"{out}: the full report is report.html; {hint}")
+    print(f"{printable(out)}: the full report is report.html; {printable(hint)}")
 
 
 def evaluate_command(arguments: argparse.Namespace) -> None:
@@ -93,4 +94,4 @@ def evaluate_command(arguments: argparse.Namespace) -> None:
         return
     print(comparison_table(summaries))
     if arguments.report:
-        print(f"\n{arguments.report}: report.html has the plots")
+        print(f"\n{printable(arguments.report)}: report.html has the plots")

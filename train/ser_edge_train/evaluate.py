@@ -10,6 +10,7 @@ from typing import Any
 
 from ser_edge.bundle import Bundle
 from ser_edge.errors import SerEdgeError
+from ser_edge.terminal import printable
 from ser_edge_train.corpora import CALM
 from ser_edge_train.crossval import find_runs
 from ser_edge_train.dataset import held_out, load_dataset
@@ -40,7 +41,7 @@ class Evaluation:
         return asdict(self)
 
     def __str__(self) -> str:
-        text = f"{self.tested_on}\n\nKeras, float32:\n\n{score_table(self.keras)}\n"
+        text = f"{printable(self.tested_on)}\n\nKeras, float32:\n\n{score_table(self.keras)}\n"
         if not self.variants:
             return text
         table = variant_table(self.variants, latency=True)

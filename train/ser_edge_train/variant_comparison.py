@@ -200,7 +200,7 @@ def compare_variants(bundle: Bundle, reference: Reference) -> Iterator[VariantRe
     """
     for backend, model in runnable_variants(bundle.manifest.models):
         if model.input_kind != "audio" or "audio" in reference.inputs:
-            bundle.verified(model)
+            bundle.model_bytes(model)
             yield reference.compare(bundle.folder, model, backend)
 
 
@@ -262,7 +262,7 @@ def run_job(file: str, backend: str, folder: str) -> Iterator[dict[str, Any]]:
     """Run a model file on ``inputs.npy`` of a folder and write ``outputs.npy`` beside it."""
     inputs = np.load(Path(folder, "inputs.npy"))
     yield {"stage": "open"}
-    model = open_model(Path(file), backend)
+    model = open_model(Path(file).read_bytes(), backend, file)
     yield {"stage": "run"}
     outputs, times_ms = [], []
     reported = perf_counter()
