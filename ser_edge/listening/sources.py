@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ser_edge.audio import AudioSource, blocks
-from ser_edge.errors import AudioError, ConfigError
+from ser_edge.checks import check_choice
+from ser_edge.errors import AudioError
 from ser_edge.resampling import check_sample_rate
 
 PCM = {"u8": "u1", "s16": "<i2", "s32": "<i4", "f32": "<f4"}
@@ -53,8 +54,7 @@ class PcmSource:
 
     def __init__(self, stream: BinaryIO, sample_rate: int, format: str, channels: int = 1) -> None:
         check_sample_rate(sample_rate)
-        if format not in PCM:
-            raise ConfigError(f"format={format!r}, expected one of {', '.join(PCM)}")
+        check_choice("format", format, PCM)
         self.name, self.sample_rate = "standard input", sample_rate
         self._stream, self._dtype, self._channels = stream, np.dtype(PCM[format]), channels
         self._closed = False
