@@ -6,6 +6,7 @@ import math
 import reprlib
 from collections.abc import Iterable
 from numbers import Integral, Real
+from types import UnionType
 from typing import Any
 
 from ser_edge.errors import ConfigError
@@ -92,3 +93,32 @@ def check_choice(name: str, value: Any, legal: Iterable[str]) -> None:
     words = tuple(legal)
     if not isinstance(value, str) or value not in words:
         raise ConfigError(f"{name}={_brief(value)}, expected one of {', '.join(words)}")
+
+
+def check_type(name: str, value: Any, kind: type | UnionType, expected: str) -> None:
+    """Raise an error for an argument of another type.
+
+    Parameters
+    ----------
+    name : str
+        The argument or setting.
+    value : object
+        Its value.
+    kind : type or union of types
+        The legal ones.
+    expected : str
+        For the message, such as ``"a path"``.
+
+    Raises
+    ------
+    ConfigError
+        If the type is not legal.
+
+    Examples
+    --------
+    >>> check_type("config", {}, StreamConfig, "a StreamConfig")  # doctest: +SKIP
+    Traceback (most recent call last):
+    ser_edge.errors.ConfigError: config={}, expected a StreamConfig
+    """
+    if not isinstance(value, kind):
+        raise ConfigError(f"{name}={_brief(value)}, expected {expected}")

@@ -162,11 +162,24 @@ def test_a_speaker_is_learned(classifier: Classifier, talk: NDArray[np.float32])
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("hop_s", 0), ("hop_s", -1), ("hop_s", 3.1), ("hop_s", "x"), ("sample_rate", 4000)],
+    [
+        ("hop_s", 0),
+        ("hop_s", -1),
+        ("hop_s", 3.1),
+        ("hop_s", "x"),
+        ("sample_rate", 4000),
+        ("config", {}),
+    ],
 )
 def test_arguments_out_of_range(classifier: Classifier, name: str, value: Any) -> None:
     with raises(ConfigError, f"{name}={value!r}"):
         Stream(classifier, **{"sample_rate": RATE, name: value})
+
+
+def test_a_folder_is_not_a_classifier(bundle_dir: Path) -> None:
+    folder: Any = bundle_dir
+    with raises(ConfigError, "classifier=", "Classifier"):
+        Stream(folder, RATE)
 
 
 @pytest.mark.parametrize(

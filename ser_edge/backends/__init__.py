@@ -27,6 +27,7 @@ from typing import NoReturn, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ser_edge.checks import check_choice
 from ser_edge.errors import BackendError
 
 
@@ -139,7 +140,10 @@ def open_model(path: Path, backend: str, *, threads: int = 1) -> Backend:
     ------
     BackendError
         If the interpreter is not installed, does not load or cannot open the file.
+    ConfigError
+        If there is no such backend.
     """
+    check_choice("backend", backend, INTERPRETERS)
     interpreter = INTERPRETERS[backend]
     if interpreter.installed and not interpreter.usable:
         raise BackendError(
