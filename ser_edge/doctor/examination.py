@@ -184,7 +184,7 @@ def explain(outcome: Outcome, package: str) -> tuple[str, str]:
         return "", ""
     if hasattr(errors, outcome.error):  # one of ours, which names its remedy
         return outcome.problem, outcome.remedy
-    error = f"{outcome.error}: " if outcome.error else ""
+    error = f"{outcome.error}: " if outcome.error not in ("", outcome.problem) else ""
     problem = f"{_STAGES.get(outcome.stage, '')}{error}{outcome.problem}"
     if outcome.signal == "SIGILL" and package != "numpy":
         # The wheel needs a newer processor; installing it again would not help.
