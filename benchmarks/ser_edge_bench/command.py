@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ser_edge.bundle import Bundle
-from ser_edge.checks import check_choice
+from ser_edge.checks import check_choice, check_number
 from ser_edge.errors import BundleError, ConfigError, error_source
 from ser_edge.files import check_writable, written_whole
 from ser_edge.streaming.timeline_plot import check_picture
@@ -72,8 +72,8 @@ def _check_options(arguments: argparse.Namespace, plan: Plan) -> None:
         raise ConfigError("--json and --markdown both print", "give one of them a FILE")
     if slowdown is not None and not arguments.baseline:
         raise ConfigError(f"--max-slowdown {slowdown:g} has no effect", "give a --baseline too")
-    if slowdown is not None and not 1 <= slowdown <= 100:
-        raise ConfigError(f"--max-slowdown {slowdown:g}, expected 1 to 100")
+    if slowdown is not None:
+        check_number("--max-slowdown", slowdown, 1, 100)
     if arguments.baseline and plan.processes < MIN_PROCESSES:
         raise ConfigError(
             f"--baseline with {plan.processes} processes, expected {MIN_PROCESSES} or more",
