@@ -143,10 +143,14 @@ class InputConfig:
                 check_number(f"{name}[{position}]", value, low, _MAX_STATISTIC)
 
     @property
+    def window_samples(self) -> int:
+        """Length of one window in samples."""
+        return self.window.n_samples(self.features.sample_rate)
+
+    @property
     def window_shape(self) -> tuple[int, int]:
         """Frames and columns of one window's features."""
-        n_samples = self.window.n_samples(self.features.sample_rate)
-        return self.features.n_frames(n_samples), len(self.features.columns)
+        return self.features.n_frames(self.window_samples), len(self.features.columns)
 
     @cached_property
     def shape(self) -> tuple[int, ...]:

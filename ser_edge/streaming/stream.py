@@ -91,7 +91,7 @@ class Stream:
         max_s = self._input.window.duration_s
         check_number("hop_s", hop_s, 0, max_s, exclusive=True, unit="seconds")
         self._resampler = Resampler(sample_rate, features.sample_rate)
-        self._n_window = self._input.window.n_samples(features.sample_rate)
+        self._n_window = self._input.window_samples
         hop_frames = max(1, round(hop_s * features.sample_rate / features.hop_length))
         self._rolling = RollingFeatures(FeatureExtractor(features), self._n_window, hop_frames)
         self.hop_s = self._rolling.hop_samples / features.sample_rate
