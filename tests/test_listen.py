@@ -383,6 +383,12 @@ def test_a_file_and_a_learned_speaker(
     assert lines[0].split()[1] == "onset"
     assert lines[-1].split() == ["14.00", "end"]
     assert json.loads(profile.read_text())["seconds"] >= 3
+    learned = profile.read_bytes()
+    assert main([*words, "--adapt", "--save-profile", str(profile)]) == 1
+    assert (capfd.readouterr().out, profile.read_bytes()) == ("", learned)
+    profile.write_text("old")
+    assert main([*words, "--adapt", "--save-profile", str(profile), "--overwrite"]) == 0
+    assert profile.read_bytes() == learned
     assert main([*words, "--profile", str(profile)]) == 0
     assert main([*words, "--adapt", "--save-profile", str(tmp_path / "no" / "anna.json")]) == 1
     assert "anna.json" in capfd.readouterr().err
@@ -392,6 +398,7 @@ def test_a_file_and_a_learned_speaker(
     ("words", "option"),
     [
         (["--save-profile", "anna.json"], "--save-profile"),
+        (["--overwrite"], "--overwrite"),
         (["--stdin"], "--sample-rate"),
         (["clip.wav", "--stdin", "--sample-rate", "16000"], "--stdin"),
         (["--stdin", "--sample-rate", "100"], "100"),
