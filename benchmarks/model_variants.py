@@ -46,10 +46,9 @@ def _open(folder: str, backend: str, file: str) -> None:
     """Prepare this process for `_turn`: a model file, or a window's features."""
     global _call
     manifest = Bundle.open(folder).manifest
-    window, features = manifest.input.window, manifest.input.features
-    noise = np.random.default_rng(0).standard_normal(window.n_samples(features.sample_rate))
+    noise = np.random.default_rng(0).standard_normal(manifest.input.window_samples)
     signal = (0.1 * noise).astype(np.float32)
-    frontend = Frontend(features, window)
+    frontend = Frontend(manifest.input.features, manifest.input.window)
 
     def network_inputs() -> Any:
         return manifest.input.network_inputs(frontend.window_features(signal, 0)[None])

@@ -28,7 +28,7 @@ else:
         return value
 
     def __dir__() -> list[str]:
-        return sorted({*globals(), *__all__})
+        return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})
 
 
 logging.getLogger(__name__).addHandler(logging.NullHandler())

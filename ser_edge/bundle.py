@@ -11,6 +11,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from ser_edge.checks import check_type
 from ser_edge.errors import BundleError
 from ser_edge.files import read_file
 from ser_edge.manifest import Manifest, ModelFile
@@ -67,7 +68,10 @@ class Bundle:
         ------
         BundleError
             If the folder is missing, of another kind, or its manifest is damaged.
+        ConfigError
+            If `folder` is not a path.
         """
+        check_type("folder", folder, str | os.PathLike, "a path")
         folder = Path(folder)
         remedy = "name a bundle, a folder written by `ser-edge export RUN --int8`"
         if not os.path.isdir(folder):

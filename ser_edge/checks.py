@@ -1,12 +1,19 @@
-"""Range check for numeric arguments and settings; NumPy is not imported."""
+"""Checks of arguments and settings; NumPy is not imported."""
 
 from __future__ import annotations
 
 import math
+import reprlib
+from collections.abc import Iterable
 from numbers import Integral, Real
+from types import UnionType
 from typing import Any
 
 from ser_edge.errors import ConfigError
+
+
+def _brief(value: Any) -> str:
+    return " ".join(reprlib.repr(value).split())  # one line, also of an array
 
 
 def check_number(
@@ -53,5 +60,65 @@ def check_number(
             return
     kind = f"{'whole ' if integer else ''}number{f' of {unit}' if unit else ''}"
     bounds = f"above {low:.12g}" if exclusive else f"from {low:.12g}"
-    bounds += f" to {high:.12g}" if high < math.inf else ("" if exclusive else " up")
-    raise ConfigError(f"{name}={value!r}, expected a {kind} {bounds}")
+    if high < math.inf:
+        bounds += f"{' and at most' if exclusive else ' to'} {high:.12g}"
+    elif not exclusive:
+        bounds += " up"
+    raise ConfigError(f"{name}={_brief(value)}, expected a {kind} {bounds}")
+
+
+def check_choice(name: str, value: Any, legal: Iterable[str]) -> None:
+    """Raise an error for an argument that is none of the legal words.
+
+    Parameters
+    ----------
+    name : str
+        The argument or setting.
+    value : object
+        A word.
+    legal : iterable of str
+        The legal ones.
+
+    Raises
+    ------
+    ConfigError
+        If the value is not legal.
+
+    Examples
+    --------
+    >>> check_choice("layout", "square", ("sequence", "flat"))
+    Traceback (most recent call last):
+    ser_edge.errors.ConfigError: layout='square', expected one of sequence, flat
+    """
+    words = tuple(legal)
+    if not isinstance(value, str) or value not in words:
+        raise ConfigError(f"{name}={_brief(value)}, expected one of {', '.join(words)}")
+
+
+def check_type(name: str, value: Any, kind: type | UnionType, expected: str) -> None:
+    """Raise an error for an argument of another type.
+
+    Parameters
+    ----------
+    name : str
+        The argument or setting.
+    value : object
+        Its value.
+    kind : type or union of types
+        The legal ones.
+    expected : str
+        For the message, such as ``"a path"``.
+
+    Raises
+    ------
+    ConfigError
+        If the type is not legal.
+
+    Examples
+    --------
+    >>> check_type("config", {}, StreamConfig, "a StreamConfig")  # doctest: +SKIP
+    Traceback (most recent call last):
+    ser_edge.errors.ConfigError: config={}, expected a StreamConfig
+    """
+    if not isinstance(value, kind):
+        raise ConfigError(f"{name}={_brief(value)}, expected {expected}")

@@ -22,6 +22,9 @@ SEGMENT_FORMATS = ("table", "json", "csv", "vtt", "audacity")
 PCM_FORMATS = ("u8", "s16", "s32", "f32")
 """Raw sample formats, named as in ALSA and ffmpeg; little-endian."""
 
+MAX_THREADS = 64
+"""More than any edge device has cores; beyond that a value is a typing error."""
+
 RECIPES = ("edge", "edge-max", "edge-robust", "seed", "seed-kaggle")
 """Named recipes of ``ser-edge train``."""
 

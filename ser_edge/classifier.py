@@ -14,19 +14,17 @@ from numpy.typing import NDArray
 
 from ser_edge.adaptation.profile import Profile
 from ser_edge.adaptation.speaker_model import Correction, SpeakerModel, centred_logs
-from ser_edge.backends import INTERPRETERS, Backend
+from ser_edge.backends import Backend
 from ser_edge.backends.selection import open_bundle
 from ser_edge.bundle import PRETRAINED, Bundle
-from ser_edge.checks import check_number
+from ser_edge.checks import check_number, check_type
+from ser_edge.choices import MAX_THREADS
 from ser_edge.errors import BackendError, BundleError, ConfigError, SerEdgeError, error_source
 from ser_edge.frontend import Frontend
 from ser_edge.manifest import ModelFile
 from ser_edge.prediction import Prediction, Window, softmax
 from ser_edge.recording import Recording, check_limits, read_recording, recording_name
 from ser_edge.resampling import resample
-
-MAX_THREADS = 64
-"""More than any edge device has cores; beyond that a value is a typing error."""
 
 logger = logging.getLogger(__name__)
 
@@ -117,7 +115,7 @@ class Classifier:
     @classmethod
     def load(
         cls,
-        folder: str | os.PathLike[str] = PRETRAINED,
+        folder: str | os.PathLike[str] | None = None,
         *,
         backend: str | None = None,
         precision: str | None = None,
@@ -128,14 +126,15 @@ class Classifier:
 
         Parameters
         ----------
-        folder : path
+        folder : path, optional
             A folder that ``ser-edge export`` wrote. The default is the bundle in this package; its
             weights are for non-commercial use (see its ``MODEL_CARD.md``).
         backend : {"litert", "tflite", "onnx", "numeric"}, optional
             The interpreter. The default is the first that works on this machine and has a model
             file in the bundle.
-        precision : {"int8", "float32"}, optional
-            The model variant. The default is the fastest one of the backend.
+        precision : {"float32", "float16", "dynamic", "int8", "int8-io"}, optional
+            The model variant; see `ser_edge.choices.PRECISIONS`. The default is the fastest one
+            of the backend.
         threads : int in [1, 64]
             Threads per inference.
         profile : Profile, optional
@@ -152,12 +151,10 @@ class Classifier:
         BackendError
             If no interpreter on this machine can run a model file of the bundle.
         ConfigError
-            If `backend` or `threads` is not legal, or the profile belongs to another network.
+            If an argument is not legal, or the profile belongs to another network.
         """
-        if backend is not None and backend not in INTERPRETERS:
-            raise ConfigError(f"backend={backend!r}, expected one of {', '.join(INTERPRETERS)}")
         check_number("threads", threads, 1, MAX_THREADS, integer=True)
-        bundle = Bundle.open(folder)
+        bundle = Bundle.open(PRETRAINED if folder is None else folder)
         name, model, opened = open_bundle(
             bundle, backend=backend, precision=precision, threads=threads
         )
@@ -305,8 +302,8 @@ class Classifier:
         Parameters
         ----------
         recordings : iterable of path, bytes, binary file object, or np.ndarray [shape=(n,)]
-            Speech of one person with one microphone, in any mood. One minute gives most of the
-            gain of an hour.
+            Speech of one person with one microphone, in any mood. A minute is enough for most of
+            the gain that we measured.
         sample_rate : int in [8000, 192000], optional
             Sample rate of all arrays [Hz].
         **limits
@@ -320,7 +317,8 @@ class Classifier:
         Raises
         ------
         AudioError, ConfigError
-            As `predict`, for the first recording that fails; `ConfigError` if there is none.
+            As `predict`, for the first recording that fails; `ConfigError` if there is none, or
+            one instead of a list.
         BundleError
             If the bundle does not support adaptation.
 
@@ -330,6 +328,12 @@ class Classifier:
         >>> profile.save("anna.json")  # doctest: +SKIP
         >>> Classifier.load(profile=Profile.load("anna.json"))  # doctest: +SKIP
         """
+        alone = isinstance(recordings, str | bytes | bytearray | memoryview | np.ndarray)
+        if alone or hasattr(recordings, "read") or not isinstance(recordings, Iterable):
+            kind = type(recordings).__name__
+            raise ConfigError(
+                f"recordings is a {kind}, expected a list of recordings", "give [recording]"
+            )
         speakers = self.speaker_model()
         unadapted = self.with_profile(None)
         predictions = [unadapted.predict(clip, sample_rate, **limits) for clip in recordings]
@@ -379,6 +383,7 @@ class Classifier:
     def _correction_of(self, profile: Profile | None) -> Correction | None:
         if profile is None:
             return None
+        check_type("profile", profile, Profile, "a Profile, such as Profile.load(path)")
         self.speaker_model()
         expected = self.bundle.manifest.network_id
         if profile.network != expected or tuple(profile.offset) != self.labels:

@@ -53,6 +53,17 @@ class ConfigError(SerEdgeError, ValueError):
     """An argument or a setting that is not legal."""
 
 
+def first_line(error: BaseException) -> str:
+    r"""Return the first line of another package's error, or its type's name if it has no text.
+
+    Examples
+    --------
+    >>> first_line(ValueError("no kernel\nat 0x7f")), first_line(MemoryError())
+    ('no kernel', 'MemoryError')
+    """
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 @contextmanager
 def error_source(source: str | os.PathLike[str]) -> Iterator[None]:
     """Set the source of errors from the block that have none."""

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ser_edge.checks import check_number
+from ser_edge.checks import check_choice, check_number
 from ser_edge.errors import AudioError, ConfigError
 from ser_edge.features import FeatureConfig, FeatureExtractor, flatten
 from ser_edge.window import WindowConfig, cut_window, window_starts
@@ -123,8 +123,7 @@ class InputConfig:
     scale: tuple[float, ...] = field(repr=False)
 
     def __post_init__(self) -> None:
-        if self.layout not in LAYOUTS:
-            raise ConfigError(f"layout={self.layout!r}, expected one of {LAYOUTS}")
+        check_choice("layout", self.layout, LAYOUTS)
         frames, columns = self.window_shape
         max_frames = _MAX_WINDOW_COST // (self.features.n_fft + 2 * self.features.n_mels + 256)
         if not 1 <= frames <= max_frames:
@@ -144,10 +143,14 @@ class InputConfig:
                 check_number(f"{name}[{position}]", value, low, _MAX_STATISTIC)
 
     @property
+    def window_samples(self) -> int:
+        """Length of one window in samples."""
+        return self.window.n_samples(self.features.sample_rate)
+
+    @property
     def window_shape(self) -> tuple[int, int]:
         """Frames and columns of one window's features."""
-        n_samples = self.window.n_samples(self.features.sample_rate)
-        return self.features.n_frames(n_samples), len(self.features.columns)
+        return self.features.n_frames(self.window_samples), len(self.features.columns)
 
     @cached_property
     def shape(self) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ser_edge.adaptation.speaker_model import SpeakerModel
-from ser_edge.checks import check_number
+from ser_edge.checks import check_choice, check_number
 from ser_edge.choices import INPUT_KINDS, PRECISIONS
 from ser_edge.errors import BundleError, ConfigError
 from ser_edge.frontend import InputConfig
@@ -53,9 +53,8 @@ class ModelFile:
     def __post_init__(self) -> None:
         for name in ("file", "sha256"):
             _check_text(name, getattr(self, name))
-        for name, legal in (("precision", PRECISIONS), ("input_kind", INPUT_KINDS)):
-            if getattr(self, name) not in legal:
-                raise ConfigError(f"{name}={getattr(self, name)!r}, expected one of {legal}")
+        check_choice("precision", self.precision, PRECISIONS)
+        check_choice("input_kind", self.input_kind, INPUT_KINDS)
         if Path(self.file).name != self.file or self.file == "..":
             raise ConfigError(f"file={self.file!r}, expected a file name without a folder")
         check_number("size_bytes", self.size_bytes, 0, integer=True)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ser_edge.checks import check_number
+from ser_edge.checks import check_choice, check_number
 from ser_edge.errors import ConfigError
 
 PLACEMENTS = ("offset", "speech")
@@ -60,8 +60,7 @@ class WindowConfig:
     def __post_init__(self) -> None:
         for name, low in (("duration_s", 0.1), ("hop_s", 0.05), ("offset_s", 0.0)):
             check_number(name, getattr(self, name), low, _MAX_S, unit="seconds")
-        if self.placement not in PLACEMENTS:
-            raise ConfigError(f"placement={self.placement!r}, expected one of {PLACEMENTS}")
+        check_choice("placement", self.placement, PLACEMENTS)
 
     @classmethod
     def from_dict(cls, settings: Mapping[str, Any]) -> WindowConfig:

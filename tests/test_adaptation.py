@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
+import math
 import pickle
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -230,6 +233,10 @@ def test_refusals(
     classifier = Classifier.load(bundle, backend="numeric")
     with raises(ConfigError, "[]"):
         classifier.adapt([])
+    for single in ("clip.wav", b"RIFF", tmp_path / "clip.wav", io.BytesIO(), clip, 5):
+        recordings: Any = single
+        with raises(ConfigError, type(single).__name__):
+            classifier.adapt(recordings, 22050)
     foreign = Profile.of(IDENTITY, classifier.labels, 3.0, "another")
     with raises(ConfigError, "another"):
         classifier.with_profile(foreign)
@@ -276,7 +283,24 @@ def test_profiles_that_cannot_be_read_or_written(tmp_path: Path) -> None:
     with raises(SerEdgeError, "pipe", source=tmp_path / "pipe"):
         Profile.load(tmp_path / "pipe")
     with raises(SerEdgeError):
-        Profile({}, {}, 12.0, "abc").save(tmp_path / "no" / "anna.json")
+        Profile({"sad": {"sad": 1.0}}, {"sad": 0.5}, 12.0, "abc").save(tmp_path / "no" / "a.json")
+
+
+@pytest.mark.parametrize(
+    ("change", "value"),
+    [
+        ({"seconds": -1}, "seconds=-1"),
+        ({"network": 5}, "network=5"),
+        ({"weights": {}, "offset": {}}, "weights"),
+        ({"offset": {"sad": math.inf}}, "offset.sad=inf"),
+        ({"weights": {"sad": {"sad": "1"}}}, "sad.sad='1'"),
+        ({"weights": {"sad": {"glad": 1.0}}}, "glad"),
+    ],
+)
+def test_profiles_with_illegal_values(change: dict[str, Any], value: str) -> None:
+    whole = Profile({"sad": {"sad": 1.0}}, {"sad": 0.5}, 12.0, "abc")
+    with raises(ConfigError, value):
+        replace(whole, **change)
 
 
 @pytest.mark.parametrize(

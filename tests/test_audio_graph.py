@@ -117,7 +117,7 @@ SIGNALS: dict[str, Callable[[np.random.Generator, int], Any]] = {
 @pytest.mark.parametrize("name", CONFIGS)
 def test_the_graph_computes_the_features(name: str, signal: str, rng: np.random.Generator) -> None:
     config = CONFIGS[name]
-    n_samples = config.window.n_samples(config.features.sample_rate)
+    n_samples = config.window_samples
     samples = SIGNALS[signal](rng, n_samples).astype(np.float32)
     found = waveform_inputs(NumPyOps(), samples, config)
     features = FeatureExtractor(config.features)(samples)
@@ -154,7 +154,7 @@ def test_onnx_runtime_computes_the_same(name: str, rng: np.random.Generator) -> 
     network = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)])
     network.ir_version = 8
     content = with_audio(network.SerializeToString(), config, 2.0)
-    samples = 0.1 * rng.standard_normal(config.window.n_samples(config.features.sample_rate))
+    samples = 0.1 * rng.standard_normal(config.window_samples)
     samples = samples.astype(np.float32)
     session = onnxruntime.InferenceSession(content)
     (found,) = session.run(None, {"samples": samples[None]})
@@ -196,7 +196,7 @@ def test_a_window_and_its_probabilities(exported: Path, golden: dict[str, Any]) 
     classifier = Classifier.load(exported, backend="litert", precision="float32")
     config = classifier.bundle.manifest.input
     samples = golden["clip1_samples"].astype(np.float32) / 32768
-    window = np.resize(samples, config.window.n_samples(config.features.sample_rate))
+    window = np.resize(samples, config.window_samples)
     features, _ = Frontend(config.features, config.window)(window)
     expected = classifier.probabilities(config.network_inputs(features))
 

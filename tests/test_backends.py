@@ -20,7 +20,7 @@ from ser_edge import Bundle, Classifier
 from ser_edge.audio import as_signal
 from ser_edge.backends import INTERPRETERS, open_model
 from ser_edge.backends.onnx import OnnxModel
-from ser_edge.errors import BackendError, BundleError
+from ser_edge.errors import BackendError, BundleError, ConfigError
 from ser_edge.frontend import Frontend
 
 Edit = Callable[[Callable[[dict[str, Any]], object]], Path]
@@ -172,6 +172,11 @@ def test_an_interpreter_that_does_not_load(
     done = fresh(code, bundle_dir, tmp_path)
     assert done.stdout.startswith(f"onnxruntime is installed but does not load: {reason}")
     assert done.stdout.count("\n") == 1
+
+
+def test_an_unknown_backend_is_named(bundle_dir: Path) -> None:
+    with raises(ConfigError, "backend='torch'", "litert"):
+        open_model(bundle_dir / "model.float32.npz", "torch")
 
 
 def test_a_changed_model_is_not_opened(edited_bundle: Edit) -> None:

@@ -233,6 +233,7 @@ def test_the_accuracy_in_the_manifest(
     ("name", "value"),
     [
         *(("threads", 0), ("threads", 65), ("processes", 0), ("runs", 0), ("warmup_runs", -1)),
+        *(("runs", 2.5), ("processes", True)),
         *(("seconds", -1.0), ("seconds", math.nan), ("warmup_s", math.inf)),
     ],
 )

@@ -1,4 +1,4 @@
-"""The range check for arguments and settings."""
+"""The checks of arguments and settings."""
 
 import math
 from typing import Any
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from raising import raises
 
-from ser_edge.checks import check_number
+from ser_edge.checks import check_choice, check_number
 from ser_edge.errors import ConfigError
 
 
@@ -16,10 +16,19 @@ def test_numbers_in_range_pass(value: Any) -> None:
     check_number("n", value, 1, 3)
 
 
-@pytest.mark.parametrize("value", [0.99, 3.01, math.nan, math.inf, True, None, "2", [2], 10**400])
+@pytest.mark.parametrize("value", [0.99, 3.01, math.nan, math.inf, True, None, "2", [2]])
 def test_other_values_are_refused(value: Any) -> None:
     with raises(ConfigError, f"n={value!r}", "1 to 3"):
         check_number("n", value, 1, 3)
+
+
+@pytest.mark.parametrize("value", [10**400, "x" * 10**5, np.zeros((9, 9))])
+def test_large_values_are_shortened(value: Any) -> None:
+    for check in (check_number, check_choice):
+        legal: Any = (1, 3) if check is check_number else (("one",),)
+        with raises(ConfigError, "n=") as caught:
+            check("n", value, *legal)
+        assert len(str(caught.value)) < 200
 
 
 def test_whole_numbers_only() -> None:
@@ -35,3 +44,13 @@ def test_an_open_range() -> None:
             check_number("s", value, 0, exclusive=True, unit="seconds")
     with raises(ConfigError, "from 1 up"):
         check_number("n", 0, 1)
+    for value in (0, 4):
+        with raises(ConfigError, f"n={value}", "above 0 and at most 3"):
+            check_number("n", value, 0, 3, exclusive=True)
+
+
+def test_words() -> None:
+    check_choice("layout", "flat", {"sequence": 1, "flat": 2})
+    for value in ("square", "", None, ["flat"], np.array(["flat", "sequence"])):
+        with raises(ConfigError, "layout=", "sequence, flat"):
+            check_choice("layout", value, ("sequence", "flat"))

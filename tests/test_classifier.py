@@ -14,7 +14,7 @@ from conftest import parameter
 from numpy.typing import NDArray
 from raising import raises
 
-from ser_edge import Bundle, Classifier, Prediction, Window, audio
+from ser_edge import Bundle, Classifier, Prediction, Profile, Window, audio
 from ser_edge.errors import AudioError, BackendError, BundleError, ConfigError, SerEdgeError
 from ser_edge.prediction import softmax
 
@@ -183,7 +183,15 @@ def test_silence_is_named_by_its_file(classifier: Classifier, tmp_path: Path) ->
 
 @pytest.mark.parametrize(
     "options",
-    [{"backend": "torch"}, {"threads": 0}, {"threads": 65}, {"threads": "2"}, {"threads": True}],
+    [
+        {"backend": "torch"},
+        {"precision": "int4"},
+        {"threads": 0},
+        {"threads": 65},
+        {"threads": "2"},
+        {"threads": True},
+        {"profile": "anna.json"},
+    ],
     ids=str,
 )
 def test_illegal_options_are_named(bundle_dir: Path, options: Any) -> None:
@@ -193,8 +201,13 @@ def test_illegal_options_are_named(bundle_dir: Path, options: Any) -> None:
 
 
 def test_other_refusals_on_loading(bundle_dir: Path, tmp_path: Path) -> None:
-    with raises(BackendError, "int4", "onnx"):
-        Classifier.load(bundle_dir, backend="onnx", precision="int4")
+    with raises(BackendError, "int8", "numeric"):
+        Classifier.load(bundle_dir, backend="numeric", precision="int8")
+    wrong: Any = 5
+    with raises(ConfigError, "folder=5"):
+        Classifier.load(wrong)
+    with raises(ConfigError, "path=5"):
+        Profile.load(wrong)
     with raises(BundleError, "manifest.json"):
         Classifier.load(tmp_path)
 

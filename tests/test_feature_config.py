@@ -44,7 +44,7 @@ ILLEGAL = [
 @pytest.mark.parametrize("setting", ILLEGAL, ids=str)
 def test_illegal_settings_are_named(setting: dict[str, Any]) -> None:
     ((name, value),) = setting.items()
-    with raises(ConfigError, f"{name}={value!r}"):
+    with raises(ConfigError, f"{name}={repr(value)[:9]}"):
         FeatureConfig(**setting)
     with raises(ConfigError):
         FeatureConfig.from_dict(setting)

@@ -54,7 +54,7 @@ def test_the_test_bundle_has_what_the_export_writes(
 def test_the_stages_are_those_of_the_features(bundle_dir: Path, golden: dict[str, Any]) -> None:
     config = Bundle.open(bundle_dir).manifest.input
     extract = FeatureExtractor(replace(config.features, descriptors=("log_mel", "mfcc")))
-    length = config.window.n_samples(config.features.sample_rate)
+    length = config.window_samples
     window = cut_window(as_signal(golden["clip0_samples"]), 0, length)
     both = np.concatenate([golden["stage_decibels"], golden["stage_mfcc"]], axis=1)
     # Equal where it was made; processors differ by 1e-4.

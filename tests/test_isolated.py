@@ -59,7 +59,7 @@ def alive(pid: int) -> bool:
     [
         ("raise ImportError('GLIBC_2.38\\nmore')", "fails", "ImportError", "", "GLIBC_2.38"),
         ("import not_there", "fails", "ModuleNotFoundError", "", "No module named 'not_there'"),
-        ("raise OSError", "fails", "OSError", "", "no message"),
+        ("raise OSError", "fails", "OSError", "", "OSError"),
         (DIE.format("SIGILL"), "dies", "", "SIGILL", "ended by SIGILL (illegal instruction)"),
         (DIE.format("SIGSEGV"), "dies", "", "SIGSEGV", "ended by SIGSEGV (segmentation fault)"),
         ("import sys; sys.exit(0)", "dies", "", "", "Python exited with status 0"),

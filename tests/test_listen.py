@@ -110,6 +110,9 @@ def test_pipes_that_cannot_be() -> None:
         PcmSource(io.BytesIO(), RATE, "mp3")
     with raises(ConfigError, 4000):
         PcmSource(io.BytesIO(), 4000, "s16")
+    for channels in (0, 65, 10**8, 1.5):
+        with raises(ConfigError, f"channels={channels}"):
+            PcmSource(io.BytesIO(), RATE, "s16", channels)  # type: ignore[arg-type]
 
 
 def test_capture_drops_the_oldest_and_counts() -> None:
@@ -133,6 +136,20 @@ def test_a_source_that_can_wait_loses_nothing() -> None:
         found.append(samples)
     np.testing.assert_array_equal(np.concatenate(found), np.concatenate(chunks))
     assert capture.dropped_s == 0
+
+
+@pytest.mark.parametrize("failure", [OSError(5, "Input/output error"), MemoryError()])
+def test_a_source_that_fails_is_an_error_after_its_audio(
+    stream: Stream, talk: NDArray[np.int16], failure: Exception
+) -> None:
+    def fail(number: int) -> None:
+        if number:
+            raise failure
+
+    with raises(AudioError, source="given") as caught:
+        listen(Given([talk, talk], fail), stream, on_event=lambda event: None, keep_pace=False)
+    assert caught.value.__cause__ is failure
+    assert stream.level_db > -60  # the first chunk was processed
 
 
 def test_events_are_where_emotions_begin_and_end() -> None:
@@ -366,6 +383,12 @@ def test_a_file_and_a_learned_speaker(
     assert lines[0].split()[1] == "onset"
     assert lines[-1].split() == ["14.00", "end"]
     assert json.loads(profile.read_text())["seconds"] >= 3
+    learned = profile.read_bytes()
+    assert main([*words, "--adapt", "--save-profile", str(profile)]) == 1
+    assert (capfd.readouterr().out, profile.read_bytes()) == ("", learned)
+    profile.write_text("old")
+    assert main([*words, "--adapt", "--save-profile", str(profile), "--overwrite"]) == 0
+    assert profile.read_bytes() == learned
     assert main([*words, "--profile", str(profile)]) == 0
     assert main([*words, "--adapt", "--save-profile", str(tmp_path / "no" / "anna.json")]) == 1
     assert "anna.json" in capfd.readouterr().err
@@ -375,9 +398,11 @@ def test_a_file_and_a_learned_speaker(
     ("words", "option"),
     [
         (["--save-profile", "anna.json"], "--save-profile"),
+        (["--overwrite"], "--overwrite"),
         (["--stdin"], "--sample-rate"),
         (["clip.wav", "--stdin", "--sample-rate", "16000"], "--stdin"),
         (["--stdin", "--sample-rate", "100"], "100"),
+        (["--stdin", "--sample-rate", "16000", "--channels", "100000000"], "channels=100000000"),
         (["--stdin", "--sample-rate", "16000", "--hop", "4"], "hop_s=4"),
     ],
 )

@@ -232,6 +232,17 @@ def test_the_time_for_an_answer_is_bounded(strict: Server, clips: list[bytes]) -
     assert "budget_s=1e-09" in response.json()["detail"]
 
 
+def test_a_wrong_setting_is_the_servers_fault(
+    bundle_dir: Path, monkeypatch: pytest.MonkeyPatch, clips: list[bytes]
+) -> None:
+    testclient = pytest.importorskip("fastapi.testclient")
+    monkeypatch.setenv("SER_EDGE_BUNDLE", str(bundle_dir))
+    page: dict[str, Any] = {}
+    exec(CODE.replace("30, 2, 20", "30, -1, 20"), page)
+    client = testclient.TestClient(page["app"], raise_server_exceptions=False)
+    assert client.post("/predict", content=clips[0]).status_code == 500
+
+
 def test_the_time_for_a_body_is_bounded(strict: Server) -> None:
     address = httpx.URL(strict.url)
     with socket.create_connection((address.host, address.port or 80), HANG_S) as phone:

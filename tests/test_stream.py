@@ -19,6 +19,7 @@ from ser_edge.choices import HOP_S, THRESHOLD
 from ser_edge.resampling import resample
 from ser_edge.streaming import analyze
 from ser_edge.streaming.smoothing import LabelSmoother
+from ser_edge.streaming.voice_activity import VoiceActivityDetector
 
 RATE = 16000
 
@@ -162,11 +163,36 @@ def test_a_speaker_is_learned(classifier: Classifier, talk: NDArray[np.float32])
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("hop_s", 0), ("hop_s", -1), ("hop_s", 3.1), ("hop_s", "x"), ("sample_rate", 4000)],
+    [
+        ("hop_s", 0),
+        ("hop_s", -1),
+        ("hop_s", 3.1),
+        ("hop_s", "x"),
+        ("sample_rate", 4000),
+        ("config", {}),
+    ],
 )
 def test_arguments_out_of_range(classifier: Classifier, name: str, value: Any) -> None:
     with raises(ConfigError, f"{name}={value!r}"):
         Stream(classifier, **{"sample_rate": RATE, name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("block_length", 0), ("block_length", 2.5), ("n_history", 0)),
+        *(("margin_db", -1), ("min_level_db", 1), ("min_level_db", float("nan"))),
+    ],
+)
+def test_settings_of_the_voice_activity_detector(name: str, value: Any) -> None:
+    with raises(ConfigError, f"{name}={value!r}"):
+        VoiceActivityDetector(**{"block_length": 100, name: value})
+
+
+def test_a_folder_is_not_a_classifier(bundle_dir: Path) -> None:
+    folder: Any = bundle_dir
+    with raises(ConfigError, "classifier=", "Classifier"):
+        Stream(folder, RATE)
 
 
 @pytest.mark.parametrize(

@@ -107,6 +107,6 @@ def test_one_recording_at_a_time(words: list[str], capfd: pytest.CaptureFixture[
     assert "--json" in capfd.readouterr().err
     with pytest.raises(SystemExit):
         main([*words, "--segments", "--hop", "0"])
-    assert "argument --hop: '0'" in capfd.readouterr().err
+    assert "argument --hop: value=0.0" in capfd.readouterr().err
     assert main([*words, "--segments", "--hop", "4"]) == 2
     assert "hop_s=4" in capfd.readouterr().err

@@ -20,10 +20,11 @@ from hanging import hang
 from numpy.typing import NDArray
 from raising import raises
 
-from ser_edge import Bundle, BundleError
+from ser_edge import Bundle, BundleError, ConfigError
 from ser_edge.backends import INTERPRETERS
 from ser_edge.backends.graph_file import graph_bytes, read_graph
 from ser_edge.cli.command_line import main
+from ser_edge.doctor import diagnose
 from ser_edge.verify import Check, ModelCheck, Report, verify
 from ser_edge.verify.comparison import TOLERANCES, compare
 from ser_edge.verify.golden import read_golden
@@ -137,6 +138,13 @@ def test_folders_that_are_no_bundle(tmp_path: Path, capfd: pytest.CaptureFixture
         assert out.splitlines()[-1].startswith("all            1 check fails, in ")
         assert main(["verify", str(folder), "--json"]) == 1
         assert json.loads(capfd.readouterr().out)["ok"] is False
+
+
+@pytest.mark.parametrize("check", [verify, diagnose])
+@pytest.mark.parametrize("timeout_s", [-1, 0, float("nan"), "1"])
+def test_a_timeout_out_of_range(check: Any, timeout_s: Any, bundle_dir: Path) -> None:
+    with raises(ConfigError, f"timeout_s={timeout_s!r}"):
+        check(bundle_dir, timeout_s=timeout_s)
 
 
 def test_a_damaged_model_is_not_run(edited_bundle: Edit, only: Callable[..., None]) -> None:

@@ -105,7 +105,7 @@ def test_a_short_clip_is_repeated(n: int, length: int, data: st.DataObject) -> N
 @pytest.mark.parametrize("name", ["duration_s", "hop_s", "offset_s"])
 @pytest.mark.parametrize("value", [-1, 61, 1e9, 10**400, np.nan, np.inf, "2", None, True])
 def test_illegal_times_are_named(name: str, value: Any) -> None:
-    with raises(ConfigError, f"{name}={value!r}"):
+    with raises(ConfigError, f"{name}={repr(value)[:9]}"):
         WindowConfig(**{name: value})
 
 

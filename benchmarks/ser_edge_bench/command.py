@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from ser_edge.bundle import Bundle
-from ser_edge.errors import BundleError, ConfigError
+from ser_edge.checks import check_choice, check_number
+from ser_edge.errors import BundleError, ConfigError, error_source
 from ser_edge.files import check_writable, written_whole
 from ser_edge.streaming.timeline_plot import check_picture
 from ser_edge.terminal import printable
@@ -72,8 +73,8 @@ def _check_options(arguments: argparse.Namespace, plan: Plan) -> None:
         raise ConfigError("--json and --markdown both print", "give one of them a FILE")
     if slowdown is not None and not arguments.baseline:
         raise ConfigError(f"--max-slowdown {slowdown:g} has no effect", "give a --baseline too")
-    if slowdown is not None and not 1 <= slowdown <= 100:
-        raise ConfigError(f"--max-slowdown {slowdown:g}, expected 1 to 100")
+    if slowdown is not None:
+        check_number("--max-slowdown", slowdown, 1, 100)
     if arguments.baseline and plan.processes < MIN_PROCESSES:
         raise ConfigError(
             f"--baseline with {plan.processes} processes, expected {MIN_PROCESSES} or more",
@@ -89,10 +90,9 @@ def _check_options(arguments: argparse.Namespace, plan: Plan) -> None:
 
 def _check_variants(names: list[str], budgets: list[Budget], bundle: Bundle) -> None:
     known = [variant.name for variant in bench_variants(bundle)]
-    for name in (*names, *(budget.variant for budget in budgets if budget.variant)):
-        if name not in known:
-            problem = f"has no variant {name!r}, expected one of {', '.join(known)}"
-            raise ConfigError(problem, source=bundle.folder)
+    with error_source(bundle.folder):
+        for name in (*names, *(budget.variant for budget in budgets if budget.variant)):
+            check_choice("variant", name, known)
 
 
 def _golden_clip(bundle: Bundle) -> BenchClip:

@@ -4,22 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ser_edge.errors import ConfigError
+from ser_edge.checks import check_number
+from ser_edge.choices import MAX_THREADS
 
 QUICK = {"processes": 1, "warmup_runs": 2, "warmup_s": 0.0, "runs": 20, "seconds": 0.0}
 """The settings of ``--quick``: for a look, too few for a comparison."""
 
 MIN_PROCESSES = 3
 """Fewest processes of a run that is compared: they show how much processes differ by chance."""
-
-_LIMITS = {
-    "threads": (1, 64),
-    "processes": (1, 100),
-    "warmup_runs": (0, 1_000_000),
-    "warmup_s": (0, 3600),
-    "runs": (1, 1_000_000),
-    "seconds": (0, 3600),
-}
 
 
 @dataclass(frozen=True)
@@ -34,7 +26,9 @@ class Plan:
     seconds: float = 2.0  # measured time of each variant
 
     def __post_init__(self) -> None:
-        for name, (low, high) in _LIMITS.items():
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise ConfigError(f"{name}={value!r}, expected {low} to {high}")
+        check_number("threads", self.threads, 1, MAX_THREADS, integer=True)
+        check_number("processes", self.processes, 1, 100, integer=True)
+        check_number("warmup_runs", self.warmup_runs, 0, 1_000_000, integer=True)
+        check_number("warmup_s", self.warmup_s, 0, 3600, unit="seconds")
+        check_number("runs", self.runs, 1, 1_000_000, integer=True)
+        check_number("seconds", self.seconds, 0, 3600)

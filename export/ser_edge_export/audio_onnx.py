@@ -28,7 +28,7 @@ def with_audio(network: bytes, config: InputConfig, temperature: float) -> bytes
     ConfigError
         If the input has a descriptor that a graph cannot compute.
     """
-    n_samples = config.window.n_samples(config.features.sample_rate)
+    n_samples = config.window_samples
     writer = _Writer()
     samples = writer.reshape(_Tensor(writer, "samples"), (n_samples,))
     features = waveform_inputs(writer, samples, config)

@@ -22,7 +22,7 @@ def with_audio(network: bytes, config: InputConfig, temperature: float, n_labels
     ConfigError
         If the input has a descriptor that a graph cannot compute.
     """
-    n_samples = config.window.n_samples(config.features.sample_rate)
+    n_samples = config.window_samples
     front = converted(
         lambda samples: waveform_inputs(_Ops(), tf.reshape(samples, (n_samples,)), config),
         "samples",

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ser_edge.backends.graph import Graph
 from ser_edge.backends.graph_file import graph_bytes
-from ser_edge.errors import SerEdgeError
+from ser_edge.errors import SerEdgeError, first_line
 from ser_edge_export.calibration import Range, calibrate
 from ser_edge_export.equalise import equalised
 from ser_edge_export.fine_tune import fine_tuned
@@ -65,9 +65,10 @@ class KerasNetwork:
         try:
             model = load_network(path)
         except (OSError, ValueError, KeyError, TypeError) as error:
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise SerEdgeError(
-                f"cannot be read as a Keras model ({reason})", "save it again with Keras 3", path
+                f"cannot be read as a Keras model ({first_line(error)})",
+                "save it again with Keras 3",
+                path,
             ) from None
         inputs, outputs = ([t.shape[1:] for t in ts] for ts in (model.inputs, model.outputs))
         check_fits(path, inputs, outputs, shape, n_labels)

@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
 from ser_edge.backends.onnx import import_onnxruntime
-from ser_edge.errors import ConfigError, SerEdgeError
+from ser_edge.errors import ConfigError, SerEdgeError, first_line
 from ser_edge_export.onnx_precision import dynamic, float16, int8_weights, quantising
 from ser_edge_export.onnx_writer import IR_VERSION, OPSET
 from ser_edge_export.quantisation_search import QuantConfig
@@ -65,9 +65,10 @@ class OnnxNetwork:
             if next((o.version for o in model.opset_import if not o.domain), OPSET) < OPSET:
                 model = onnx.version_converter.convert_version(model, OPSET)
         except (OSError, DecodeError, onnx.checker.ValidationError, RuntimeError) as error:
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise SerEdgeError(
-                f"cannot be read as an ONNX model ({reason})", "export it to ONNX again", path
+                f"cannot be read as an ONNX model ({first_line(error)})",
+                "export it to ONNX again",
+                path,
             ) from None
         graph = model.graph
         constants = {constant.name for constant in graph.initializer}

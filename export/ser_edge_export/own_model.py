@@ -13,6 +13,7 @@ from zipfile import BadZipFile
 import numpy as np
 from sklearn.model_selection import GroupShuffleSplit
 
+from ser_edge.checks import check_choice
 from ser_edge.errors import ConfigError, SerEdgeError
 from ser_edge.frontend import InputConfig
 from ser_edge_export.trained_model import Network, TrainedModel
@@ -77,8 +78,7 @@ class OwnModel:
                 "give --labels angry,happy,... in the order of the outputs, and --clips DIR",
                 self.path,
             )
-        if self.recipe not in RECIPES:
-            raise ConfigError(f"recipe={self.recipe!r}, expected one of {', '.join(RECIPES)}")
+        check_choice("recipe", self.recipe, RECIPES)
         recipe = RECIPES[self.recipe]
         config = _input_config(recipe, self.scaler)
         network = self._network(config, onnx_options)

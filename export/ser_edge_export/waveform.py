@@ -113,7 +113,7 @@ class _Window:
     def __init__(self, ops: Ops, samples: Tensor, config: InputConfig) -> None:
         self.ops, self.config = ops, config.features
         features = config.features
-        n_samples = config.window.n_samples(features.sample_rate)
+        n_samples = config.window_samples
         self.n_frames = features.n_frames(n_samples)
         self.block = math.gcd(features.n_fft, features.hop_length)
         first = np.arange(self.n_frames) * (features.hop_length // self.block)

@@ -8,14 +8,15 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ser_edge.adaptation.speaker_model import Correction
-from ser_edge.errors import SerEdgeError, error_source
+from ser_edge.checks import check_number, check_type
+from ser_edge.errors import ConfigError, SerEdgeError, error_source
 from ser_edge.files import read_file, written_whole
 from ser_edge.versioned_json import parse_versioned_json
 
@@ -24,6 +25,7 @@ FORMAT_VERSION = 2
 
 _MAX_VALUE = 1e6  # of numbers in a file, far above any learned one
 _MAX_BYTES = 1 << 24
+_MAX_SECONDS = 1e9  # 30 years
 _REMEDY = "write it again with `ser-edge adapt`"
 
 
@@ -42,6 +44,12 @@ class Profile:
     network : str
         The bundle's `ser_edge.manifest.Manifest.network_id`; a profile fits no other network.
 
+    Raises
+    ------
+    ConfigError
+        If a value has another type, is out of range, or the labels of `weights` and `offset`
+        differ.
+
     Examples
     --------
     >>> identity = Correction(np.eye(2), np.zeros(2))
@@ -53,6 +61,21 @@ class Profile:
     offset: dict[str, float]
     seconds: float
     network: str
+
+    def __post_init__(self) -> None:
+        check_type("network", self.network, str, "a str")
+        check_number("seconds", self.seconds, 0, _MAX_SECONDS)
+        check_type("offset", self.offset, dict, "a dict")
+        check_type("weights", self.weights, dict, "a dict")
+        labels = list(self.offset)
+        if not labels or list(self.weights) != labels:
+            raise ConfigError(f"weights has the labels {list(self.weights)}, expected {labels}")
+        for name, row in {"offset": self.offset, **self.weights}.items():
+            check_type(name, row, dict, "a dict")
+            if list(row) != labels:
+                raise ConfigError(f"{name} has the labels {list(row)}, expected {labels}")
+            for label, value in row.items():
+                check_number(f"{name}.{label}", value, -_MAX_VALUE, _MAX_VALUE)
 
     @classmethod
     def of(
@@ -125,32 +148,15 @@ class Profile:
         ------
         SerEdgeError
             If the file cannot be read or is not a profile.
+        ConfigError
+            If `path` is not a path.
         """
+        check_type("path", path, str | os.PathLike, "a path")
         with error_source(path):
             text = read_file(path, _MAX_BYTES)
             content = parse_versioned_json(text, FORMAT, FORMAT_VERSION, remedy=_REMEDY)
-        weights: Any = content.get("weights")
-        offset: Any = content.get("offset")
-        seconds: Any = content.get("seconds")
-        network: Any = content.get("network")
-        if not (
-            isinstance(network, str)
-            and isinstance(offset, dict)
-            and isinstance(weights, dict)
-            and list(weights) == list(offset)
-            and all(isinstance(r, dict) and list(r) == list(offset) for r in weights.values())
-            and all(
-                _is_number(value, -_MAX_VALUE)
-                for row in (offset, *weights.values())
-                for value in row.values()
-            )
-            and _is_number(seconds, 0, 1e9)
-        ):
-            raise SerEdgeError("is a damaged profile", _REMEDY, path)
-        return cls(weights, offset, seconds, network)
-
-
-def _is_number(value: object, low: float, high: float = _MAX_VALUE) -> bool:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    return low <= value <= high
+            entries: dict[str, Any] = {f.name: content.get(f.name) for f in fields(cls)}
+            try:
+                return cls(**entries)
+            except ConfigError as error:
+                raise SerEdgeError(f"is a damaged profile: {error.problem}", _REMEDY) from None

@@ -26,7 +26,8 @@ from typing import NoReturn, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ser_edge.errors import BackendError
+from ser_edge.checks import check_choice
+from ser_edge.errors import BackendError, first_line
 
 
 class Backend(Protocol):
@@ -142,7 +143,10 @@ def open_model(
     ------
     BackendError
         If the interpreter is not installed, does not load or cannot open the file.
+    ConfigError
+        If there is no such backend.
     """
+    check_choice("backend", backend, INTERPRETERS)
     interpreter = INTERPRETERS[backend]
     if interpreter.installed and not interpreter.usable:
         raise BackendError(
@@ -172,7 +176,7 @@ def loading(package: str) -> Iterator[None]:
                 f"pip install 'ser-edge[{extra}]'",
             ) from None
         raise BackendError(
-            f"{package} is installed but does not load: {_first_line(error)}",
+            f"{package} is installed but does not load: {first_line(error)}",
             "install it again, or choose another --backend",
         ) from error
 
@@ -202,9 +206,4 @@ def check_inputs(
 def refusal(problem: str, error: Exception, source: str | os.PathLike[str]) -> BackendError:
     """Make the error for a model file that an interpreter refuses with an error of its own."""
     remedy = "export it again, or choose another --backend"
-    return BackendError(f"{problem}: {_first_line(error)}", remedy, source)
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+    return BackendError(f"{problem}: {first_line(error)}", remedy, source)

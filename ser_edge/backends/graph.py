@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ser_edge.checks import check_number
+from ser_edge.checks import check_choice, check_number
 from ser_edge.errors import ConfigError, error_source
 
 Shape = tuple[int, ...]
@@ -88,8 +88,7 @@ class Op:
         for name in (*self.inputs, self.output):
             if not (isinstance(name, str) and name.isprintable() and 0 < len(name) <= 100):
                 raise ConfigError(f"a tensor is named {brief(name)}, expected a word")
-        if self.kind not in KINDS:
-            raise ConfigError(f"kind={brief(self.kind)}, expected one of {', '.join(KINDS)}")
+        check_choice("kind", self.kind, KINDS)
         kind = KINDS[self.kind]
         _expect("the number of inputs", len(self.inputs), kind.n_inputs or len(self.inputs) or 1)
         _expect("the set of settings", set(self.settings), set(kind.settings))

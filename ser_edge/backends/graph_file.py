@@ -26,7 +26,7 @@ import numpy as np
 
 from ser_edge.backends import refusal
 from ser_edge.backends.graph import KINDS, Graph, Op
-from ser_edge.errors import ConfigError, error_source
+from ser_edge.errors import ConfigError, error_source, first_line
 from ser_edge.npy import read_array
 from ser_edge.versioned_json import parse_versioned_json
 
@@ -99,7 +99,7 @@ def read_graph(content: bytes, source: str | os.PathLike[str]) -> Graph:
     except TypeError as error:
         reason = f"an entry of graph.json has the wrong type ({error})"
     except (ConfigError, BadZipFile, EOFError, OSError, RuntimeError, ValueError) as error:
-        reason = str(error) or type(error).__name__
+        reason = first_line(error)
     raise refusal("numpy cannot open it", ValueError(shorten(reason, 200)), source)
 
 

@@ -12,6 +12,8 @@ import logging
 
 from ser_edge.backends import INTERPRETERS, Backend, open_model
 from ser_edge.bundle import Bundle
+from ser_edge.checks import check_choice
+from ser_edge.choices import PRECISIONS
 from ser_edge.errors import BackendError
 from ser_edge.manifest import ModelFile
 
@@ -48,7 +50,13 @@ def open_bundle(
         If the bundle has no such file, or no interpreter can open it.
     BundleError
         If the file is damaged.
+    ConfigError
+        If there is no such backend or precision.
     """
+    if backend is not None:
+        check_choice("backend", backend, INTERPRETERS)
+    if precision is not None:
+        check_choice("precision", precision, PRECISIONS)
     names = [backend] if backend else list(INTERPRETERS)
     models = {name: model_for(bundle, name, precision) for name in names}
     candidates = {name: model for name, model in models.items() if model is not None}

@@ -8,7 +8,7 @@ from pathlib import Path
 from ser_edge.cli.loading import bundle_folder, limit_blas
 from ser_edge.cli.options import add_bundle
 from ser_edge.cli.stderr import print_error
-from ser_edge.cli.types import natural, positive
+from ser_edge.cli.types import natural, positive, threads
 from ser_edge.errors import SerEdgeError
 
 
@@ -28,7 +28,7 @@ def add_options(bench: argparse.ArgumentParser) -> None:
     method = bench.add_argument_group(
         "method", "Each variant runs until both the number of runs and the seconds are reached."
     )
-    method.add_argument("--threads", type=positive, metavar="N", help="of an inference; default 1")
+    method.add_argument("--threads", type=threads, metavar="N", help="of an inference; default 1")
     method.add_argument(
         "--processes", type=positive, metavar="N", help="fresh processes; default 3"
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ser_edge.choices import PCM_FORMATS, THRESHOLD
 from ser_edge.cli.loading import limit_blas, load_classifier
-from ser_edge.cli.options import add_hop, add_json, add_model, add_profile
+from ser_edge.cli.options import add_hop, add_json, add_model, add_overwrite, add_profile
 from ser_edge.cli.types import positive, probability
 from ser_edge.errors import ConfigError
 from ser_edge.terminal import printable
@@ -50,6 +50,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_profile(detection)
     add("--adapt", action="store_true", help="adapt to the speaker while listening")
     add("--save-profile", type=Path, metavar="FILE", help="write the profile that --adapt learned")
+    add_overwrite(detection)
     add_model(parser)
     add_json(parser, "print a JSON object for each event")
 
@@ -69,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
         print("\n".join(map(printable, devices())))
         return 0
     if arguments.save_profile:
-        check_writable(arguments.save_profile, "--save-profile", overwrite=True)
+        check_writable(arguments.save_profile, "--save-profile", overwrite=arguments.overwrite)
     classifier = load_classifier(arguments, arguments.profile)
     source = _source(arguments, classifier)
     stream = Stream(
@@ -105,6 +106,8 @@ def _check_usage(arguments: argparse.Namespace) -> None:
         raise ConfigError("argument --stdin: needs --sample-rate", "add --sample-rate HZ")
     if arguments.save_profile and not arguments.adapt:
         raise ConfigError("argument --save-profile: needs --adapt", "add --adapt")
+    if arguments.overwrite and not arguments.save_profile:
+        raise ConfigError("argument --overwrite: needs --save-profile", "add --save-profile FILE")
 
 
 def _source(arguments: argparse.Namespace, classifier: Classifier) -> SampleSource:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from ser_edge.choices import BACKENDS, HOP_S, PRECISIONS
-from ser_edge.cli.types import positive, seconds
+from ser_edge.cli.types import seconds, threads
 
 BUNDLE_VARIABLE = "SER_EDGE_BUNDLE"
 BUNDLE_HELP = f"bundle folder; default ${BUNDLE_VARIABLE}, or the bundle that ships with ser-edge"
@@ -32,7 +32,7 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     )
     model.add_argument(
         "--threads",
-        type=positive,
+        type=threads,
         default=1,
         metavar="N",
         help="threads of the interpreter; default 1, the fastest",

@@ -3,32 +3,36 @@
 from __future__ import annotations
 
 import argparse
+import math
+from contextlib import suppress
 from functools import partial
+from typing import Any
+
+from ser_edge.checks import check_number
+from ser_edge.choices import MAX_THREADS
+from ser_edge.errors import ConfigError
 
 
-def number(text: str, low: float, high: float, what: str) -> float:
-    """Parse a number from `low` to `high`."""
+def number(
+    text: str, low: float, high: float = math.inf, *, integer: bool = False, unit: str = ""
+) -> Any:
+    """Parse a number; `ser_edge.checks.check_number` has the parameters."""
+    value: Any = text  # refused if it is not a number
+    with suppress(ValueError):
+        value = int(text) if integer else float(text)
     try:
-        value = float(text)
-    except ValueError:
-        value = low - 1
-    if not low <= value <= high:
-        raise argparse.ArgumentTypeError(f"{text!r}, expected {what} from {low:g} to {high:g}")
+        check_number("value", value, low, high, integer=integer, unit=unit)
+    except ConfigError as error:
+        raise argparse.ArgumentTypeError(error.problem) from None
     return value
 
 
-def whole_number(text: str, low: int) -> int:
-    """Parse a whole number, `low` or more."""
-    if not text.isdecimal() or int(text) < low:
-        raise argparse.ArgumentTypeError(f"{text!r}, expected a whole number from {low} up")
-    return int(text)
-
-
-percent = partial(number, low=0, high=100, what="a number")
-probability = partial(number, low=0, high=1, what="a probability")
-seconds = partial(number, low=0.01, high=60, what="seconds")
-natural = partial(whole_number, low=0)
-positive = partial(whole_number, low=1)
+percent = partial(number, low=0, high=100)
+probability = partial(number, low=0, high=1)
+seconds = partial(number, low=0.01, high=60, unit="seconds")
+natural = partial(number, low=0, integer=True)
+positive = partial(number, low=1, integer=True)
+threads = partial(number, low=1, high=MAX_THREADS, integer=True)
 
 
 def folds(text: str) -> list[int] | list[str]:

@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from ser_edge import __version__, errors
+from ser_edge.checks import check_number
 from ser_edge.doctor.diagnosis import BackendReport, Diagnosis
 from ser_edge.doctor.machine import Machine, this_machine
 from ser_edge.errors import BundleError
@@ -50,9 +51,12 @@ def diagnose(bundle: str | os.PathLike[str] | None = None, *, timeout_s: float =
 
     Raises
     ------
+    ConfigError
+        If an argument is not legal.
     SerEdgeError
         If no process can be started.
     """
+    check_number("timeout_s", timeout_s, 0, exclusive=True, unit="seconds")
     machine = this_machine()
     numpy = run_isolated("numpy", timeout_s=timeout_s)
     numpy_problem, numpy_remedy = explain(numpy, "numpy")
@@ -185,7 +189,7 @@ def explain(outcome: Outcome, package: str) -> tuple[str, str]:
         return "", ""
     if hasattr(errors, outcome.error):  # one of ours, which names its remedy
         return outcome.problem, outcome.remedy
-    error = f"{outcome.error}: " if outcome.error else ""
+    error = f"{outcome.error}: " if outcome.error not in ("", outcome.problem) else ""
     problem = f"{_STAGES.get(outcome.stage, '')}{error}{outcome.problem}"
     if outcome.signal == "SIGILL" and package != "numpy":
         # The wheel needs a newer processor; installing it again would not help.

@@ -11,7 +11,7 @@ from importlib import import_module
 from time import perf_counter
 from typing import Any
 
-from ser_edge.errors import SerEdgeError
+from ser_edge.errors import SerEdgeError, first_line
 
 MARK = "ser-edge report: "
 """Start of each line of stdout that is a report; packages may print other lines."""
@@ -50,8 +50,7 @@ def run(request: str) -> None:
         problem = str(SerEdgeError(error.problem, source=error.source))
         report |= {"error": type(error).__name__, "problem": problem, "remedy": error.remedy}
     except Exception as error:  # a package may raise anything
-        lines = str(error).strip().splitlines() or ["no message"]
-        report |= {"error": type(error).__name__, "problem": lines[0], "remedy": ""}
+        report |= {"error": type(error).__name__, "problem": first_line(error), "remedy": ""}
     _print(report)
 
 

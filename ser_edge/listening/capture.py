@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ser_edge.errors import SerEdgeError
+from ser_edge.errors import AudioError, SerEdgeError, first_line
 from ser_edge.listening.sources import SampleSource
 
 
@@ -91,6 +91,10 @@ class Capture:
                     break
         except SerEdgeError as error:
             self.error = error
+        except Exception as error:  # of the pipe, the file or the sound card
+            problem = f"cannot be read to its end ({first_line(error)})"
+            self.error = AudioError(problem, "check the source", self._source.name)
+            self.error.__cause__ = error
         finally:
             with self._changed:
                 self._ended = True

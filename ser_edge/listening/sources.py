@@ -11,12 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ser_edge.audio import AudioSource, blocks
-from ser_edge.errors import AudioError, ConfigError
+from ser_edge.checks import check_choice, check_number
+from ser_edge.errors import AudioError
 from ser_edge.resampling import check_sample_rate
 
 PCM = {"u8": "u1", "s16": "<i2", "s32": "<i4", "f32": "<f4"}
 """NumPy's dtypes of `ser_edge.choices.PCM_FORMATS`."""
 
+_MAX_CHANNELS = 64  # more than most microphone arrays; beyond that a value is a typing error
 _CHUNK_S = 0.05  # a tenth of a hop: adds little latency
 _LOST_S = 3.0  # without any samples, after which the microphone counts as unplugged
 
@@ -47,14 +49,14 @@ class PcmSource:
         In Hz.
     format : {"u8", "s16", "s32", "f32"}
         Of a sample, little-endian.
-    channels : int > 0
+    channels : int in [1, 64]
         Interleaved channels; `chunks` yields their mean.
     """
 
     def __init__(self, stream: BinaryIO, sample_rate: int, format: str, channels: int = 1) -> None:
         check_sample_rate(sample_rate)
-        if format not in PCM:
-            raise ConfigError(f"format={format!r}, expected one of {', '.join(PCM)}")
+        check_choice("format", format, PCM)
+        check_number("channels", channels, 1, _MAX_CHANNELS, integer=True)
         self.name, self.sample_rate = "standard input", sample_rate
         self._stream, self._dtype, self._channels = stream, np.dtype(PCM[format]), channels
         self._closed = False

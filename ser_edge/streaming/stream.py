@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from ser_edge.adaptation.online import OnlineAdaptation
 from ser_edge.adaptation.profile import Profile
 from ser_edge.audio import as_signal
-from ser_edge.checks import check_number
+from ser_edge.checks import check_number, check_type
 from ser_edge.choices import HOP_S
 from ser_edge.classifier import Classifier
 from ser_edge.features import FeatureExtractor
@@ -60,7 +60,7 @@ class Stream:
     Raises
     ------
     ConfigError
-        If `sample_rate` or `hop_s` is out of range.
+        If `sample_rate` or `hop_s` is out of range, or an argument has another type.
     BundleError
         If `adapt` is set and the bundle does not support adaptation.
 
@@ -84,12 +84,14 @@ class Stream:
         config: StreamConfig | None = None,
         adapt: bool = False,
     ) -> None:
+        check_type("classifier", classifier, Classifier, "a Classifier")
+        check_type("config", config, StreamConfig | None, "a StreamConfig")
         self._input = classifier.bundle.manifest.input
         features = self._input.features
         max_s = self._input.window.duration_s
         check_number("hop_s", hop_s, 0, max_s, exclusive=True, unit="seconds")
         self._resampler = Resampler(sample_rate, features.sample_rate)
-        self._n_window = self._input.window.n_samples(features.sample_rate)
+        self._n_window = self._input.window_samples
         hop_frames = max(1, round(hop_s * features.sample_rate / features.hop_length))
         self._rolling = RollingFeatures(FeatureExtractor(features), self._n_window, hop_frames)
         self.hop_s = self._rolling.hop_samples / features.sample_rate

@@ -8,6 +8,8 @@ from collections import deque
 import numpy as np
 from numpy.typing import NDArray
 
+from ser_edge.checks import check_number
+
 _LOWEST_DB = -100.0  # digital silence; 16-bit noise is louder
 
 
@@ -21,12 +23,17 @@ class VoiceActivityDetector:
     ----------
     block_length : int > 0
         Samples over which a level is computed; about 25 ms.
-    margin_db : float
+    margin_db : float >= 0
         Level of speech above the noise floor [dB].
-    min_level_db : float
+    min_level_db : float in [-100, 0]
         Level below which nothing is speech [dB of full scale].
     n_history : int > 0
         Hops over which the noise floor is taken.
+
+    Raises
+    ------
+    ConfigError
+        For a value outside these ranges.
 
     Attributes
     ----------
@@ -48,6 +55,10 @@ class VoiceActivityDetector:
         min_level_db: float = -60.0,
         n_history: int = 20,
     ) -> None:
+        check_number("block_length", block_length, 1, integer=True)
+        check_number("margin_db", margin_db, 0)
+        check_number("min_level_db", min_level_db, _LOWEST_DB, 0)
+        check_number("n_history", n_history, 1, integer=True)
         self._block_length, self._margin_db = block_length, margin_db
         self._min_level_db = min_level_db
         self._lowest: deque[float] = deque(maxlen=n_history)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ser_edge.audio import as_signal
 from ser_edge.bundle import GOLDEN, MAX_GOLDEN_BYTES, Bundle
-from ser_edge.errors import BundleError, ConfigError
+from ser_edge.errors import BundleError, ConfigError, first_line
 from ser_edge.manifest import Manifest, ModelFile
 from ser_edge.npy import read_array
 from ser_edge.window import cut_window
@@ -92,7 +92,7 @@ def read_golden(bundle: Bundle) -> tuple[GoldenClip, ...]:
     except KeyError as error:
         reason = str(error.args[0])  # "There is no item named ... in the archive"
     except (BadZipFile, EOFError, OSError, RuntimeError, ValueError, zlib.error) as error:
-        reason = str(error) or type(error).__name__
+        reason = first_line(error)
     raise BundleError(
         f"does not fit its manifest: {reason}", "export it again", bundle.folder / GOLDEN
     )

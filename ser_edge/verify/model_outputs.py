@@ -80,7 +80,7 @@ def run_models(folder: str, backend: str, *files: str) -> Iterator[dict[str, Any
     bundle = Bundle.open(folder)
     clips = read_golden(bundle)
     config = bundle.manifest.input
-    window_samples = config.window.n_samples(config.features.sample_rate)
+    window_samples = config.window_samples
     models = {model.file: model for model in bundle.manifest.models}
     outputs: dict[str, Any] = {}
     errors: dict[str, tuple[str, str]] = {}

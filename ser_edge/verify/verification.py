@@ -11,6 +11,7 @@ import numpy as np
 from ser_edge.audio import as_signal
 from ser_edge.backends import INTERPRETERS
 from ser_edge.bundle import Bundle
+from ser_edge.checks import check_number
 from ser_edge.doctor.examination import absence
 from ser_edge.doctor.machine import this_machine
 from ser_edge.errors import BackendError, BundleError, SerEdgeError
@@ -56,9 +57,12 @@ def verify(bundle: str | os.PathLike[str], *, timeout_s: float = 60) -> Report:
 
     Raises
     ------
+    ConfigError
+        If an argument is not legal.
     SerEdgeError
         If no process can be started.
     """
+    check_number("timeout_s", timeout_s, 0, exclusive=True, unit="seconds")
     started = perf_counter()
     checks: list[Check] = []
     models: list[ModelCheck] = []

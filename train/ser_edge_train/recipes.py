@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from ser_edge.checks import check_number
+from ser_edge.checks import check_choice, check_number
 from ser_edge.errors import ConfigError
 from ser_edge.features import FeatureConfig
 from ser_edge.window import WindowConfig
@@ -135,8 +135,7 @@ class Recipe:
     def __post_init__(self) -> None:
         for name, low in (("batch_size", 2), ("epochs", 1), ("ensemble", 1)):
             check_number(name, getattr(self, name), low, integer=True)
-        if self.network not in NETWORKS:
-            raise ConfigError(f"network={self.network!r}, expected one of {', '.join(NETWORKS)}")
+        check_choice("network", self.network, NETWORKS)
         if self.retrain and self.patience:
             raise ConfigError(
                 f"recipe {self.name} has retrain=True, but its validation clips decide when "

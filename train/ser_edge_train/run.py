@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ser_edge.adaptation.speaker_model import SpeakerModel
-from ser_edge.errors import ConfigError, SerEdgeError, error_source
+from ser_edge.errors import ConfigError, SerEdgeError, error_source, first_line
 from ser_edge.frontend import InputConfig
 from ser_edge.prediction import softmax
 from ser_edge.versioned_json import parse_versioned_json
@@ -144,8 +144,7 @@ class Run:
         try:
             return load_network(path)
         except (OSError, ValueError, KeyError) as error:
-            reason = str(error).splitlines()[0]
-            raise SerEdgeError(f"is damaged ({reason})", "train again", path) from None
+            raise SerEdgeError(f"is damaged ({first_line(error)})", "train again", path) from None
 
     def calibration_inputs(self) -> NDArray[np.float32]:
         """Return network inputs of training windows in random order [shape=(n, *input_shape)]."""

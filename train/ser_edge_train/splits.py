@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
 
+from ser_edge.checks import check_choice
 from ser_edge.choices import PROTOCOLS
 from ser_edge.errors import ConfigError, SerEdgeError
 from ser_edge_train.corpora import Clip
@@ -140,8 +141,7 @@ def _check_options(
     train_speakers: int | None,
     seed: int,
 ) -> None:
-    if protocol not in PROTOCOLS:
-        raise ConfigError(f"protocol={protocol!r}, expected one of {', '.join(PROTOCOLS)}")
+    check_choice("protocol", protocol, PROTOCOLS)
     if (protocol == "corpus") != (test_corpus is not None):
         raise ConfigError(
             f"protocol={protocol!r} with test_corpus={test_corpus!r}",

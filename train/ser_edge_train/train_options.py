@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from ser_edge.checks import check_choice
 from ser_edge.errors import ConfigError
 from ser_edge_train.recipes import RECIPES, Recipe
 
@@ -53,8 +54,7 @@ class TrainOptions:
         ConfigError
             If the recipe is unknown, or the recipe or the protocol cannot retrain.
         """
-        if self.recipe not in RECIPES:
-            raise ConfigError(f"recipe={self.recipe!r}, expected one of {', '.join(RECIPES)}")
+        check_choice("recipe", self.recipe, RECIPES)
         recipe = RECIPES[self.recipe]
         given = {name: getattr(self, name) for name in ("epochs", "ensemble", "retrain")}
         recipe = replace(recipe, **{k: v for k, v in given.items() if v is not None})
