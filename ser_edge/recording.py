@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
@@ -61,7 +62,8 @@ def read_recording(
     ser_edge.errors.AudioError: holds 1.000 s, expected at most max_s=0.5; give a shorter recording
     """
     if not isinstance(recording, np.ndarray):
-        if sample_rate is not None:
+        is_file = isinstance(recording, str | os.PathLike | bytes | bytearray | memoryview)
+        if sample_rate is not None and (is_file or hasattr(recording, "read")):
             raise ConfigError(
                 f"sample_rate={sample_rate!r}, expected none, since the recording has its own",
                 "leave it out, or pass the samples as a NumPy array",

@@ -48,7 +48,7 @@ def decoded_by_ffmpeg(
         copy, log = folder / "recording", folder / "log"
         with copy.open("wb") as target:  # ffmpeg has to seek, and a file object may have no path
             shutil.copyfileobj(file, target)
-        words = [program, "-hide_banner", "-nostdin", "-v", "error"]
+        words = [program, "-hide_banner", "-nostdin", "-v", "error", "-threads", "1"]
         words += ["-protocol_whitelist", "file", "-f", container.demuxer, "-i", f"file:{copy}"]
         words += ["-map", "0:a:0", "-c:a", "pcm_f32le", "-f", "wav", "pipe:1"]
         with log.open("wb") as errors:

@@ -115,7 +115,9 @@ class PcmSource:
         given = _options(self.sample_rate, self._dtype, self._channels)
         stated = _options(header.sample_rate, header.dtype, header.channels)
         if given != stated:
-            raise AudioError(f"is a WAV file for `{stated}`, expected `{given}`", "use the former")
+            raise AudioError(
+                f"is a WAV file for `{stated}`, expected `{given}`", "give the options of the file"
+            )
         return n_bytes
 
     def _read(self, n_bytes: int) -> bytes:
