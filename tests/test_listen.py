@@ -112,6 +112,9 @@ def test_pipes_that_cannot_be() -> None:
         PcmSource(io.BytesIO(), RATE, "mp3")
     with raises(ConfigError, 4000):
         PcmSource(io.BytesIO(), 4000, "s16")
+    for channels in (0, 65, 1.5):
+        with raises(ConfigError, f"channels={channels}", "1 to 64"):
+            PcmSource(io.BytesIO(), RATE, "s16", channels)  # type: ignore[arg-type]
 
 
 def wav_in_a_pipe(frames: NDArray[Any], *chunks: bytes, length: int | None = None) -> bytes:

@@ -157,6 +157,15 @@ def test_what_file_objects_raise_becomes_an_error(
     assert capfd.readouterr() == ("", "")
 
 
+def test_a_file_object_that_does_not_say_if_it_can_seek() -> None:
+    class Failing(io.BytesIO):
+        def seekable(self) -> bool:
+            raise RuntimeError("lost")
+
+    with raises(AudioError, "seekable", "RuntimeError: lost", source="the recording"):
+        read(Failing(b"RIFF"))
+
+
 @pytest.mark.parametrize("container", ["WAV", "FLAC"])
 def test_reads_may_be_short(container: str) -> None:
     class Short(io.BytesIO):

@@ -226,6 +226,12 @@ def as_signal(samples: ArrayLike, name: str = "the array") -> NDArray[np.float32
             array = np.asarray(samples)
         except ValueError:
             raise AudioError("is ragged, expected one channel of shape (n,)") from None
+        except (RuntimeError, TypeError) as error:  # such as a tensor on a GPU
+            raise AudioError(
+                f"is a {type(samples).__name__} that cannot be an array "
+                f"({' '.join(str(error).split())})",
+                "pass a NumPy array",
+            ) from error
         if array.ndim != 1:
             raise AudioError(
                 f"has shape {array.shape}, expected one channel of shape (n,)",

@@ -56,7 +56,7 @@ def _opened(
 ) -> contextlib.AbstractContextManager[BinaryIO]:
     if isinstance(source, str | os.PathLike):
         file = _open_path(source)
-        if not _can_seek(file):
+        if not file.seekable():
             with file:
                 return io.BytesIO(_read_all(file, max_bytes))
         try:
@@ -81,7 +81,7 @@ def _opened(
     if getattr(source, "closed", False):
         raise AudioError("is a closed file", "pass an open one")
     file = cast(BinaryIO, _FileObject(source))
-    if _can_seek(source):
+    if file.seekable():
         check_size(_bytes_left(file), max_bytes)
         return contextlib.nullcontext(file)
     return io.BytesIO(_read_all(file, max_bytes))
@@ -93,6 +93,12 @@ class _FileObject:
     def __init__(self, file: Any) -> None:
         self._file = file
         self.name = getattr(file, "name", None)
+
+    def seekable(self) -> bool:
+        # SpooledTemporaryFile, which web frameworks use for uploads, lacks it in Python 3.10.
+        if not hasattr(self._file, "seekable"):
+            return hasattr(self._file, "tell")
+        return bool(self._call("seekable"))
 
     def read(self, size: int = -1) -> bytes:
         data = bytearray()
@@ -169,11 +175,6 @@ def _nowhere(path: str) -> AudioError:
     if path.startswith("~"):
         return AudioError("does not exist: the shell did not replace the ~", "leave out the quotes")
     return AudioError("does not exist", "give the path of a recording")
-
-
-def _can_seek(file: BinaryIO) -> bool:
-    # SpooledTemporaryFile, which web frameworks use for uploads, lacks `seekable` in Python 3.10.
-    return file.seekable() if hasattr(file, "seekable") else hasattr(file, "tell")
 
 
 def _bytes_left(file: BinaryIO) -> int:

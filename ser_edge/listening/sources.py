@@ -16,6 +16,7 @@ from ser_edge.audio import AudioSource, blocks, source_name
 from ser_edge.audio.containers import container_of
 from ser_edge.audio.mono import to_mono
 from ser_edge.audio.wav import full_scale, read_pipe_header
+from ser_edge.checks import check_number
 from ser_edge.errors import AudioError, ConfigError, error_source
 from ser_edge.resampling import check_sample_rate
 
@@ -26,6 +27,7 @@ _CHUNK_S = 0.05  # a tenth of a hop: adds little latency
 # What to try after a microphone's preferred settings.
 _RATES = (48000, 44100, 16000)
 _SAMPLE_TYPES = ("int16", "int32", "float32")
+_MAX_CHANNELS = 64
 _LOST_S = 3.0  # without any samples, after which the microphone counts as unplugged
 
 
@@ -57,7 +59,7 @@ class PcmSource:
         In Hz.
     format : {"u8", "s16", "s32", "f32"}
         Of a sample, little-endian.
-    channels : int > 0
+    channels : int in [1, 64]
         Interleaved channels; `chunks` yields their mean.
     """
 
@@ -65,6 +67,7 @@ class PcmSource:
         check_sample_rate(sample_rate)
         if format not in PCM:
             raise ConfigError(f"format={format!r}, expected one of {', '.join(PCM)}")
+        check_number("channels", channels, 1, _MAX_CHANNELS, integer=True)
         self.name, self.sample_rate = "standard input", sample_rate
         self._dtype, self._channels = np.dtype(PCM[format]), channels
         # Unbuffered: it returns what is there, and a thread blocked in it does not stop the exit.
