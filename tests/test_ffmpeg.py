@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import os
 import shlex
+import signal
 import struct
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -115,11 +117,18 @@ def test_parts_and_blocks(install: Install, rng: np.random.Generator) -> None:
     install(DECODER)
     frames = rng.integers(-9999, 9999, 150_000).astype("<i2")
     data, wav = WEBM + streamed(frames.tobytes()), written(frames)
-    for part in ({"offset_s": 4.2, "duration_s": 3.0}, {"offset_s": 9}, {"duration_s": 0.001}):
+    parts: list[dict[str, Any]] = [
+        {"offset_s": 4.2, "duration_s": 3.0},
+        {"offset_s": 7.0, "duration_s": 2.0},  # from one piece into the next
+        {"offset_s": 9},
+        {"duration_s": 0.001},
+    ]
+    for part in parts:
         np.testing.assert_array_equal(read(data, **part)[0], read(wav, **part)[0])
     expected = load(wav, 22050)
     np.testing.assert_array_equal(np.concatenate(list(blocks(data, 22050))), expected)
-    for part in ({"offset_s": 10}, {"duration_s": 0}, {"offset_s": 1e300}):
+    beyond: list[dict[str, Any]] = [{"offset_s": 10}, {"duration_s": 0}, {"offset_s": 1e300}]
+    for part in beyond:
         with raises(AudioError, "no sample is left"):
             read(data, **part)
 
@@ -146,6 +155,20 @@ def test_a_decoder_without_end_is_ended(tmp_path: Path, install: Install) -> Non
     some.close()
     with pytest.raises(ProcessLookupError):
         os.kill(int(Path(f"{program}.pid").read_text()), 0)
+
+
+def test_a_decoder_that_waits_is_killed(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(f"{DECODER}\nhead -c 1000000 /dev/zero\nexec sleep 600")
+    started: list[subprocess.Popen[bytes]] = []
+
+    class Popen(subprocess.Popen):  # type: ignore[type-arg]
+        def __init__(self, *words: Any, **options: Any) -> None:
+            super().__init__(*words, **options)
+            started.append(self)
+
+    monkeypatch.setattr(subprocess, "Popen", Popen)
+    assert read(WEBM + streamed(tone()), duration_s=1)[0].size == 16000
+    assert [process.returncode for process in started] == [-signal.SIGKILL]
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,11 @@ def test_the_mean_of_others(voice: NDArray[np.float32], gains: tuple[float, ...]
     np.testing.assert_array_equal(to_mono(frames), frames.T.mean(axis=0))
 
 
+def test_an_offset_is_no_sound_that_cancels(voice: NDArray[np.float32]) -> None:
+    frames = np.stack([0.01 * voice + 0.9, 0.02 * voice + 0.9], axis=1).astype(np.float32)
+    np.testing.assert_array_equal(to_mono(frames), frames.T.mean(axis=0))
+
+
 @pytest.mark.parametrize("channels", [2, 3, 8, 1000])
 def test_channels_of_noise_do_not_cancel(rng: np.random.Generator, channels: int) -> None:
     frames = rng.standard_normal((500, channels)).astype(np.float32)
