@@ -177,10 +177,10 @@ class Classifier:
         Parameters
         ----------
         recording : path, bytes, binary file object, or np.ndarray [shape=(n,)]
-            A WAV file or its content (other formats need ``soundfile``), or mono samples: float
-            within ±1, or int16, int32 or uint8 PCM.
+            A WAV file or its content (other formats need ``soundfile`` or ffmpeg), or mono
+            samples: float within ±1, or int16, int32 or uint8 PCM.
         sample_rate : int in [8000, 192000], optional
-            Sample rate of an array [Hz]. Files have their own.
+            Sample rate of an array [Hz]; not for files, which have their own.
         max_bytes : int > 0, optional
             Maximum size of the file or array, checked before decoding.
         max_s : float > 0, optional
@@ -202,7 +202,8 @@ class Classifier:
         SerEdgeError
             If `budget_s` has passed before the last window.
         ConfigError
-            If an array comes without its sample rate, or a limit is not legal.
+            If an array comes without its sample rate, a file comes with one, or a limit is not
+            legal.
         """
         started = perf_counter()
         check_limits(max_bytes=max_bytes, max_s=max_s, budget_s=budget_s)

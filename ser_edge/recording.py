@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from ser_edge import audio
 from ser_edge.audio.decode import Part
 from ser_edge.audio.source import check_size
 from ser_edge.checks import check_number
+from ser_edge.errors import ConfigError
 from ser_edge.resampling import check_sample_rate
 
 Recording = audio.AudioSource | NDArray[Any]
@@ -51,7 +53,7 @@ def read_recording(
 
     Returns the samples [shape=(n,), dtype=float32] and their sample rate [Hz]. Raises `AudioError`
     if the recording cannot be used or exceeds a limit, `ConfigError` if an array comes without a
-    legal sample rate.
+    legal sample rate, or a file with one.
 
     Examples
     --------
@@ -60,6 +62,12 @@ def read_recording(
     ser_edge.errors.AudioError: holds 1.000 s, expected at most max_s=0.5; give a shorter recording
     """
     if not isinstance(recording, np.ndarray):
+        is_file = isinstance(recording, str | os.PathLike | bytes | bytearray | memoryview)
+        if sample_rate is not None and (is_file or hasattr(recording, "read")):
+            raise ConfigError(
+                f"sample_rate={sample_rate!r}, expected none, since the recording has its own",
+                "leave it out, or pass the samples as a NumPy array",
+            )
         return audio.read(recording, max_bytes=max_bytes, max_s=max_s)
     checked_rate = check_sample_rate(sample_rate)
     check_size(recording.nbytes, max_bytes)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from numpy.typing import NDArray
 from raising import raises
 from recordings import written
 
@@ -65,6 +66,16 @@ def test_other_arrays_are_refused(samples: Any, value: str) -> None:
         as_signal(samples)
     with raises(AudioError, value, source="clip 3"):
         as_signal(samples, "clip 3")
+
+
+@pytest.mark.parametrize("error", [RuntimeError("requires\ngrad"), TypeError("on cuda:0")])
+def test_tensors_that_cannot_be_arrays_are_refused(error: Exception) -> None:
+    class Tensor:
+        def __array__(self, *_: object, **__: object) -> NDArray[np.float32]:
+            raise error
+
+    with raises(AudioError, "Tensor", str(error).split()[-1], source="the array"):
+        as_signal(Tensor())
 
 
 @pytest.mark.parametrize(

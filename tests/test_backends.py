@@ -176,7 +176,7 @@ def test_an_interpreter_that_does_not_load(
 
 def test_an_unknown_backend_is_named(bundle_dir: Path) -> None:
     with raises(ConfigError, "backend='torch'", "litert"):
-        open_model(bundle_dir / "model.float32.npz", "torch")
+        open_model(b"", "torch", bundle_dir / "model.float32.npz")
 
 
 def test_a_changed_model_is_not_opened(edited_bundle: Edit) -> None:

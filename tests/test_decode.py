@@ -64,6 +64,26 @@ def test_other_codecs_need_soundfile(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
+    ("container", "subtype"),
+    [
+        ("WAV", "GSM610"),
+        ("WAV", "G721_32"),
+        ("WAV", "NMS_ADPCM_16"),
+        ("WAV", "MS_ADPCM"),
+        ("AIFF", "GSM610"),
+    ],
+)
+def test_codecs_that_cannot_seek(container: str, subtype: str) -> None:
+    data = written(0.5 * np.sin(np.arange(8000) / 9), 8000, subtype, container)
+    expected = by_soundfile(data)
+    np.testing.assert_array_equal(read(data)[0], expected)
+    part = read(data, offset_s=0.3, duration_s=0.5)[0]
+    np.testing.assert_array_equal(part, expected[2400:6400])
+    with raises(AudioError, "offset_s=3"):
+        read(data, offset_s=3)
+
+
+@pytest.mark.parametrize(
     ("last", "value"),
     [
         (np.nan, "sample 2 is nan"),

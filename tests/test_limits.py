@@ -82,6 +82,16 @@ def test_bytes_and_seconds(
     assert network.now == 0
 
 
+@pytest.mark.parametrize("kind", [bytes, io.BytesIO])
+def test_a_sample_rate_is_for_arrays_alone(classifier: Classifier, kind: type) -> None:
+    with raises(ConfigError, "sample_rate=16000", "NumPy array"):
+        classifier.predict(kind(wav(SECOND)), 16000)
+    with raises(ConfigError, "sample_rate=0"):
+        classifier.predict("clip.wav", 0)
+    with raises(ConfigError, "sample_rate=None"):
+        classifier.predict(SECOND)
+
+
 @pytest.mark.parametrize("limit", ["max_bytes", "max_s", "budget_s"])
 @pytest.mark.parametrize("value", [0, -1, math.nan, math.inf, "9", True])
 def test_illegal_limits_are_named(classifier: Classifier, limit: str, value: Any) -> None:

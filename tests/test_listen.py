@@ -19,8 +19,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from raising import raises
+from recordings import chunk, fmt, riff
 
 from ser_edge import AudioError, Classifier, ConfigError, Segment, Stream
+from ser_edge.audio import as_signal
+from ser_edge.audio.wav import full_scale
 from ser_edge.choices import PCM_FORMATS
 from ser_edge.cli.command_line import main
 from ser_edge.listening.capture import Capture
@@ -78,11 +81,11 @@ class Given:
         self.exhausted = threading.Event()
 
     def chunks(self) -> Iterator[NDArray[Any]]:
-        for number, chunk in enumerate(self._chunks):
+        for number, samples in enumerate(self._chunks):
             self._before(number)
             if self.closed:
                 return
-            yield chunk
+            yield samples
         self.exhausted.set()
 
     def close(self) -> None:
@@ -99,10 +102,9 @@ def test_raw_samples_come_through_a_pipe(format: str, dtype: str, channels: int)
         io.BytesIO(frames.tobytes() + b"\1" * (frames[0].nbytes > 1)), RATE, format, channels
     )
     found = np.concatenate(list(source.chunks()))
-    mean = frames.mean(axis=1)
-    expected = mean if dtype == "<f4" else np.round(mean)
-    assert found.dtype == np.dtype(dtype)
-    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    assert found.dtype == (dtype if channels == 1 else np.float32)
+    expected = full_scale(frames).mean(axis=1)
+    np.testing.assert_allclose(full_scale(found), expected, rtol=1e-6)
 
 
 def test_pipes_that_cannot_be() -> None:
@@ -111,8 +113,120 @@ def test_pipes_that_cannot_be() -> None:
     with raises(ConfigError, 4000):
         PcmSource(io.BytesIO(), 4000, "s16")
     for channels in (0, 65, 10**8, 1.5):
-        with raises(ConfigError, f"channels={channels}"):
+        with raises(ConfigError, f"channels={channels}", "1 to 64"):
             PcmSource(io.BytesIO(), RATE, "s16", channels)  # type: ignore[arg-type]
+
+
+def wav_in_a_pipe(frames: NDArray[Any], *chunks: bytes, length: int | None = None) -> bytes:
+    bits = 8 * frames.dtype.itemsize
+    form = fmt(3 if frames.dtype.kind == "f" else 1, frames.shape[1], RATE, bits)
+    data = chunk(b"data", frames.tobytes(), length)
+    return riff(chunk(b"JUNK", b"x" * 77), chunk(b"fmt ", form), data, *chunks)
+
+
+@pytest.mark.parametrize("format", PCM)
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("length", [None, 0, 0xFFFFFFFF])
+def test_a_wav_file_through_a_pipe(format: str, channels: int, length: int | None) -> None:
+    frames = (100 * np.random.default_rng(0).uniform(0, 1, (5000, channels))).astype(PCM[format])
+    metadata = [chunk(b"LIST", b"INFO" + b"x" * 3000)] if length is None else []
+    data = wav_in_a_pipe(frames, *metadata, length=length)
+    found = np.concatenate(list(PcmSource(io.BytesIO(data), RATE, format, channels).chunks()))
+    np.testing.assert_allclose(full_scale(found), full_scale(frames).mean(axis=1), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "wanted"),
+    [
+        ((8000, "s16", 2), "--sample-rate 8000 --format s16 --channels 2"),
+        ((16000, "s16", 1), "--sample-rate 16000 --format s16 --channels 1"),
+        ((16000, "s32", 2), "--sample-rate 16000 --format s32 --channels 2"),
+    ],
+)
+def test_a_wav_file_of_other_settings_is_refused(
+    options: tuple[int, str, int], wanted: str
+) -> None:
+    data = wav_in_a_pipe(np.zeros((100, 2), "<i2"))
+    stated = "--sample-rate 16000 --format s16 --channels 2"
+    with raises(AudioError, f"for `{stated}`, expected `{wanted}`", source="standard input"):
+        list(PcmSource(io.BytesIO(data), *options).chunks())
+
+
+@pytest.mark.parametrize(
+    ("data", "value"),
+    [
+        (b"fLaC" + bytes(99), "FLAC"),
+        (b"OggS" + bytes(99), "OGG"),
+        (b"\0\0\0\x20ftypM4A " + bytes(99), "m4a"),
+        (b"\x1a\x45\xdf\xa3" + bytes(99), "WebM"),
+        (wav_in_a_pipe(np.zeros((9, 1), "<f8")), "64-bit"),
+        (riff(chunk(b"fmt ", fmt(bits=24)), chunk(b"data", bytes(99))), "24-bit"),
+        (riff(chunk(b"fmt ", fmt(7)), chunk(b"data", bytes(99))), "0x0007"),
+        (riff(chunk(b"fmt ", fmt())), "no audio"),
+        (riff(chunk(b"JUNK", b"", 0xFFFFFFFF)), "no audio"),
+        (riff(chunk(b"data", bytes(99))), "0 format bytes"),
+    ],
+)
+def test_other_formats_through_a_pipe_are_refused(data: bytes, value: str) -> None:
+    with raises(AudioError, value, source="standard input"):
+        list(PcmSource(io.BytesIO(data), RATE, "s16").chunks())
+
+
+@pytest.mark.parametrize("data", [b"", b"\1", b"RIFF", b"RIFF\1\2\3\4wave", b"\xff\xf1\1\2"])
+def test_short_pipes_are_samples(data: bytes) -> None:
+    chunks = list(PcmSource(io.BytesIO(data), RATE, "s16").chunks())
+    found = b"".join(samples.tobytes() for samples in chunks)
+    assert found == data[: len(data) // 2 * 2]
+
+
+@pytest.mark.parametrize("error", [OSError(5, "Input/output error"), ValueError("closed file")])
+@pytest.mark.parametrize("n_reads", [0, 3])
+def test_a_pipe_that_fails(stream: Stream, error: Exception, n_reads: int) -> None:
+    class Failing(io.BytesIO):
+        n_left = n_reads
+
+        def read(self, size: int | None = -1, /) -> bytes:
+            self.n_left -= 1
+            if self.n_left < 0:
+                raise error
+            return super().read(size)
+
+    source = PcmSource(Failing(bytes(9999)), RATE, "s16")
+    value = getattr(error, "strerror", None) or error
+    with raises(AudioError, value, source="standard input"):
+        listen(source, stream, on_event=lambda _: None)
+
+
+def test_a_defect_in_a_source_is_not_lost(stream: Stream) -> None:
+    class Defective(Given):
+        def chunks(self) -> Iterator[NDArray[Any]]:
+            raise ZeroDivisionError
+            yield
+
+    with pytest.raises(ZeroDivisionError):
+        listen(Defective([]), stream, on_event=lambda _: None)
+
+
+@pytest.mark.parametrize("gain", [1, -1])
+def test_channels_of_a_pipe_do_not_cancel(talk: NDArray[np.int16], gain: int) -> None:
+    frames = np.stack([talk, gain * talk], axis=1)
+    source = PcmSource(io.BytesIO(frames.tobytes()), RATE, "s16", 2)
+    np.testing.assert_array_equal(np.concatenate(list(source.chunks())), full_scale(talk))
+
+
+@pytest.mark.parametrize("stream_name", ["stdin", "stdout"])
+def test_a_command_without_standard_streams(
+    bundle_dir: Path,
+    stream_name: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(sys, stream_name, None)
+    words = ["listen", "--stdin", "--sample-rate", "16000", "--bundle", str(bundle_dir)]
+    assert main(words) == 2
+    error = capsys.readouterr().err
+    assert "closed" in error
+    assert error.count("\n") == 1
 
 
 def test_capture_drops_the_oldest_and_counts() -> None:
@@ -251,16 +365,23 @@ def test_a_failed_source_is_an_error_after_all_events(
 
 @pytest.fixture
 def sound_card(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """A stand-in for the module ``sounddevice``, with one microphone."""
+    """A stand-in for the module ``sounddevice``; a test changes what its microphone ``has``."""
 
     class InputStream:
         def __init__(self, **settings: Any) -> None:
-            if settings["samplerate"] != 44100:
-                raise PortAudioError("Invalid sample rate")
+            used = settings["samplerate"], settings["channels"], settings["dtype"]
+            card.tried.append(used)
+            for value, legal, name in zip(
+                used, card.has, ("sample rate", "number of channels", "sample format"), strict=True
+            ):
+                if value not in legal:
+                    raise PortAudioError(f"Invalid {name}")
             card.stream = self
             self.callback, self.finished = settings["callback"], settings["finished_callback"]
 
         def __enter__(self) -> None:
+            if card.busy:
+                raise PortAudioError("Device unavailable")
             card.opened += 1
 
         def __exit__(self, *_: object) -> None:
@@ -270,7 +391,7 @@ def sound_card(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         pass
 
     def query_devices(device: Any = None, kind: str | None = None) -> Any:
-        mic = {"name": "USB mic", "max_input_channels": 1, "default_samplerate": 44100.0}
+        mic = {"name": "USB mic", "max_input_channels": 6, "default_samplerate": 44100.0}
         if kind and device not in (None, 1, "USB"):
             raise ValueError(f"No input device matching {device!r}")
         return mic if kind else [{**mic, "name": "speaker", "max_input_channels": 0}, mic]
@@ -280,6 +401,9 @@ def sound_card(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         PortAudioError=PortAudioError,
         query_devices=query_devices,
         opened=0,
+        busy=False,
+        tried=[],
+        has=([44100], [1, 2, 6], ["int16", "int32"]),
     )
     monkeypatch.setitem(sys.modules, "sounddevice", card)
     return card
@@ -289,6 +413,7 @@ def test_a_microphone(sound_card: SimpleNamespace) -> None:
     microphone = Microphone("USB")
     assert (microphone.name, microphone.sample_rate) == ("USB mic", 44100)
     assert devices() == ["  1  USB mic, 44100 Hz"]
+    assert sound_card.tried == [(44100, 1, "int16")]
     chunks = microphone.chunks()
     sound_card.stream.callback(np.full((100, 1), 7, np.int16), 100, None, None)
     assert next(chunks).tolist() == [7] * 100
@@ -305,17 +430,58 @@ def test_a_microphone(sound_card: SimpleNamespace) -> None:
     assert list(chunks) == []
 
 
+@pytest.mark.parametrize(
+    ("has", "used"),
+    [
+        (([44100], [2], ["int16"]), (44100, 2, "int16")),
+        (([44100], [6], ["int16"]), (44100, 6, "int16")),
+        (([48000], [1], ["int16"]), (48000, 1, "int16")),
+        (([16000], [1], ["int16"]), (16000, 1, "int16")),
+        (([44100], [1], ["int32"]), (44100, 1, "int32")),
+        (([44100], [1], ["float32"]), (44100, 1, "float32")),
+        (([48000], [2], ["int32"]), (48000, 2, "int32")),
+        (([22050, 44100], [2], ["int16"]), (22050, 2, "int16")),
+    ],
+)
+def test_a_microphone_is_opened_with_what_it_has(
+    sound_card: SimpleNamespace, has: tuple[list[Any], ...], used: tuple[int, int, str]
+) -> None:
+    sound_card.has = has
+    microphone = Microphone(sample_rate=22050)
+    assert sound_card.tried[0] == (22050, 1, "int16")
+    assert sound_card.tried[-1] == used
+    assert microphone.sample_rate == used[0]
+    chunks = microphone.chunks()
+    half = 0.5 if used[2] == "float32" else 2 ** (8 * np.dtype(used[2]).itemsize - 2)
+    frames = np.tile(np.array([[half], [-half]], used[2]), (50, used[1]))
+    sound_card.stream.callback(frames, 100, None, None)
+    np.testing.assert_array_equal(as_signal(next(chunks)), np.tile([0.5, -0.5], 50))
+
+
+def test_a_microphone_that_does_not_start(sound_card: SimpleNamespace) -> None:
+    sound_card.busy = True
+    with raises(AudioError, "Device unavailable", source="USB mic"):
+        next(Microphone().chunks())
+
+
 def test_microphones_that_there_are_not(
     sound_card: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    def fail(*_: object) -> None:
+        raise sound_card.PortAudioError("no host")
+
     with raises(AudioError, "'x'", "--devices"):
         Microphone("x")
+    sound_card.has = ([96000], [1], ["int16"])
     with raises(AudioError, "Invalid sample rate"):
-        Microphone(sample_rate=16000)
+        Microphone()
     with raises(ConfigError, 100):
         Microphone(sample_rate=100)
     assert main(["listen", "--devices"]) == 0
     assert capfd.readouterr().out == "  1  USB mic, 44100 Hz\n"
+    monkeypatch.setattr(sound_card, "query_devices", fail)
+    assert main(["listen", "--devices"]) == 1
+    assert "no host" in capfd.readouterr().err
     monkeypatch.setattr(sound_card, "query_devices", lambda *_: [])
     assert main(["listen", "--devices"]) == 1
     assert "there is no microphone" in capfd.readouterr().err
@@ -422,8 +588,8 @@ def test_a_file_in_real_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     clock = Clock()
     monkeypatch.setattr("ser_edge.listening.sources.time", clock)
     n_samples = 0
-    for chunk in FileSource(path, RATE, realtime=True).chunks():
-        n_samples += len(chunk)
+    for samples in FileSource(path, RATE, realtime=True).chunks():
+        n_samples += len(samples)
         assert clock.now == pytest.approx(n_samples / RATE)
         clock.now += 0.01  # processing takes time, which the next sleep makes up for
     assert n_samples == RATE // 2

@@ -3,6 +3,7 @@
 import io
 import os
 import tempfile
+import zlib
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -69,15 +70,45 @@ def test_every_kind_of_source(tmp_path: Path, kind: type) -> None:
     np.testing.assert_array_equal(read(source)[0], by_soundfile(data))
 
 
-def test_paths_that_lead_nowhere(tmp_path: Path) -> None:
-    with raises(AudioError, "exist", source="gone.wav"):
-        read(tmp_path / "gone.wav")
-    with raises(AudioError, "folder", source=tmp_path.name):
-        read(tmp_path)
-    with raises(AudioError, "legal path", source="a\0b"):
-        read("a\0b")
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("gone.wav", "does not exist"),
+        ("somewhere/far/gone.wav", "does not exist"),
+        ("clip.wav/gone.wav", "Not a directory"),
+        ("https://example.org/clip.wav", "is an address"),
+        ("file:///tmp/clip.wav", "is an address"),
+        ("clips/*.wav", "pattern"),
+        ("clip?.wav", "pattern"),
+        ("~/clip.wav", "~"),
+        ("dangling.wav", "is a link to nowhere.wav"),
+        ("clips", "is a folder"),
+        ("a\0b", "legal path"),
+        ("x" * 300, "too long"),
+    ],
+)
+@pytest.mark.parametrize("kind", [str, Path])
+def test_paths_that_lead_nowhere_are_shown_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, value: str, kind: type
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "clip.wav").write_bytes(b"RIFF")
+    (tmp_path / "dangling.wav").symlink_to("nowhere.wav")
+    with raises(AudioError, value, source=str(kind(path))):
+        read(kind(path))
+
+
+def test_the_empty_path() -> None:
     with raises(AudioError, "exist", source="the empty path"):
         read("")
+
+
+def test_files_with_the_characters_of_patterns_are_read(tmp_path: Path) -> None:
+    data = written(np.linspace(-1, 1, 500))
+    path = tmp_path / "clip*.wav"
+    path.write_bytes(data)
+    assert read(path)[0].size == 500
 
 
 def test_a_forbidden_file(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,7 +116,7 @@ def test_a_forbidden_file(monkeypatch: pytest.MonkeyPatch) -> None:
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr("builtins.open", refuse)
-    with raises(AudioError, "Permission denied", source="clip.wav"):
+    with raises(AudioError, "Permission denied", source="somewhere/clip.wav"):
         read("somewhere/clip.wav")
 
 
@@ -96,6 +127,75 @@ def test_a_file_that_fails_while_read() -> None:
 
     with raises(AudioError, "Input/output error", source="the recording"):
         read(Failing(b"RIFF"))
+
+
+@pytest.mark.parametrize("method", ["read", "seek", "tell"])
+@pytest.mark.parametrize(
+    "error", [ValueError("line\nbreak"), RuntimeError("lost"), EOFError(), zlib.error("bad")]
+)
+@pytest.mark.parametrize("container", ["WAV", "FLAC"])
+@pytest.mark.parametrize("n_calls", [0, 1, 2, 3])
+def test_what_file_objects_raise_becomes_an_error(
+    capfd: pytest.CaptureFixture[str], method: str, error: Exception, container: str, n_calls: int
+) -> None:
+    file = io.BytesIO(written(np.linspace(-1, 1, 500), container=container))
+    call, calls = getattr(file, method), iter(range(n_calls))
+
+    def fail(*arguments: Any) -> Any:
+        if next(calls, None) is None:
+            raise error
+        return call(*arguments)
+
+    class Failing:
+        closed = False
+        seekable, read, seek, tell = file.seekable, file.read, file.seek, file.tell
+
+    failing = Failing()
+    setattr(failing, method, fail)
+    with raises(AudioError, type(error).__name__, method, source="the recording"):
+        read(cast(BinaryIO, failing))
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_file_object_that_does_not_say_if_it_can_seek() -> None:
+    class Failing(io.BytesIO):
+        def seekable(self) -> bool:
+            raise RuntimeError("lost")
+
+    with raises(AudioError, "seekable", "RuntimeError: lost", source="the recording"):
+        read(Failing(b"RIFF"))
+
+
+@pytest.mark.parametrize("container", ["WAV", "FLAC"])
+def test_reads_may_be_short(container: str) -> None:
+    class Short(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            return super().read(min(7, size) if size and size > 0 else 7)
+
+    data = written(np.linspace(-1, 1, 500), container=container)
+    np.testing.assert_array_equal(read(Short(data))[0], by_soundfile(data))
+
+
+def test_files_that_return_no_bytes() -> None:
+    class Text(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> Any:
+            return "RIFF"
+
+    class Nowhere(io.BytesIO):
+        def tell(self) -> Any:
+            return None
+
+    with raises(AudioError, "str", "binary"):
+        read(Text(b"RIFF"))
+    with raises(AudioError, "NoneType", "position"):
+        read(Nowhere(b"RIFF"))
+
+
+def test_released_memory() -> None:
+    memory = memoryview(bytearray(written(np.zeros(500))))
+    memory.release()
+    with raises(AudioError, "released"):
+        read(memory)
 
 
 class Upload:

@@ -1,4 +1,8 @@
-"""Decode a part of a recording, piece by piece: WAV with NumPy, other formats with soundfile."""
+"""Decode a part of a recording, piece by piece.
+
+WAV is decoded with NumPy, other formats with soundfile, and those of phones and browsers with
+ffmpeg.
+"""
 
 import contextlib
 import io
@@ -9,6 +13,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from ser_edge.audio.containers import container_of
+from ser_edge.audio.mono import to_mono
 from ser_edge.audio.wav import WavHeader, check_header_rate, read_frames, read_header
 from ser_edge.checks import check_number
 from ser_edge.errors import AudioError
@@ -91,7 +97,17 @@ def decoded(file: BinaryIO, part: Part) -> Iterator[tuple[int, Iterator[NDArray[
         yield header.sample_rate, _finite(_wav_pieces(file, header, first, count))
         return
     file.seek(begin)
-    with _open_sound(io.BytesIO(file.read()) if begin else file, header) as sound:
+    container = container_of(file.read(12))
+    file.seek(begin)
+    if container and container.demuxer:
+        from ser_edge.audio.ffmpeg import decoded_by_ffmpeg
+
+        with decoded_by_ffmpeg(file, container) as (sample_rate, frames):
+            yield check_header_rate(sample_rate), _finite(_cut(frames, part, sample_rate))
+        return
+    # soundfile starts at the file's first byte, and prints what a file object raises.
+    whole = isinstance(file, io.BufferedReader | io.BytesIO) and not begin
+    with _open_sound(file if whole else io.BytesIO(file.read()), header) as sound:
         sample_rate = check_header_rate(sound.samplerate)
         if sound.frames == _UNKNOWN and part.duration_s is None:
             raise AudioError("does not state its length", "convert it to WAV")
@@ -105,7 +121,7 @@ def _wav_pieces(
     size = max(1, _PIECE // header.channels)
     while count > 0:
         frames = read_frames(file, header, first, min(size, count))
-        yield _mono(frames)
+        yield to_mono(frames)
         first, count = 0, count - len(frames)
 
 
@@ -115,12 +131,16 @@ def _sound_pieces(sound: Any, first: int, count: int) -> Iterator[NDArray[np.flo
     size = max(1, _PIECE // sound.channels)
     n_decoded = 0
     try:
-        sound.seek(first)
+        if sound.seekable():
+            sound.seek(first)
+        else:  # GSM 6.10 and some kinds of ADPCM
+            while first and (skipped := len(sound.read(min(size, first)))):
+                first -= skipped
         while n_decoded < count:
             frames = sound.read(min(size, count - n_decoded), dtype="float32", always_2d=True)
             if not len(frames):
                 break
-            yield _mono(frames)
+            yield to_mono(frames)
             n_decoded += len(frames)
     except SoundFileError as error:
         raise AudioError(
@@ -128,6 +148,30 @@ def _sound_pieces(sound: Any, first: int, count: int) -> Iterator[NDArray[np.flo
         ) from None
     if not n_decoded:
         raise AudioError("has no samples that can be decoded", "convert it to WAV")
+
+
+def _cut(
+    pieces: Iterator[NDArray[np.float32]], part: Part, sample_rate: int
+) -> Iterator[NDArray[np.float32]]:
+    """Yield the mono samples of a part of frames whose number is not known before."""
+    first = int(part.offset_s * sample_rate)
+    end = None if part.duration_s is None else first + int(part.duration_s * sample_rate)
+    n_seen = n_kept = 0
+    for frames in pieces:
+        kept = frames[max(0, first - n_seen) : None if end is None else max(0, end - n_seen)]
+        n_seen += len(frames)
+        n_kept += len(kept)
+        if part.max_s is not None and n_kept > part.max_s * sample_rate:
+            raise AudioError(
+                f"holds more than {part.max_s} s, expected at most max_s={part.max_s}",
+                "give a shorter recording",
+            )
+        if len(kept):
+            yield to_mono(kept)
+        if end is not None and n_seen >= end:
+            break
+    if not n_kept:
+        part.span(n_seen, sample_rate)  # says why
 
 
 def _open_sound(file: BinaryIO, problem: str) -> Any:
@@ -139,29 +183,19 @@ def _open_sound(file: BinaryIO, problem: str) -> Any:
             raise
         raise AudioError(
             f"{problem}, expected a PCM WAV recording",
-            "convert it, or pip install 'ser-edge[audio]' for FLAC, OGG and MP3",
+            "convert it, or pip install 'ser-edge[audio]' for FLAC, OGG, MP3 and other WAV files",
         ) from None
     try:
         return soundfile.SoundFile(file)
     except (soundfile.SoundFileError, TypeError) as error:  # TypeError: its name ends in .raw
-        raise AudioError(f"{problem} ({_reason(error)}), expected WAV, FLAC, OGG or MP3") from None
+        raise AudioError(
+            f"{problem} ({_reason(error)}), expected WAV, FLAC, OGG or MP3",
+            "convert it to WAV with 16-bit PCM samples",
+        ) from None
 
 
 def _reason(error: Exception) -> str:
     return str(error).rsplit(": ", 1)[-1].strip().rstrip(".")
-
-
-def _mono(frames: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the mean of the channels."""
-    channels = frames.T
-    with np.errstate(over="ignore", invalid="ignore"):
-        if len(channels) == 1:
-            mono = channels[0]
-        elif len(channels) == 2:  # the same bits as `mean`, many times faster
-            mono = (channels[0] + channels[1]) / 2
-        else:
-            mono = channels.mean(axis=0)
-    return np.require(mono, np.float32, ["C", "W"])
 
 
 def check_finite(samples: NDArray[np.float32], first: int = 0) -> NDArray[np.float32]:

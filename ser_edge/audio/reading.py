@@ -1,8 +1,9 @@
 """Recordings and arrays as mono float32 samples.
 
 `read` returns the same samples as ``librosa.load(path, sr=None, mono=True)`` (librosa 0.11), bit
-for bit. `load` also resamples, `blocks` does the same in constant memory, and `as_signal` checks
-arrays. Only the requested part of a WAV file is read. Silence is legal here.
+for bit, except for channels that cancel each other. `load` also resamples, `blocks` does the same
+in constant memory, and `as_signal` checks arrays. Only the requested part of a WAV file is read.
+Silence is legal here.
 """
 
 import itertools
@@ -30,7 +31,8 @@ def read(
     """Read a recording as mono samples at its own sample rate.
 
     WAV (PCM of 8, 16, 24 and 32 bit, float of 32 and 64 bit) needs nothing but NumPy. FLAC, OGG,
-    MP3 and other WAV codecs need ``pip install 'ser-edge[audio]'``.
+    MP3 and other WAV codecs need ``pip install 'ser-edge[audio]'``. M4A, MP4, WebM, AMR, AAC and
+    WMA need the program ffmpeg.
 
     Parameters
     ----------
@@ -49,7 +51,8 @@ def read(
     Returns
     -------
     samples : np.ndarray [shape=(n,), dtype=float32]
-        The mean of the channels, full scale at ±1; ``n > 0`` and every sample is finite.
+        The mean of the channels, or one of them if they cancel each other, full scale at ±1;
+        ``n > 0`` and every sample is finite.
     sample_rate : int
         In Hz, 8000 to 192000.
 
@@ -223,6 +226,12 @@ def as_signal(samples: ArrayLike, name: str = "the array") -> NDArray[np.float32
             array = np.asarray(samples)
         except ValueError:
             raise AudioError("is ragged, expected one channel of shape (n,)") from None
+        except (RuntimeError, TypeError) as error:  # such as a tensor on a GPU
+            raise AudioError(
+                f"is a {type(samples).__name__} that cannot be an array "
+                f"({' '.join(str(error).split())})",
+                "pass a NumPy array",
+            ) from error
         if array.ndim != 1:
             raise AudioError(
                 f"has shape {array.shape}, expected one channel of shape (n,)",

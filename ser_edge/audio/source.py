@@ -3,8 +3,9 @@
 import contextlib
 import io
 import os
+import re
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO, cast
 
 from ser_edge.checks import check_number
 from ser_edge.errors import AudioError, error_source
@@ -47,10 +48,7 @@ def open_source(source: AudioSource, max_bytes: int | None = None) -> Iterator[B
             with _opened(source, max_bytes) as file:
                 yield file
         except OSError as error:
-            raise AudioError(
-                f"cannot be read ({error.strerror or type(error).__name__})",
-                "check the file and its permissions",
-            ) from error
+            raise _unreadable(error) from error
 
 
 def _opened(
@@ -58,7 +56,7 @@ def _opened(
 ) -> contextlib.AbstractContextManager[BinaryIO]:
     if isinstance(source, str | os.PathLike):
         file = _open_path(source)
-        if not _can_seek(file):
+        if not file.seekable():
             with file:
                 return io.BytesIO(_read_all(file, max_bytes))
         try:
@@ -68,7 +66,11 @@ def _opened(
             raise
         return file
     if isinstance(source, bytes | bytearray | memoryview):
-        check_size(memoryview(source).nbytes, max_bytes)
+        try:
+            size = memoryview(source).nbytes
+        except ValueError:
+            raise AudioError("is released memory", "pass it before its release") from None
+        check_size(size, max_bytes)
         return io.BytesIO(bytes(source))
     binary = hasattr(source, "seekable") or hasattr(source, "tell")
     if not (binary and hasattr(source, "read")) or isinstance(source, io.TextIOBase):
@@ -78,26 +80,101 @@ def _opened(
         )
     if getattr(source, "closed", False):
         raise AudioError("is a closed file", "pass an open one")
-    if _can_seek(source):
-        check_size(_bytes_left(source), max_bytes)
-        return contextlib.nullcontext(source)
-    return io.BytesIO(_read_all(source, max_bytes))
+    file = cast(BinaryIO, _FileObject(source))
+    if file.seekable():
+        check_size(_bytes_left(file), max_bytes)
+        return contextlib.nullcontext(file)
+    return io.BytesIO(_read_all(file, max_bytes))
+
+
+class _FileObject:
+    """The caller's file object: what it raises is an `AudioError`, and its reads are whole."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self.name = getattr(file, "name", None)
+
+    def seekable(self) -> bool:
+        # SpooledTemporaryFile, which web frameworks use for uploads, lacks it in Python 3.10.
+        if not hasattr(self._file, "seekable"):
+            return hasattr(self._file, "tell")
+        return bool(self._call("seekable"))
+
+    def read(self, size: int = -1) -> bytes:
+        data = bytearray()
+        while size < 0 or len(data) < size:
+            piece = self._call("read", size - len(data) if size >= 0 else -1)
+            if not isinstance(piece, bytes | bytearray | memoryview | None):
+                raise AudioError(
+                    f"returns {type(piece).__name__} when read", "open it in binary mode"
+                )
+            if not piece:
+                break
+            data += piece
+        return bytes(data)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        self._call("seek", offset, whence)
+        return self.tell()
+
+    def tell(self) -> int:
+        position = self._call("tell")
+        if not isinstance(position, int):
+            raise AudioError(
+                f"returns {type(position).__name__} for its position", "open it in binary mode"
+            )
+        return position
+
+    def _call(self, method: str, *arguments: int) -> Any:
+        try:
+            return getattr(self._file, method)(*arguments)
+        except OSError:
+            raise
+        except Exception as error:
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            raise AudioError(
+                f"cannot be read, its {method}() raises {reason}", "pass another file"
+            ) from error
 
 
 def _open_path(path: str | os.PathLike[str]) -> BinaryIO:
-    if os.path.isdir(path):
-        raise AudioError("is a folder", "give the path of one recording")
-    try:
-        return open(path, "rb")
-    except FileNotFoundError:
-        raise AudioError("does not exist", "give the path of a recording") from None
-    except ValueError:
-        raise AudioError("is not a legal path", "give the path of a recording") from None
+    # A path that leads nowhere is shown whole.
+    with error_source(os.fsdecode(path) or "the empty path"):
+        if os.path.isdir(path):
+            raise AudioError("is a folder", "give the path of one recording")
+        try:
+            return open(path, "rb")
+        except FileNotFoundError:
+            raise _nowhere(os.fsdecode(path)) from None
+        except OSError as error:
+            raise _unreadable(error) from error
+        except ValueError:
+            raise AudioError("is not a legal path", "give the path of a recording") from None
 
 
-def _can_seek(file: BinaryIO) -> bool:
-    # SpooledTemporaryFile, which web frameworks use for uploads, lacks `seekable` in Python 3.10.
-    return file.seekable() if hasattr(file, "seekable") else hasattr(file, "tell")
+def _unreadable(error: OSError) -> AudioError:
+    return AudioError(
+        f"cannot be read ({error.strerror or type(error).__name__})",
+        "check the file and its permissions",
+    )
+
+
+def _nowhere(path: str) -> AudioError:
+    """Return the error for a path that does not exist."""
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", path):
+        return AudioError("is an address, expected a file", "download it first")
+    if os.path.islink(path):
+        return AudioError(
+            f"is a link to {os.readlink(path)}, which does not exist", "give another path"
+        )
+    if "*" in path or "?" in path:
+        return AudioError(
+            "does not exist: it is a pattern that no file matches, or that was quoted",
+            "give the paths of recordings",
+        )
+    if path.startswith("~"):
+        return AudioError("does not exist: the shell did not replace the ~", "leave out the quotes")
+    return AudioError("does not exist", "give the path of a recording")
 
 
 def _bytes_left(file: BinaryIO) -> int:
@@ -124,8 +201,6 @@ def _read_all(file: BinaryIO, max_bytes: int | None) -> bytes:
         piece = file.read(min(_READ_BYTES, left))
         if not piece:
             return bytes(data)
-        if not isinstance(piece, bytes | bytearray | memoryview):
-            raise AudioError(f"returns {type(piece).__name__} when read", "open it in binary mode")
         data += piece
     check_size(len(data), max_bytes, at_least="at least ")
     return bytes(data)

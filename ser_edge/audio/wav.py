@@ -6,6 +6,7 @@ libsndfile does. A length in a header is never trusted beyond the end of the fil
 
 import os
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -27,6 +28,7 @@ _DTYPES = {
     (_FLOAT, 64): "<f8",
 }
 _MAX_CHUNKS = 1000  # before the samples; usual files have fewer than 10
+_MAX_PIPE_CHUNK = 1 << 24  # bytes, before the samples in a pipe
 
 
 @dataclass(frozen=True)
@@ -67,18 +69,56 @@ def read_header(file: BinaryIO) -> WavHeader | str:
         if len(chunk) < 8:
             break
         name, length = struct.unpack("<4sI", chunk)
-        if name == b"data":
-            dtype, channels, sample_rate = _parse_format(fmt)
-            if dtype is None:
-                return f"is a WAV file with codec 0x{_tag(fmt):04x}"
-            n_bytes = _data_bytes(length, left=size - (file.tell() - begin))
-            return WavHeader(dtype, channels, sample_rate, n_bytes // (dtype.itemsize * channels))
         position = file.tell()
+        left = size - (position - begin)
+        if name == b"data" and (length or not _only_chunks(file, left)):
+            layout = _parse_format(fmt)
+            if isinstance(layout, str):
+                return layout
+            dtype, channels, sample_rate = layout
+            n_bytes = _data_bytes(length, left=left, header=size - left)
+            return WavHeader(dtype, channels, sample_rate, n_bytes // (dtype.itemsize * channels))
         if name == b"fmt ":
             fmt = file.read(min(length, 40))
         # Not beyond the end of the file: 32-bit systems cannot seek to 2 GiB.
         file.seek(min(position + length + length % 2, begin + size))
     raise AudioError(f"has no audio in its {size} bytes, only a WAV header", "record it again")
+
+
+def read_pipe_header(read: Callable[[int], bytes]) -> tuple[WavHeader, int | None] | str:
+    """Read the header of a WAV file that arrives through a pipe, after its first 12 bytes.
+
+    Parameters
+    ----------
+    read : callable
+        Returns as many bytes as it is asked for; fewer only at the end.
+
+    Returns
+    -------
+    header : WavHeader
+        Its ``n_frames`` is 0: a pipe has no known length.
+    n_bytes : int or None
+        Bytes of audio that follow, if the header states them.
+
+    A string is returned as by `read_header`. Raises `AudioError` if the header is not legal.
+    """
+    fmt = b""
+    for _ in range(_MAX_CHUNKS):
+        chunk = read(8)
+        if len(chunk) < 8:
+            break
+        name, length = struct.unpack("<4sI", chunk)
+        if name == b"data":
+            layout = _parse_format(fmt)
+            if isinstance(layout, str):
+                return layout
+            return WavHeader(*layout, n_frames=0), None if _is_streamed(length) else length
+        if length > _MAX_PIPE_CHUNK:
+            break
+        body = read(length + length % 2)
+        if name == b"fmt ":
+            fmt = body
+    raise AudioError("has no audio, only the beginning of a WAV header", "pipe in a whole file")
 
 
 def read_frames(file: BinaryIO, header: WavHeader, first: int, count: int) -> NDArray[np.float32]:
@@ -92,7 +132,7 @@ def read_frames(file: BinaryIO, header: WavHeader, first: int, count: int) -> ND
     data = file.read(count * frame)
     if len(data) < count * frame:
         raise AudioError("became shorter while it was read", "wait until it is complete")
-    return _samples(data, header.dtype).reshape(count, header.channels)
+    return pcm_samples(data, header.dtype).reshape(count, header.channels)
 
 
 def full_scale(samples: NDArray[Any]) -> NDArray[np.float32]:
@@ -132,8 +172,12 @@ def _tag(fmt: bytes) -> int:
     return int.from_bytes(fmt[at : at + 2], "little")
 
 
-def _parse_format(fmt: bytes) -> tuple[np.dtype[Any] | None, int, int]:
-    """Return the sample type (None if soundfile has to decode it), channels and sample rate."""
+def _parse_format(fmt: bytes) -> tuple[np.dtype[Any], int, int] | str:
+    """Return the sample type, channels and sample rate of a format chunk.
+
+    Returns a string, the reason for an error message, if soundfile has to decode the samples.
+    Raises `AudioError` if the chunk is not legal.
+    """
     if len(fmt) < 16:
         raise AudioError(
             f"has a WAV header of {len(fmt)} format bytes, expected 16 or more", "record it again"
@@ -144,29 +188,42 @@ def _parse_format(fmt: bytes) -> tuple[np.dtype[Any] | None, int, int]:
         raise AudioError("has 0 channels, expected 1 or more", "record it again")
     check_header_rate(sample_rate)
     if tag not in (_PCM, _FLOAT):
-        return None, channels, sample_rate
+        return f"is a WAV file with codec 0x{tag:04x}"
     if (tag, bits) not in _DTYPES:
-        kind = "PCM" if tag == _PCM else "float"
-        raise AudioError(
-            f"has {bits}-bit {kind} samples, expected PCM of 8, 16, 24 or 32 bit or float of 32 or "
-            "64 bit",
-            "convert it",
-        )
-    dtype = np.dtype(_DTYPES[tag, bits])
-    if align != dtype.itemsize * channels:
-        raise AudioError(
-            f"has a block align of {align}, expected {dtype.itemsize * channels} for {channels} "
-            f"channels of {bits} bit",
-            "record it again",
-        )
-    return dtype, channels, sample_rate
+        return f"is a WAV file of {bits}-bit {'PCM' if tag == _PCM else 'float'} samples"
+    if bits == 24 and align == 4 * channels:  # libsndfile finds out if they are 3 or 4 bytes apart
+        return f"is a WAV file of 24-bit PCM samples with a block align of {align}"
+    # Otherwise samples are packed whatever the block align, as in libsndfile.
+    return np.dtype(_DTYPES[tag, bits]), channels, sample_rate
 
 
-def _data_bytes(length: int, *, left: int) -> int:
+def _is_streamed(length: int) -> bool:
+    """Return whether a data chunk's length is one that a writer to a pipe leaves.
+
+    It cannot fill in the length: it leaves 0, or nearly 2 or 4 GiB.
+    """
+    return 0x7FFF0000 <= length <= 0x80000000 or length >= 0xFFFF0000 or length == 0
+
+
+def _only_chunks(file: BinaryIO, left: int) -> bool:
+    """Return whether the rest of the file is chunks, such as LIST; the file is left where it is."""
+    begin, has_chunks = file.tell(), False
+    while left >= 8:
+        name, length = struct.unpack("<4sI", file.read(8))
+        if length > left - 8 or not all(32 <= byte < 127 for byte in name):
+            has_chunks = False
+            break
+        has_chunks = True
+        left -= min(8 + length + length % 2, left)
+        file.seek(length + length % 2, os.SEEK_CUR)
+    file.seek(begin)
+    return has_chunks
+
+
+def _data_bytes(length: int, *, left: int, header: int) -> int:
     """Return the bytes of audio; the header states ``length``, the file has ``left``."""
-    # A writer to a pipe cannot fill in the length: it leaves 0, or nearly 2 or 4 GiB.
-    streamed = 0x7FFF0000 <= length <= 0x80000000 or length >= 0xFFFF0000 or length == 0
-    if length > left and not streamed:
+    # Some writers count the bytes of the header too.
+    if length > left + header and not _is_streamed(length):
         raise AudioError(
             f"is truncated: it has {left} bytes of audio, and its header states {length}",
             "copy or record it again",
@@ -174,7 +231,8 @@ def _data_bytes(length: int, *, left: int) -> int:
     return min(length, left) or left
 
 
-def _samples(data: bytes, dtype: np.dtype[Any]) -> NDArray[np.float32]:
+def pcm_samples(data: bytes, dtype: np.dtype[Any]) -> NDArray[np.float32]:
+    """Return samples, full scale at ±1, from the bytes of a WAV file."""
     if dtype.shape == (3,):
         wide = np.zeros((len(data) // 3, 4), np.uint8)
         wide[:, 1:] = np.frombuffer(data, np.uint8).reshape(-1, 3)

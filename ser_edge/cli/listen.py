@@ -28,9 +28,18 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     source = parser.add_argument_group("source", "The microphone, unless FILE or --stdin is given.")
     add = source.add_argument
-    add("recording", nargs="?", metavar="FILE", help="WAV, FLAC, OGG or MP3 file")
+    add(
+        "recording",
+        nargs="?",
+        metavar="FILE",
+        help="WAV, FLAC, OGG or MP3 file; m4a, mp4, webm and amr by ffmpeg",
+    )
     add("--realtime", action="store_true", help="process FILE in real time")
-    add("--stdin", action="store_true", help="raw samples from a pipe, such as `arecord -t raw`")
+    add(
+        "--stdin",
+        action="store_true",
+        help="raw samples or WAV from a pipe, such as `arecord -t raw`",
+    )
     add("--sample-rate", type=positive, metavar="HZ", help="of --stdin or the microphone")
     add("--format", choices=PCM_FORMATS, default="s16", help="of --stdin; default s16")
     add("--channels", type=positive, default=1, metavar="N", help="of --stdin; default 1")
@@ -104,6 +113,12 @@ def _check_usage(arguments: argparse.Namespace) -> None:
         raise ConfigError(problem, "leave out one of them")
     if arguments.stdin and not arguments.sample_rate:
         raise ConfigError("argument --stdin: needs --sample-rate", "add --sample-rate HZ")
+    if arguments.stdin and sys.stdin is None:
+        problem = "argument --stdin: standard input is closed"
+        raise ConfigError(problem, "pipe audio in, such as from `arecord -t raw`")
+    if sys.stdout is None:
+        problem = "standard output is closed, and events are printed to it"
+        raise ConfigError(problem, "leave it open, or redirect it to a file")
     if arguments.save_profile and not arguments.adapt:
         raise ConfigError("argument --save-profile: needs --adapt", "add --adapt")
     if arguments.overwrite and not arguments.save_profile:

@@ -14,7 +14,12 @@ BUNDLE_HELP = f"bundle folder; default ${BUNDLE_VARIABLE}, or the bundle that sh
 
 def add_recordings(parser: argparse.ArgumentParser) -> None:
     """Add the recordings and the model."""
-    parser.add_argument("clips", nargs="+", metavar="CLIP", help="WAV, FLAC, OGG or MP3 file")
+    parser.add_argument(
+        "clips",
+        nargs="+",
+        metavar="CLIP",
+        help="WAV, FLAC, OGG or MP3 file; m4a, mp4, webm and amr by ffmpeg",
+    )
     add_model(parser)
 
 

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ser_edge.errors import AudioError, SerEdgeError, first_line
 from ser_edge.listening.sources import SampleSource
 
 
@@ -31,7 +30,7 @@ class Capture:
     ----------
     dropped_s : float
         Dropped audio [s].
-    error : SerEdgeError or None
+    error : Exception or None
         Why the source failed.
     """
 
@@ -44,7 +43,7 @@ class Capture:
         self._changed = threading.Condition()
         self._ended = False
         self.dropped_s = 0.0
-        self.error: SerEdgeError | None = None
+        self.error: Exception | None = None
         self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
 
     def start(self) -> None:
@@ -89,12 +88,8 @@ class Capture:
                 self._put(chunk)
                 if self._ended:
                     break
-        except SerEdgeError as error:
+        except Exception as error:  # raised again by the session
             self.error = error
-        except Exception as error:  # of the pipe, the file or the sound card
-            problem = f"cannot be read to its end ({first_line(error)})"
-            self.error = AudioError(problem, "check the source", self._source.name)
-            self.error.__cause__ = error
         finally:
             with self._changed:
                 self._ended = True
