@@ -1,0 +1,76 @@
+"""Names that people choose are shown in reports as they are, and run nothing."""
+
+from __future__ import annotations
+
+import html
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ser_edge_train.page import html_page
+from ser_edge_train.tables import markdown_table, plain
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "![x](/etc/x.png)",
+    "[a](javascript:alert(1))",
+    "</title><script>",
+    "a|b|c",
+    "*a* __b__ ~~c~~ `d`",
+    "&lt;b&gt;",
+    "back\\slash\\",
+    "two\nlines",
+    "<!-- a -->",
+    "<https://example.org>",
+]
+
+
+class Elements(HTMLParser):
+    """Collects the elements of a page, and the text of its body."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.names: list[str] = []
+        self.text = ""
+        self.feed(page.partition("</head>")[2])
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        self.names.append(tag)
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def shown(markdown: str, folder: Path) -> Elements:
+    return Elements(html_page(markdown, folder))
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_html_of_a_report_is_text(text: str, tmp_path: Path) -> None:
+    page = html_page(f"# {plain(text)}\n\n{markdown_table(['a'], [[plain(text)]])}\n", tmp_path)
+    elements = Elements(page)
+    assert elements.names == "body h1 table thead tr th tbody tr td".split()
+    assert elements.text.split() == f"{text} a {text}".split()
+    assert "<script" not in page
+    [title] = re.findall("<title>(.*?)</title>", page)
+    assert html.unescape(title).split() == text.split()
+
+
+@given(st.text(st.sampled_from("a1 <>&\"'`*_[](){}!|#~\\:/\n$"), min_size=1, max_size=30))
+def test_any_name_is_shown_as_it_is(text: str) -> None:
+    markdown = f"# a {plain(text)} b\n\nx **y {plain(text)} z**.\n\n- Note {plain(text)}.\n"
+    table = markdown_table(["n", "o"], [(plain(text), 1)])
+    elements = shown(f"{markdown}\n{table}\n", Path())
+    assert not set(elements.names) - {*"body h1 p strong ul li table thead tbody tr th td".split()}
+    expected = f"a {text} b x y {text} z. Note {text}. n o {text} 1"
+    assert "".join(elements.text.split()) == "".join(expected.split())
+
+
+@pytest.mark.parametrize("markdown", ["<script>alert(1)</script>", "a <b>c</b>", "<img src=x>"])
+def test_html_in_markdown_is_text(markdown: str, tmp_path: Path) -> None:
+    assert set(shown(markdown, tmp_path).names) <= {"body", "p"}
