@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ser_edge_train.page import html_page
+from ser_edge_train.plots import plot_speakers
 from ser_edge_train.tables import markdown_table, plain
 
 HOSTILE = [
@@ -74,3 +75,14 @@ def test_any_name_is_shown_as_it_is(text: str) -> None:
 @pytest.mark.parametrize("markdown", ["<script>alert(1)</script>", "a <b>c</b>", "<img src=x>"])
 def test_html_in_markdown_is_text(markdown: str, tmp_path: Path) -> None:
     assert set(shown(markdown, tmp_path).names) <= {"body", "p"}
+
+
+def test_what_only_other_renderers_know_is_escaped_too() -> None:
+    assert plain("~~calls~~") == r"\~\~calls\~\~"
+
+
+def test_a_dollar_in_a_name_is_no_mathematics(tmp_path: Path) -> None:
+    for number, name in enumerate(("a$b$", "a$\\nosuch$")):
+        path = tmp_path / f"{number}.png"
+        plot_speakers(path, {name: 0.5, "b": 0.7})
+        assert path.stat().st_size
