@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import html
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ser_edge import Bundle
+from ser_edge_export.model_card import model_card
 from ser_edge_train.page import html_page
 from ser_edge_train.plots import plot_speakers
+from ser_edge_train.predictions import Predictions
+from ser_edge_train.report import write_report
+from ser_edge_train.summary import Summary
 from ser_edge_train.tables import markdown_table, plain
 
 HOSTILE = [
@@ -86,3 +95,46 @@ def test_a_dollar_in_a_name_is_no_mathematics(tmp_path: Path) -> None:
         path = tmp_path / f"{number}.png"
         plot_speakers(path, {name: 0.5, "b": 0.7})
         assert path.stat().st_size
+
+
+def summary_of(text: str, about: dict[str, Any]) -> Summary:
+    """Make the summary of a run whose data has this text as every name."""
+    [corpus, *_] = about["corpora"].values()
+    protocol = {**about["protocol"], "notes": [f"Left out: {text}."], "test_corpus": text}
+    about = {**about, "protocol": {**protocol, "name": "corpus"}}
+    about["corpora"] = {text: {**corpus, "licence": text}}
+    settings = SimpleNamespace(about=about, recipe=SimpleNamespace(name="edge"), temperature=1.0)
+    run: Any = SimpleNamespace(settings=settings)
+    predictions = Predictions(
+        y_true=np.array([0, 1, 0, 1]),
+        speakers=np.array([f"{text}/a", f"{text}/b"] * 2),
+        corpora=np.array([text, "all"] * 2),
+        seconds=np.ones(4),
+        probabilities=np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.7, 0.3]]),
+    )
+    return Summary(text, ("angry", "sad"), (run,), (predictions,), (predictions,))
+
+
+@pytest.mark.parametrize("text", ["<script>a|`b</script>", "![x](/etc/x.png)"])
+def test_a_report_and_a_model_card_show_every_name_as_text(
+    text: str, tmp_path: Path, bundle_dir: Path
+) -> None:
+    manifest = Bundle.open(bundle_dir).manifest
+    summary = summary_of(text, dict(manifest.about))
+    write_report(tmp_path, [summary, replace(summary, name=f"{text} again")])
+    page = (tmp_path / "report.html").read_text("utf-8")
+    about = {**manifest.about, **summary.runs[0].settings.about, "licence": text}
+    card = model_card(replace(manifest, name=text, about=about), [])
+    known = "body h1 h2 p strong code pre em ul li table thead tbody tr th td img".split()
+    words = "".join(text.split())
+    for elements, count in ((Elements(page), 14), (shown(card, tmp_path), 6)):
+        assert set(elements.names) <= set(known)
+        assert "".join(elements.text.split()).count(words) >= count
+    assert page.count("data:image/png;base64,") == page.count("<img") == 2 + 2 * 4
+
+
+def test_a_corpus_of_the_name_all_has_a_row_of_its_own(bundle_dir: Path) -> None:
+    summary = summary_of("mine", dict(Bundle.open(bundle_dir).manifest.about))
+    scores = summary.scores
+    assert scores["all"].n_clips == 4
+    assert scores["corpus all"].n_clips == scores["mine"].n_clips == 2
