@@ -7,15 +7,16 @@ from raising import raises
 
 from ser_edge.errors import ConfigError, SerEdgeError
 from ser_edge_train import corpora
-from ser_edge_train.corpora import CALM, CORPORA, LABELS, Clip, find_clips
+from ser_edge_train.corpora import CALM, CORPORA, LABELS, Clip, Found, find_clips
 from ser_edge_train.published import recognise
 
 
 def touch(folder: Path, *names: str) -> Path:
     for name in names:
         path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
+        (path if name.endswith("/") else path.parent).mkdir(parents=True, exist_ok=True)
+        if not name.endswith("/"):
+            path.touch()
     return folder
 
 
@@ -24,6 +25,10 @@ def table(folder: Path, text: str, *names: str) -> Path:
     path = folder / "labels.csv"
     path.write_text(text, encoding="utf-8")
     return path
+
+
+def reasons(found: Found) -> Counter[str]:
+    return Counter(item.reason for item in found.left_out)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +70,8 @@ def test_published_names(tmp_path: Path, name: str, speaker: str, label: str) ->
     path = tmp_path / "some" / "where" / name
     assert found.clips == (Clip(path, speaker.split("/")[0], speaker, label),)
     assert found.rejected == ()
-    assert found.left_out == {}
+    assert found.left_out == ()
+    assert found.notes == ()
 
 
 def test_the_table_is_complete() -> None:
@@ -111,16 +117,18 @@ def test_unsupported_labels_are_left_out(tmp_path: Path) -> None:
         tmp_path,
         "song/03-02-05-01-01-01-01.wav",
         "song/03-02-06-01-01-01-01.wav",
-        "video/01-01-05-01-01-01-01.wav",
+        "video/01-01-05-01-01-01-01.mp4",
+        "video/02-01-05-01-01-01-01.mp4",
         "speech/03-01-05-01-01-01-01.wav",
         "emodb/03a01La.wav",
     )
     found = find_clips([tmp_path])
     assert [c.path.parent.name for c in found.clips] == ["speech"]
     assert found.rejected == ()
-    assert found.left_out == {
+    assert reasons(found) == {
         "emodb: boredom": 1,
         "ravdess: audio-visual version": 1,
+        "ravdess: video without sound": 1,
         "ravdess: song": 2,
     }
 
@@ -130,15 +138,19 @@ def test_duplicates_are_left_out(tmp_path: Path) -> None:
     touch(tmp_path, *names, *(f"TESS/TESS/{n}" for n in names), "DC/a01.wav", "savee/DC_a01.flac")
     found = find_clips([tmp_path])
     assert len(found.clips) == 3
-    assert found.left_out == {"savee: duplicate": 1, "tess: duplicate": 2}
+    assert reasons(found) == {"savee: duplicate": 1, "tess: duplicate": 2}
+    assert {item.path.name for item in found.left_out} == {*names, "DC_a01.flac"}
     assert find_clips([tmp_path, tmp_path / "TESS"]).clips == found.clips
 
 
-def test_hidden_files_are_ignored(tmp_path: Path) -> None:
+def test_hidden_files_are_left_out(tmp_path: Path) -> None:
     touch(tmp_path, "OAF_a_sad.wav", "._OAF_a_sad.wav", ".cache/x.wav", "__MACOSX/._OAF_a_sad.wav")
     found = find_clips([tmp_path])
     assert len(found.clips) == 1
     assert found.rejected == ()
+    names = ["._OAF_a_sad.wav", ".cache", "__MACOSX/._OAF_a_sad.wav"]
+    assert [item.path for item in found.left_out] == [tmp_path / name for name in names]
+    assert all("hidden" in item.reason for item in found.left_out)
 
 
 def test_links_are_followed_once(tmp_path: Path) -> None:
@@ -149,7 +161,7 @@ def test_links_are_followed_once(tmp_path: Path) -> None:
     (tmp_path / "real" / "round").symlink_to(data, target_is_directory=True)
     found = find_clips([data])
     assert [c.path for c in found.clips] == [data / "linked" / "OAF_a_sad.wav"]
-    assert found.left_out == {}
+    assert found.left_out == ()
 
 
 def test_the_working_directory_is_a_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,7 +177,14 @@ def test_the_working_directory_is_a_source(tmp_path: Path, monkeypatch: pytest.M
         ("angry/1.wav", "", "angry"),
         ("angry/ANNA/1.wav", "mine/ANNA", "angry"),
         ("ANNA/angry/1.wav", "mine/ANNA", "angry"),
-        ("ANNA/angry/monday/1.wav", "mine/monday", "angry"),
+        ("ANNA/angry/monday/1.wav", "mine/ANNA", "angry"),
+        ("angry/train/ANNA/1.wav", "mine/ANNA", "angry"),
+        ("ANNA/angry/session2/1.wav", "mine/ANNA", "angry"),
+        ("ANNA/Session_02/angry/1.wav", "mine/ANNA", "angry"),
+        ("train-clean-100/ANNA/angry/1.wav", "mine/ANNA", "angry"),
+        ("test/angry/1.wav", "", "angry"),
+        ("angry/val/1.wav", "", "angry"),
+        ("ANNA/angry/unknown/1.wav", "mine/ANNA", "angry"),
         ("Anger/1.wav", "", "angry"),
         ("FEARFUL/1.wav", "", "fear"),
         ("happiness/1.wav", "", "happy"),
@@ -210,6 +229,8 @@ def test_a_csv(tmp_path: Path) -> None:
         found = find_clips([source])
         assert found.clips == expected
         assert found.rejected == ()
+        unlisted = [] if source == path else [path.parent / "unlisted.wav"]
+        assert [item.path for item in found.left_out] == unlisted
 
 
 def test_a_csv_of_another_name_names_the_corpus(tmp_path: Path) -> None:
@@ -262,7 +283,8 @@ def test_a_csv_that_cannot_be_used(tmp_path: Path, content: bytes, value: str) -
     [
         ((), "gone", "does not exist"),
         (("1.wav",), "1.wav", "CSV"),
-        (("a/notes.txt",), "a", ".wav, .flac, .ogg, .mp3"),
+        (("a/b/c/",), "a", ".wav, .flac, .ogg, .opus"),
+        (("a/notes.txt",), "a", "1 left out"),
         (("a/1.wav",), "a", "1 rejected"),
         (("a/03a01La.wav",), "a", "emodb: boredom"),
     ],
@@ -304,17 +326,143 @@ def test_every_file_is_examined_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(corpora, "recognise", counted)
     found = find_clips([tmp_path])
     assert len(examined) == 20 * 91
-    assert found.left_out == {"crema-d: duplicate": 19 * 91}
+    assert reasons(found) == {"crema-d: duplicate": 19 * 91}
 
 
 @pytest.mark.corpora
 def test_the_real_corpora(corpora_dir: Path) -> None:
-    found = find_clips([corpora_dir])
+    found = find_clips([corpora_dir / name for name in ("ravdess", "tess", "emodb")])
     counts = Counter(clip.corpus for clip in found.clips)
     assert counts == {"ravdess": 1440, "tess": 700, "emodb": 535 - 81}
     assert len({clip.speaker for clip in found.clips}) == 24 + 2 + 10
     assert found.rejected == ()
-    assert found.left_out == {"emodb: boredom": 81}
+    assert reasons(found) == {"emodb: boredom": 81}
+    assert found.notes == ()
+
+
+@pytest.mark.parametrize(
+    "suffix", ["wav", "WAVE", "opus", "oga", "aiff", "aif", "au", "caf", "w64", "m4a", "webm"]
+)
+def test_every_kind_of_recording_is_a_clip(tmp_path: Path, suffix: str) -> None:
+    touch(tmp_path, "sad/1.wav", f"angry/1.{suffix}")
+    found = find_clips([tmp_path])
+    assert {(c.label, c.path.name) for c in found.clips} == {
+        ("angry", f"1.{suffix}"),
+        ("sad", "1.wav"),
+    }
+    assert found.left_out == ()
+
+
+def test_every_other_file_is_named(tmp_path: Path) -> None:
+    touch(
+        tmp_path,
+        "sad/anna/1.wav",
+        "sad/anna/1.m4a",
+        "sad/notes.txt",
+        "happy/1.raw",
+        "calls.csv",
+        "tess/OAF_a_sad.wav",
+        "tess/OAF_a_sad.TextGrid",
+    )
+    found = find_clips([tmp_path])
+    assert {c.path.name for c in found.clips} == {"1.wav", "OAF_a_sad.wav"}
+    assert found.rejected == ()
+    unused = {str(item.path.relative_to(tmp_path)): item.label for item in found.left_out}
+    assert unused == {
+        "sad/anna/1.m4a": "",
+        "sad/notes.txt": "sad",
+        "happy/1.raw": "happy",
+        "calls.csv": "",
+        "tess/OAF_a_sad.TextGrid": "",
+    }
+    assert reasons(found) == {
+        "the same recording is there as .m4a and as .wav": 1,
+        "not a recording": 3,
+        "a table that is not named labels.csv": 1,
+    }
+
+
+def test_files_below_a_table_that_it_does_not_list_are_named(tmp_path: Path) -> None:
+    names = ("1.wav", "new/2.wav", "new/labels.csv", "new/a.txt", ".x")
+    path = table(tmp_path, "path,label\n1.wav,sad\n3.wav,sad\n", *names)
+    found = find_clips([tmp_path])
+    assert [item.path.name for item in found.rejected] == ["3.wav"]
+    assert {item.path.name: item.reason for item in found.left_out} == {
+        "2.wav": f"not listed in {path}",
+        "labels.csv": "not a recording",
+        "a.txt": "not a recording",
+        ".x": "hidden, its name begins with a dot",
+    }
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs here")
+def test_a_fifo_and_a_broken_link_are_rejected(tmp_path: Path) -> None:
+    touch(tmp_path, "sad/1.wav")
+    os.mkfifo(tmp_path / "sad" / "2.wav")
+    (tmp_path / "sad" / "3.wav").symlink_to(tmp_path / "gone.wav")
+    found = find_clips([tmp_path])
+    assert [c.path.name for c in found.clips] == ["1.wav"]
+    assert [item.path.name for item in found.rejected] == ["2.wav", "3.wav"]
+
+
+def test_parts_of_the_data_are_no_speakers_and_are_named(tmp_path: Path) -> None:
+    names = [f"{part}/{who}/sad/{part}.wav" for part in ("train", "test") for who in "AB"]
+    touch(tmp_path / "mine", *names, "val/sad/1.wav")
+    found = find_clips([tmp_path / "mine"])
+    assert {c.speaker for c in found.clips} == {"mine/A", "mine/B", ""}
+    note, unknown = found.notes
+    assert ": val." in note
+    assert "1 clips" in unknown
+
+
+def test_people_are_the_same_in_train_and_test_folders(tmp_path: Path) -> None:
+    mine = touch(tmp_path / "mine", "train/sad/A/1.wav", "test/sad/A/2.wav")
+    table(mine, "path,label,speaker\n3.wav,sad,A\n", "3.wav").rename(mine / "val.csv")
+    sources = [mine / "train", mine / "test", mine / "val.csv"]
+    assert {c.speaker for c in find_clips(sources).clips} == {"mine/A"}
+    assert {c.corpus for c in find_clips(sources).clips} == {"train", "test", "val"}
+
+
+def test_names_that_differ_in_spelling_are_reported(tmp_path: Path) -> None:
+    text = (
+        "path,label,speaker\n1.wav,sad,Anna\n2.wav,sad,anna\n3.wav,sad,Ben\n4.wav,sad,Zoe\u0301\n"
+    )
+    path = table(
+        tmp_path, text + "5.wav,sad,Zo\u00e9\n6.wav,sad,?\n", *(f"{n}.wav" for n in "123456")
+    )
+    found = find_clips([path])
+    people = {c.speaker.rpartition("/")[2] for c in found.clips}
+    assert people == {"Anna", "anna", "Ben", "Zo\u00e9", ""}
+    unknown, note = found.notes
+    assert "1 clips" in unknown
+    assert "Anna" in note
+    assert "anna" in note
+    assert "Ben" not in note
+    assert "Zo" not in note
+
+
+@pytest.mark.parametrize(
+    ("second", "value"), [("angry,A", "labelled sad"), ("sad,B", "speaker mine/A")]
+)
+def test_a_recording_that_is_listed_twice_differently(
+    tmp_path: Path, second: str, value: str
+) -> None:
+    path = table(tmp_path / "mine", f"path,label,speaker\n1.wav,sad,A\n1.wav,{second}\n", "1.wav")
+    found = find_clips([path])
+    assert [c.speaker for c in found.clips] == ["mine/A"]
+    assert value in found.rejected[0].reason
+
+
+def test_a_stray_quotation_mark_changes_no_other_row(tmp_path: Path) -> None:
+    rows = [f"{n}.wav,sad,Ben" for n in range(12)]
+    rows[2], rows[11] = '2.wav,sad,"Anna', '11.wav,sad,Ben"'
+    names = [f"{n}.wav" for n in range(12)]
+    path = table(tmp_path / "mine", "\n".join(["path,label,speaker", *rows]), *names)
+    found = find_clips([path])
+    assert {c.path.name for c in found.clips} == {*names} - {"2.wav", "11.wav"}
+    assert {c.speaker for c in found.clips} == {"mine/Ben"}
+    assert [item.path for item in found.rejected] == [path, path]
+    assert [item.reason.partition(":")[0] for item in found.rejected] == ["row 13", "row 4"]
 
 
 def test_calm_is_neutral_unless_it_is_asked_for(tmp_path: Path) -> None:

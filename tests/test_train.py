@@ -39,6 +39,7 @@ def test_the_run_folder_is_whole(trained: Trained) -> None:
         "model.keras",
         "windows.npz",
         "split.csv",
+        "rejected.csv",
         "history.csv",
         "metrics.json",
         "report.md",

@@ -8,7 +8,7 @@ from pathlib import Path
 from ser_edge.manifest import Manifest
 from ser_edge_export.acceptance import AcceptanceCriteria
 from ser_edge_export.quantisation_search import SearchResult
-from ser_edge_train.tables import markdown_table, variant_table
+from ser_edge_train.tables import markdown_table, plain, variant_table
 from ser_edge_train.variant_comparison import VariantResult
 
 
@@ -23,7 +23,7 @@ def write_report(
     """Write the measurements of an export; the int8 searches are by file."""
     n_clips = results[0].scores["all"].n_clips if results else 0
     verdict = (
-        f"**Degraded**: {'; '.join(violations)}. Exported with --allow-degraded."
+        f"**Degraded**: {plain('; '.join(violations))}. Exported with --allow-degraded."
         if violations
         else "Every variant passed."
     )
@@ -31,13 +31,13 @@ def write_report(
     tried = markdown_table(
         ["file", "configuration", "expected same label", ""],
         [
-            (file, str(config), f"{share:.1%}", "chosen" if config == found.config else "")
+            (plain(file), plain(config), f"{share:.1%}", "chosen" if config == found.config else "")
             for file, found in searches.items()
             for config, share in found.tried
         ],
     )
     path.write_text(
-        f"""# {manifest.name}: export report
+        f"""# {plain(manifest.name)}: export report
 
 Every file ran in each usable interpreter, in a process of its own, on {n_clips} test clips. The
 table compares it with the float32 network that was exported.

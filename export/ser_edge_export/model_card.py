@@ -9,6 +9,7 @@ from ser_edge_train.metrics import Scores
 from ser_edge_train.report import protocol_name
 from ser_edge_train.tables import (
     markdown_table,
+    plain,
     score_table,
     selective_prediction_table,
     variant_table,
@@ -24,34 +25,35 @@ def model_card(manifest: Manifest, results: Sequence[VariantResult], notes: str 
         ["corpus", "clips", "speakers", "who speaks", "in training", "licence", "source"],
         [
             (
-                name,
+                plain(name),
                 c["clips"],
                 c["speakers"],
-                c.get("voices", ""),
+                plain(c.get("voices", "")),
                 "yes" if c["trained_on"] else "no",
-                c["licence"],
-                c["citation"],
+                plain(c["licence"]),
+                plain(c["citation"]),
             )
             for name, c in about["corpora"].items()
         ],
     )
     recall = markdown_table(
-        ["label", "recall"], [(name, f"{r:.1%}") for name, r in scores["all"].recall.items()]
+        ["label", "recall"], [(plain(name), f"{r:.1%}") for name, r in scores["all"].recall.items()]
     )
     failed = about["acceptance"]["failed"]
-    degraded = f"**Degraded**: {'; '.join(failed)}.\n\n" if failed else ""
-    remarks = [f"- {note}" for note in about["protocol"]["notes"]]
+    degraded = f"**Degraded**: {plain('; '.join(failed))}.\n\n" if failed else ""
+    remarks = [f"- {plain(note)}" for note in about["protocol"]["notes"]]
     accuracy = "\n\n".join(filter(None, [score_table(scores), recall, "\n".join(remarks)]))
+    protocol = plain(protocol_name(about))
     seconds = manifest.input.window.duration_s
     sections = [
-        f"""# {manifest.name}
+        f"""# {plain(manifest.name)}
 
-Classifies speech into {", ".join(manifest.labels)}, on a device, in windows of {seconds} s.
+Classifies speech into {plain(", ".join(manifest.labels))}, on a device, in windows of {seconds} s.
 Recipe `{about["recipe"]["name"]}`, {about["parameters"]:,} parameters.
 
 ## Accuracy
 
-Protocol: **{protocol_name(about)}**. Model: float32 Keras. UAR is the unweighted average recall, WA
+Protocol: **{protocol}**. Model: float32 Keras. UAR is the unweighted average recall, WA
 the accuracy. The 95 % intervals are bootstrapped over speakers.
 
 {accuracy}
@@ -66,7 +68,7 @@ The exported variants, compared with the Keras model on the same clips (details 
 
 {corpora}
 
-Licence: {about["licence"]}.
+Licence: {plain(about["licence"])}.
 
 ## Limits
 

@@ -20,7 +20,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     add("--recipe", choices=RECIPES, default="edge", help="features and network; default edge")
     add("--seed", type=natural, default=0, metavar="N", help="random seed; default 0")
-    add("--keep-going", action="store_true", help="train even if over 5 %% of the files are bad")
+    add(
+        "--keep-going",
+        action="store_true",
+        help="train even if over 5 %% of the files, or all of a label, cannot be used",
+    )
     add("--licence", metavar="TEXT", help="licence of your own data, for the model card")
     add("--jobs", type=int, default=-1, metavar="N", help="feature processes; default all cores")
     add_out(parser, "run folder; default runs/RECIPE-PROTOCOL")

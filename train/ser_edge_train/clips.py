@@ -1,5 +1,6 @@
 """Labelled recordings, and the labels."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -9,7 +10,13 @@ LABELS: tuple[str, ...] = ("angry", "disgust", "fear", "happy", "neutral", "sad"
 CALM = "calm"
 """A label of RAVDESS only. It counts as neutral unless ``calm_apart`` is set."""
 
-AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
+_LIBSNDFILE = "wav wave w64 rf64 flac ogg oga opus mp3 aiff aif aifc au snd caf sph nist voc"
+_PHONES_AND_BROWSERS = "m4a mp4 aac amr 3gp webm weba wma mov mka mkv"
+AUDIO_SUFFIXES = tuple(f".{suffix}" for suffix in f"{_LIBSNDFILE} {_PHONES_AND_BROWSERS}".split())
+"""Suffixes of recordings, whether `ser_edge.audio` can decode them or not."""
+
+AUDIO_EXAMPLES = ".wav, .flac, .ogg, .opus, .mp3 or .aiff"
+NO_RECORDING = "not a recording"  # the reason why other files are left out
 
 
 @dataclass(frozen=True)
@@ -27,22 +34,38 @@ class Clip:
 
 
 @dataclass(frozen=True)
-class Rejected:
-    """A file that cannot be used, and the reason."""
+class Unused:
+    """A file that is not used, and the reason.
+
+    `label` is the one that its folder or a table gives it, "" if none.
+    """
 
     path: Path
     reason: str
+    label: str = ""
+
+
+class Rejected(Unused):
+    """A recording that cannot be used."""
+
+
+class LeftOut(Unused):
+    """A file that need not be used, such as a duplicate or a text."""
 
 
 class Named(NamedTuple):
-    """A clip, and a name that duplicates of it share."""
+    """A clip, and a name that duplicates of it share.
+
+    `passed_over` are the names of folders that could name its speaker, but name a part of the data.
+    """
 
     name: str
     clip: Clip
+    passed_over: tuple[str, ...] = ()
 
 
-# The result for one file; a text is the reason why a valid recording is left out.
-Item = Named | Rejected | str
+# The result for one file.
+Item = Named | Rejected | LeftOut
 
 
 def is_audio(name: str) -> bool:
@@ -54,3 +77,17 @@ def is_audio(name: str) -> bool:
     (True, False)
     """
     return name.lower().endswith(AUDIO_SUFFIXES)
+
+
+def converted_copy(path: Path, names: Collection[str]) -> str:
+    """Return the name of a phone's recording in a format that libsndfile reads, "" if none.
+
+    Examples
+    --------
+    >>> converted_copy(Path("1.m4a"), {"1.m4a", "1.wav"}), converted_copy(Path("1.m4a"), {"1.m4a"})
+    ('1.wav', '')
+    """
+    if path.suffix.lower().removeprefix(".") not in _PHONES_AND_BROWSERS.split():
+        return ""
+    candidates = (f"{path.stem}.{suffix}" for suffix in _LIBSNDFILE.split())
+    return next((name for name in candidates if name in names), "")

@@ -4,28 +4,34 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ser_edge.errors import SerEdgeError
-from ser_edge_train.corpora import Clip, Rejected, find_clips
+from ser_edge_train.clips import Unused
+from ser_edge_train.corpora import Clip, LeftOut, Rejected, find_clips
 from ser_edge_train.feature_store import ClipFeatures, FeatureStore, Windows
 from ser_edge_train.run import HeldOut
 
 logger = logging.getLogger(__name__)
 
 _MAX_REJECTED = 0.05  # share of the files
+_NAMED = 3  # files that a note names
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Usable clips with the features of each original, rejected files, and notes for the report."""
+    """Usable clips with the features of each original, other files, and notes for the report.
+
+    `rejected` are recordings that cannot be used, `left_out` files that need not be.
+    """
 
     clips: tuple[Clip, ...]
     originals: tuple[ClipFeatures, ...]
     rejected: tuple[Rejected, ...]
+    left_out: tuple[LeftOut, ...]
     notes: tuple[str, ...]
 
 
@@ -38,7 +44,8 @@ def load_dataset(
 ) -> Dataset:
     """Find labelled clips and compute their features; see `ser_edge_train.corpora.find_clips`.
 
-    With `keep_going`, more than 5 % of the files may be unusable.
+    With `keep_going`, more than 5 % of the files may be unusable, and a label may lose all of its
+    files.
 
     Raises
     ------
@@ -47,7 +54,23 @@ def load_dataset(
     """
     found = find_clips(sources, calm_apart=calm_apart)
     computed = store.originals(found.clips)
-    rejected = [*found.rejected, *(item for item in computed if isinstance(item, Rejected))]
+    usable = []
+    rejected = list(found.rejected)
+    for clip, item in zip(found.clips, computed, strict=True):
+        if isinstance(item, ClipFeatures):
+            usable.append((clip, item))
+        else:
+            rejected.append(replace(item, label=clip.label))
+    unique: dict[str, tuple[Clip, ClipFeatures]] = {}
+    left_out = list(found.left_out)
+    for clip, item in usable:
+        first, _ = unique.setdefault(item.digest, (clip, item))
+        if first.label != clip.label:
+            rejected.append(
+                Rejected(clip.path, f"is the recording {first.path}, labelled {first.label}")
+            )
+        elif first is not clip:
+            left_out.append(LeftOut(clip.path, "the same recording under another name"))
     for file in rejected:
         logger.warning("skipped %s: %s", file.path, file.reason)
     n_files = len(found.rejected) + len(found.clips)
@@ -57,29 +80,45 @@ def load_dataset(
             f"{_MAX_REJECTED:.0%}",
             "repair or remove the skipped files listed above, or allow --keep-going",
         )
-    usable = [
-        (clip, item)
-        for clip, item in zip(found.clips, computed, strict=True)
-        if isinstance(item, ClipFeatures)
+    clips = tuple(clip for clip, _ in unique.values())
+    lost = _lost_labels(clips, [*rejected, *left_out])
+    if lost and not keep_going:
+        raise SerEdgeError(lost[0], "repair, convert or remove its files, or allow --keep-going")
+    reasons = ((file.reason, file.path.name) for file in left_out)
+    notes = [*found.notes, *(f"{text}." for text in lost), *_counted("left out", reasons)]
+    for note in notes:
+        logger.warning("%s", note)
+    # The log has the reason for each of them.
+    notes += _counted("skipped", (("unusable", file.path.name) for file in rejected))
+    if rejected or left_out:
+        notes.append("rejected.csv lists all files that were not used.")
+    originals = tuple(item for _, item in unique.values())
+    return Dataset(clips, originals, tuple(rejected), tuple(left_out), tuple(notes))
+
+
+def _lost_labels(clips: Sequence[Clip], unused: Sequence[Unused]) -> list[str]:
+    """Describe the labels none of whose files are used."""
+    files: dict[str, list[Unused]] = {}
+    for file in unused:
+        files.setdefault(file.label, []).append(file)
+    lost = sorted(files.keys() - {clip.label for clip in clips} - {""})
+    return [
+        f"{label} has no usable file, of {len(files[label])} ({files[label][0].path}: "
+        f"{files[label][0].reason})"
+        for label in lost
     ]
-    unique: dict[str, tuple[Clip, ClipFeatures]] = {}
-    for clip, item in usable:
-        unique.setdefault(item.digest, (clip, item))
-    left_out = dict(found.left_out)
-    if len(unique) < len(usable):
-        left_out["the same recording under another name"] = len(usable) - len(unique)
-    notes = [
-        f"{count} clip{'s were' if count > 1 else ' was'} left out: {reason}."
-        for reason, count in left_out.items()
-    ]
-    if rejected:
-        notes.append(f"{len(rejected)} files could not be used; rejected.csv lists them.")
-    return Dataset(
-        tuple(clip for clip, _ in unique.values()),
-        tuple(item for _, item in unique.values()),
-        tuple(rejected),
-        tuple(notes),
-    )
+
+
+def _counted(what: str, files: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """Count files by reason, and name the first ones of each."""
+    names: dict[str, list[str]] = {}
+    for reason, name in files:
+        names.setdefault(reason, []).append(name)
+    for reason, of_reason in sorted(names.items()):
+        were = "files were" if len(of_reason) > 1 else "file was"
+        more = ", …" if len(of_reason) > _NAMED else ""
+        first = ", ".join(of_reason[:_NAMED])
+        yield f"{len(of_reason)} {were} {what}: {reason} ({first}{more})."
 
 
 def held_out(

@@ -1,19 +1,20 @@
 """Features of labelled clips: computed in parallel, cached by content and settings.
 
-The cache has one ``.npz`` per clip, written beside and renamed: an interrupted run loses only the
-clips that it was computing.
+The cache has one file per clip, written beside and renamed: an interrupted run loses only the clips
+that it was computing. It is a sha256 of key and content, then the content, an ``.npz``. A file that
+is not what was written under its key is computed anew.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import json
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 import platformdirs
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from ser_edge import audio
-from ser_edge.errors import AudioError
+from ser_edge.errors import AudioError, SerEdgeError
 from ser_edge.frontend import Frontend
 from ser_edge_train.augment import augment_wave
 from ser_edge_train.corpora import Clip, Rejected
@@ -31,6 +32,7 @@ from ser_edge_train.recipes import Recipe
 from ser_edge_train.zero_tail import ZeroTailed
 
 _CACHE_VERSION = 5  # raise it when the same settings give other features
+_CHECKSUM_BYTES = 32
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ class FeatureStore:
         return list(tracked(results, description, len(clips)))
 
     def path(self, digest: str, speaker: str, augmentations: range) -> Path:
-        """Return the cache file for the augmentations of a recording."""
+        """Return the cache file for the augmentations of a recording; its stem is the key."""
         settings = {
             "version": _CACHE_VERSION,
             "features": asdict(self.recipe.features),
@@ -96,7 +98,7 @@ class FeatureStore:
             settings |= {"wave": asdict(self.recipe.wave), "seed": self.seed, "speaker": speaker}
         key = hashlib.sha256((digest + json.dumps(settings)).encode()).hexdigest()
         folder = self.folder or Path(platformdirs.user_cache_dir("ser-edge")) / "features"
-        return folder / key[:2] / f"{key}.npz"
+        return folder / key[:2] / f"{key}.features"
 
 
 def _load_or_compute(
@@ -107,8 +109,9 @@ def _load_or_compute(
     except OSError as error:
         return Rejected(clip.path, f"cannot be read ({error.strerror})")
     cached = store.path(digest, clip.speaker, augmentations)
-    with contextlib.suppress(OSError, ValueError, KeyError, BadZipFile):  # damaged or missing
-        with np.load(cached) as arrays:
+    content = _read(cached)
+    if content is not None:
+        with np.load(io.BytesIO(content)) as arrays:
             return ClipFeatures(
                 arrays["features"], arrays["augmentation"], digest, float(arrays["seconds"])
             )
@@ -116,13 +119,43 @@ def _load_or_compute(
         computed = _features(store, clip, augmentations, digest)
     except AudioError as error:
         return Rejected(clip.path, error.problem)
-    cached.parent.mkdir(parents=True, exist_ok=True)
-    partial = cached.with_suffix(f".{os.getpid()}.part")
-    arrays = {name: getattr(computed, name) for name in ("features", "augmentation", "seconds")}
-    with partial.open("wb") as file:
-        np.savez(file, **arrays)
-    partial.replace(cached)
+    file = io.BytesIO()
+    names = ("features", "augmentation", "seconds")
+    np.savez(file, **{name: getattr(computed, name) for name in names})
+    _write(cached, file.getvalue())
     return computed
+
+
+def _read(path: Path) -> bytes | None:
+    """Return the content of a cache file, None if it is missing or damaged."""
+    try:
+        stored = path.read_bytes() if path.is_file() else b""  # a FIFO would block
+    except OSError:
+        return None
+    checksum, content = stored[:_CHECKSUM_BYTES], stored[_CHECKSUM_BYTES:]
+    return content if checksum == _checksum(path, content) else None
+
+
+def _write(path: Path, content: bytes) -> None:
+    partial = path.with_suffix(f".{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_bytes(_checksum(path, content) + content)
+        partial.replace(path)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+        if isinstance(error, OSError):
+            raise SerEdgeError(
+                f"the features cannot be stored ({error.strerror})",
+                "free or repair the place, or choose another --cache",
+                path,
+            ) from None
+        raise
+
+
+def _checksum(path: Path, content: bytes) -> bytes:
+    return hashlib.sha256(path.stem.encode() + content).digest()
 
 
 def _features(store: FeatureStore, clip: Clip, augmentations: range, digest: str) -> ClipFeatures:

@@ -1,14 +1,24 @@
 """Your own recordings: a folder per label, or a CSV with the columns path, label, speaker."""
 
-import csv
-import io
 import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ser_edge.errors import SerEdgeError
-from ser_edge_train.clips import AUDIO_SUFFIXES, CALM, LABELS, Clip, Item, Named, Rejected, is_audio
+from ser_edge_train.clips import (
+    AUDIO_EXAMPLES,
+    CALM,
+    LABELS,
+    NO_RECORDING,
+    Clip,
+    Item,
+    LeftOut,
+    Named,
+    Rejected,
+    is_audio,
+)
+from ser_edge_train.own_speakers import known_speaker, people_of, speaker_folder
+from ser_edge_train.table_file import read_table
 
 LABELS_CSV = "labels.csv"
 
@@ -26,14 +36,14 @@ _LABEL_OF = {spelling: label for label, text in _SPELLINGS.items() for spelling 
 
 
 def labelled_folder(source: Path, folder: Path, paths: Sequence[Path]) -> Iterator[Item]:
-    """Yield the recordings of one directory, labelled by the names of its parent folders.
+    """Yield the files of one directory, labelled by the names of its parent folders.
 
     The name of `source`, the top folder, is the name of the corpus.
 
     Yields
     ------
     Item
-        A clip for each path, or its rejection if the folders name no label, or several.
+        A clip for each recording, or its rejection if the folders name no label, or several.
 
     Examples
     --------
@@ -42,18 +52,19 @@ def labelled_folder(source: Path, folder: Path, paths: Sequence[Path]) -> Iterat
     >>> item.clip.speaker, item.clip.label
     ('mine/ANNA', 'angry')
     """
-    corpus = os.path.basename(os.path.abspath(source))
+    corpus, people = os.path.basename(os.path.abspath(source)), people_of(source)
     parts = folder.relative_to(source).parts
     places = [place for place, part in enumerate(parts) if _label(part)]
-    if len(places) == 1:
-        [place] = places
-        around = parts[place + 1 :][:1] or parts[:place][-1:]
-        for path in paths:
-            yield _own(path, corpus, "".join(around), _label(parts[place]))
-    else:
-        which = f"its folder {'/'.join(parts) or corpus!r} names"
-        reason = f"is not named like a known corpus, and {which} no label"
-        for path in paths:
+    label = _label(parts[places[0]]) if len(places) == 1 else ""
+    which = f"its folder {'/'.join(parts) or corpus!r} names"
+    reason = f"is not named like a known corpus, and {which} no label"
+    for path in paths:
+        if not is_audio(path.name):
+            yield LeftOut(path, _no_recording(path), label)
+        elif label:
+            speaker, passed_over = speaker_folder(parts[places[0] + 1 :], parts[: places[0]])
+            yield _own(path, corpus, people, speaker, label, passed_over)
+        else:
             yield Rejected(path, f"{which} more than one label" if places else reason)
 
 
@@ -81,49 +92,43 @@ def labelled_table(path: Path) -> Iterator[Item]:
     >>> item.clip.speaker, item.clip.label
     ('calls/ANNA', 'happy')
     """
-    corpus = Path(os.path.abspath(path)).parent.name if path.name == LABELS_CSV else path.stem
-    header, rows = _read_csv(path)
-    for number, row in enumerate(rows, start=2):
-        if not any(row):
+    folder = Path(os.path.abspath(path)).parent
+    source = folder if path.name == LABELS_CSV else folder / path.stem
+    people = people_of(source)
+    for number, cells in read_table(path):
+        if isinstance(cells, str):
+            yield Rejected(path, f"row {number}: {cells}")
             continue
-        cells = {"speaker": "", "path": "", "label": "", **dict(zip(header, row, strict=False))}
         audio, label = path.parent / cells["path"], _label(cells["label"])
         if not is_audio(audio.name):
-            reason = f"the path is {cells['path']!r}, expected {', '.join(AUDIO_SUFFIXES)}"
-        elif not audio.is_file():
+            reason = f"the path is {cells['path']!r}, expected one that ends in {AUDIO_EXAMPLES}"
+        elif not os.path.isfile(audio):
             reason = "the file does not exist"
         elif not label:
             reason = f"the label is {cells['label']!r}, expected one of {', '.join(LABELS)}"
         else:
-            yield _own(audio, corpus, cells["speaker"], label)
+            speaker = known_speaker(cells["speaker"])
+            yield _own(audio, source.name, people, speaker, label)
             continue
-        yield Rejected(audio, f"row {number} of {path.name}: {reason}")
+        yield Rejected(audio, f"row {number} of {path.name}: {reason}", label)
 
 
-def _read_csv(path: Path) -> tuple[list[str], list[list[str]]]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        delimiter = max(",;\t", key=text.partition("\n")[0].count)  # some spreadsheets write ";"
-        table = csv.reader(io.StringIO(text), delimiter=delimiter, skipinitialspace=True)
-        rows = [[cell.strip() for cell in row] for row in table]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise SerEdgeError(
-            f"cannot be read as CSV ({error})", "save it as comma-separated UTF-8", path
-        ) from error
-    header = [cell.lower() for cell in rows[0]] if rows else []
-    if not {"path", "label"} <= set(header):
-        raise SerEdgeError(
-            f"the first row is {','.join(header)!r}, expected the columns path,label and, if "
-            "known, speaker",
-            "add a first row with these names, or rename the file if it lists no recordings",
-            path,
-        )
-    return header, rows[1:]
+def _no_recording(path: Path) -> str:
+    if path.suffix.lower() == ".csv":
+        return f"a table that is not named {LABELS_CSV}"
+    return NO_RECORDING
 
 
-def _own(path: Path, corpus: str, speaker: str, label: str) -> Named:
-    clip = Clip(path, corpus, f"{corpus}/{speaker}" if speaker else "", label)
-    return Named(os.path.realpath(path), clip)
+def _own(
+    path: Path,
+    corpus: str,
+    people: str,
+    speaker: str,
+    label: str,
+    passed_over: tuple[str, ...] = (),
+) -> Named:
+    clip = Clip(path, corpus, f"{people}/{speaker}" if speaker else "", label)
+    return Named(os.path.realpath(path), clip, passed_over)
 
 
 def _label(text: str) -> str:

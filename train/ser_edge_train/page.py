@@ -19,14 +19,16 @@ th { background: #f5f5f5; }
 img { max-width: 100%; }
 pre { background: #f5f5f5; padding: 1rem; overflow-x: auto; line-height: 1.3; }
 """
+_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
 def html_page(markdown: str, folder: Path) -> str:
     """Render a Markdown report with the images of `folder` as an HTML page without references.
 
-    The first heading is the page's title.
+    The first heading is the page's title. HTML in the Markdown is shown as text, and browsers run
+    no script of the page.
     """
-    body = MarkdownIt("commonmark").enable("table").render(markdown)
+    body = MarkdownIt("commonmark", {"html": False}).enable("table").render(markdown)
     title = re.search(r"<h1>(.*?)</h1>", body)
 
     def embedded(match: re.Match[str]) -> str:
@@ -39,6 +41,7 @@ def html_page(markdown: str, folder: Path) -> str:
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
+<meta http-equiv="Content-Security-Policy" content="{_POLICY}">
 <title>{title[1] if title else "ser-edge"}</title>
 <style>{_STYLE}</style>
 </head>

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -18,10 +19,11 @@ from ser_edge_train.metrics import Scores
 @contextmanager
 def _saved(path: Path, width: float, height: float, columns: int = 1) -> Iterator[Any]:
     """Yield the axes of a figure [inches], and save it."""
-    figure = Figure(figsize=(width, height), layout="constrained")
-    yield figure.subplots(1, columns)
-    FigureCanvasAgg(figure)
-    figure.savefig(path, dpi=120)
+    with matplotlib.rc_context({"text.parse_math": False}):  # a "$" in a speaker's name is a "$"
+        figure = Figure(figsize=(width, height), layout="constrained")
+        yield figure.subplots(1, columns)
+        FigureCanvasAgg(figure)
+        figure.savefig(path, dpi=120)
 
 
 def plot_confusion(path: Path, scores: Scores, labels: Sequence[str], title: str) -> None:

@@ -73,7 +73,10 @@ class Predictions(LabelledClips):
         """Score all clips (``"all"``, first) and, if there are several corpora, each of them."""
         names = np.unique(self.corpora)
         by_corpus = {
-            str(name): self.select(self.corpora == name).score(labels)
+            # A folder of recordings may have any name, such as "all".
+            f"corpus {name}" if name in ("all", "female", "male") else str(name): self.select(
+                self.corpora == name
+            ).score(labels)
             for name in names
             if len(names) > 1
         }

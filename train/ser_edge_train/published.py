@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ser_edge_train.clips import CALM, LABELS, Clip, Item, Named
+from ser_edge_train.clips import CALM, LABELS, Clip, Item, LeftOut, Named
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ CORPORA: Mapping[str, Corpus] = {
             title="RAVDESS",
             naming="03-01-EMOTION-INTENSITY-STATEMENT-REPETITION-ACTOR",
             pattern=re.compile(
-                r"/(?P<kind>0[13]-0[12])-(?P<label>0[1-8])-0[12]-0[12]-0[12]-(?P<speaker>\d\d)$"
+                r"/(?P<kind>0[1-3]-0[12])-(?P<label>0[1-8])-0[12]-0[12]-0[12]-(?P<speaker>\d\d)$"
             ),
             labels=dict(
                 zip(
@@ -47,7 +47,11 @@ CORPORA: Mapping[str, Corpus] = {
                     strict=True,
                 )
             ),
-            other={"01-01": "audio-visual version", "01-02": "song", "03-02": "song"},
+            other={
+                "01-01": "audio-visual version",
+                "02-01": "video without sound",
+                **dict.fromkeys(("01-02", "02-02", "03-02"), "song"),
+            },
             licence="CC BY-NC-SA 4.0",
             citation="Livingstone & Russo 2018, PLoS ONE 13(5), doi:10.5281/zenodo.1188976",
             voices="actors, North American English, 21 to 33 years",
@@ -119,7 +123,7 @@ def recognise(name: str) -> tuple[Corpus, re.Match[str]] | None:
 
 
 def published_clip(path: Path, corpus: Corpus, match: re.Match[str]) -> Item:
-    """Return the clip for a match of `recognise`, or the reason why it is left out.
+    """Return the clip for a match of `recognise`, or why it is left out.
 
     Examples
     --------
@@ -129,7 +133,7 @@ def published_clip(path: Path, corpus: Corpus, match: re.Match[str]) -> Item:
     """
     for code in match.groupdict().values():
         if code in corpus.other:
-            return f"{corpus.name}: {corpus.other[code]}"
+            return LeftOut(path, f"{corpus.name}: {corpus.other[code]}")
     speaker = corpus.aliases.get(match["speaker"], match["speaker"])
     clip = Clip(path, corpus.name, f"{corpus.name}/{speaker}", corpus.labels[match["label"]])
     stem = match.group().strip("/").replace("/", "_")  # DC/a01 is DC_a01

@@ -16,7 +16,7 @@ from ser_edge_train.metrics import Scores
 from ser_edge_train.page import html_page
 from ser_edge_train.predictions import Predictions
 from ser_edge_train.summary import Summary
-from ser_edge_train.tables import markdown_table, score_table, selective_prediction_table
+from ser_edge_train.tables import markdown_table, plain, score_table, selective_prediction_table
 
 _EXPLANATION = (
     "UAR is the unweighted average recall, WA the accuracy. The interval is a bootstrap over the "
@@ -81,7 +81,7 @@ def comparison_table(summaries: Sequence[Summary]) -> str:
         metrics, scores = one.to_dict(), one.scores["all"]
         rows.append(
             (
-                one.name,
+                plain(one.name),
                 len(one.labels),
                 f"{metrics['folds']} x {metrics['seeds']}",
                 f"{one.uar:.1%}",
@@ -104,7 +104,7 @@ def _section(folder: Path, prefix: str, summary: Summary) -> str:
     plots.plot_reliability(folder / calibration, before, after)
     plots.plot_risk_coverage(folder / selective, {summary.name: curve})
     plots.plot_speakers(folder / speakers, summary.uar_of_speakers)
-    return f"""# {summary.name}
+    return f"""# {plain(summary.name)}
 
 {_headline(summary)}
 
@@ -163,7 +163,7 @@ def _headline(summary: Summary) -> str:
         else f"{about['protocol']['name']}, {_counted(folds, 'fold')}, {_counted(seeds, 'seed')}"
     )
     return (
-        f"Recipe `{summary.runs[0].settings.recipe.name}`, protocol **{size}**, "
+        f"Recipe `{summary.runs[0].settings.recipe.name}`, protocol **{plain(size)}**, "
         f"{about['parameters']:,} parameters, {_counted(about['epochs'], 'epoch')}.\n\n"
         f"**UAR {summary.uar:.1%}**{spread}."
     )
@@ -177,7 +177,7 @@ def _notes(summary: Summary) -> str:
     notes: dict[str, None] = {}  # each once, in order
     for run in summary.runs:
         notes |= dict.fromkeys(run.settings.about["protocol"]["notes"])
-    return "\n".join(f"- {note}" for note in notes)
+    return "\n".join(f"- {plain(note)}" for note in notes)
 
 
 def _temperatures(summary: Summary) -> str:
@@ -190,7 +190,13 @@ def _data_table(summary: Summary) -> str:
     return markdown_table(
         ["corpus", "clips", "speakers", "in training", "licence"],
         [
-            (name, c["clips"], c["speakers"], "yes" if c["trained_on"] else "no", c["licence"])
+            (
+                plain(name),
+                c["clips"],
+                c["speakers"],
+                "yes" if c["trained_on"] else "no",
+                plain(c["licence"]),
+            )
             for name, c in corpora.items()
         ],
     )
@@ -198,7 +204,7 @@ def _data_table(summary: Summary) -> str:
 
 def _made_with(summary: Summary) -> str:
     versions = summary.runs[0].settings.about["versions"]
-    made_with = ", ".join(f"{name} {number}" for name, number in versions.items())
+    made_with = ", ".join(plain(f"{name} {number}") for name, number in versions.items())
     return f"Each run's `split.csv` lists the part of each clip. Made with {made_with}."
 
 

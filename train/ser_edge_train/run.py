@@ -6,7 +6,7 @@
 ``windows.npz``                    features for calibration (training), and features and logits of
                                    validation and test clips
 ``split.csv``                      the part of each clip
-``rejected.csv``                   files that could not be used, if there are any
+``rejected.csv``                   files that were not used, and why, if there are any
 ``history.csv``                    losses and accuracies, one row per epoch
 ``metrics.json``                   figures
 ``report.html``, ``report.md``     the report, with ``*.png``

@@ -247,7 +247,8 @@ def _test_speakers(
     nameless = next((clip for clip in clips if not clip.speaker), None)
     if nameless is not None:
         raise SerEdgeError(
-            "the speaker is unknown, expected one for protocol speaker",
+            "the speaker is unknown, expected one for protocol speaker (folders such as train or "
+            "session1 name none)",
             "move clips to LABEL/SPEAKER/ folders, or list them in a labels.csv with a speaker "
             "column, or choose --protocol clip",
             nameless.path,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from ser_edge.terminal import printable
@@ -9,8 +10,21 @@ from ser_edge_train.metrics import Scores
 from ser_edge_train.variant_comparison import VariantResult
 
 
+def plain(text: object) -> str:
+    r"""Return text as Markdown that shows it as it is, on one line: names of folders, licences.
+
+    Examples
+    --------
+    >>> print(plain("<b>calls|2</b>"), plain("crema-d"), plain("my_calls"))
+    \<b\>calls\|2\</b\> crema-d my_calls
+    """
+    # An underscore inside a word is no markup.
+    escaped = re.sub(r"([\\`*\[\]<>|&#~]|(?<![^\W_])_|_(?![^\W_]))", r"\\\1", str(text))
+    return re.sub(r"\s+", " ", escaped).strip()
+
+
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Return a Markdown table with aligned columns."""
+    """Return a Markdown table with aligned columns; cells are Markdown, see `plain`."""
     lines = [list(header), *([printable(cell) for cell in row] for row in rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
     lines.insert(1, ["-" * width for width in widths])
@@ -28,7 +42,7 @@ def score_table(scores: Mapping[str, Scores]) -> str:
         ["clips of", "clips", "speakers", "UAR", "95 % interval", "WA", "F1"],
         [
             (
-                name,
+                plain(name),
                 s.n_clips,
                 s.n_speakers,
                 f"{s.uar:.1%}",
@@ -51,8 +65,8 @@ def variant_table(variants: Iterable[VariantResult], *, latency: bool = False) -
         [*header[:3], *["ms"] * latency, *header[3:]],
         [
             (
-                variant.file,
-                variant.backend,
+                plain(variant.file),
+                plain(variant.backend),
                 f"{variant.size_bytes / 1024:.0f}",
                 *[f"{variant.latency_ms:.3f}"] * latency,
                 f"{variant.scores['all'].uar:.1%}",

@@ -272,9 +272,9 @@ def _save_split(folder: Path, dataset: Dataset, split: Split) -> None:
         for clip, item, parts in zip(dataset.clips, dataset.originals, split.parts, strict=True)
     ]
     _write_csv(folder / "split.csv", header, rows)
-    if dataset.rejected:
-        rejected = [(item.path, item.reason) for item in dataset.rejected]
-        _write_csv(folder / "rejected.csv", ["path", "reason"], rejected)
+    unused = [(item.path, item.reason) for item in (*dataset.rejected, *dataset.left_out)]
+    if unused:
+        _write_csv(folder / "rejected.csv", ["path", "reason"], unused)
 
 
 def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
