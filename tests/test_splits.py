@@ -231,7 +231,7 @@ def test_fewer_speakers_to_train_on(count: int) -> None:
 
 @pytest.mark.parametrize(
     ("protocol", "count", "expected"),
-    [("speaker", 21, "20"), ("speaker", 0, "at least 1"), ("clip", 4, "protocol='clip'")],
+    [("speaker", 21, "20"), ("speaker", 0, "1 up"), ("clip", 4, "protocol='clip'")],
 )
 def test_an_illegal_number_of_speakers(protocol: str, count: int, expected: str) -> None:
     with raises(ConfigError, f"train_speakers={count}", expected):

@@ -26,7 +26,7 @@ def train_command(arguments: argparse.Namespace) -> None:
     options = TrainOptions(
         recipe=arguments.recipe,
         protocol=arguments.protocol,
-        fold=arguments.fold,
+        fold=arguments.fold or 0,
         test_corpus=arguments.test_corpus,
         train_speakers=arguments.train_speakers,
         epochs=arguments.epochs,
@@ -50,7 +50,7 @@ def train_command(arguments: argparse.Namespace) -> None:
     else:
         from ser_edge_train.crossval import cross_validate
 
-        folds = arguments.folds or [arguments.fold]
+        folds = arguments.folds or [options.fold]
         chosen = None if folds == ["all"] else folds
         cross_validate(arguments.data, out, options, folds=chosen, seeds=arguments.seeds, **how)
         hint = f"to compare it with other runs: ser-edge evaluate {out} ... --report DIR"
