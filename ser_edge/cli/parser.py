@@ -49,6 +49,12 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     arguments : argparse.Namespace
         The subcommand's options, and its ``command`` (name), ``run`` and ``extra``.
     """
+    parser, _ = command_parsers()
+    return parser.parse_args(argv)
+
+
+def command_parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
+    """Return the parser of the command, and those of its subcommands."""
     parser = argparse.ArgumentParser(
         prog="ser-edge",
         description="Speech emotion recognition for devices.",
@@ -60,4 +66,4 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         command = commands.add_parser(name, help=text, description=text)
         module.add_options(command)
         command.set_defaults(run=module.run, extra=extra)
-    return parser.parse_args(argv)
+    return parser, dict(commands.choices)

@@ -76,6 +76,12 @@ def evaluate_command(arguments: argparse.Namespace) -> None:
     from ser_edge_train.report import comparison_table
 
     folders = arguments.runs
+    for option, given, needed, other in (
+        ("--overwrite", arguments.overwrite, "--report", arguments.report),
+        ("--cache", arguments.cache, "--data", arguments.data),
+    ):
+        if given and not other:
+            raise ConfigError(f"{option} has no effect without {needed}", f"add {needed} DIR")
     single = len(folders) == 1 and not arguments.report and Path(folders[0], "run.json").is_file()
     if single or arguments.data or arguments.bundle:
         if len(folders) > 1 or arguments.report:
