@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hanging import hang
+from hanging import HANG_S, hang
 
 import ser_edge
 from ser_edge import Bundle, Classifier
@@ -227,7 +227,7 @@ def run(*words: object, **environment: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         env={**os.environ, **environment},
-        timeout=200,
+        timeout=HANG_S,
         check=False,
     )
 

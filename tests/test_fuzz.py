@@ -19,6 +19,7 @@ from fuzz.campaign import Tally, defect, run
 from fuzz.readers import BUNDLE, CLIP
 from fuzz.targets import NAMES, target
 from fuzz.worker import Worker
+from hanging import HANG_S
 from numpy.typing import NDArray
 from raising import raises
 
@@ -141,9 +142,9 @@ def test_defects_are_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
 def test_the_command(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.fuzz", "--what", "wav", "--keep", str(tmp_path)]
     options = {"cwd": Path(__file__).parents[1], "capture_output": True, "text": True}
-    done = subprocess.run([*command, "--count", "5"], timeout=600, check=True, **options)  # type: ignore[call-overload]
+    done = subprocess.run([*command, "--count", "5"], timeout=HANG_S, check=True, **options)  # type: ignore[call-overload]
     assert done.stdout.startswith("wav: 5 files from seed 0\n")
     (tmp_path / "clip.wav").write_bytes(CLIP)
     replay = [*command, "--replay", str(tmp_path / "clip.wav")]
-    done = subprocess.run(replay, timeout=600, check=True, **options)  # type: ignore[call-overload]
+    done = subprocess.run(replay, timeout=HANG_S, check=True, **options)  # type: ignore[call-overload]
     assert done.stdout.endswith("no defect\n")
