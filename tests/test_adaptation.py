@@ -211,7 +211,7 @@ def test_the_command_line(
     profile = tmp_path / "anna.json"
     words = [str(speech), "--bundle", str(bundle), "--backend", "numeric"]
     assert main(["adapt", *words, "--out", str(profile)]) == 0
-    assert "learned from" in capsys.readouterr().out
+    assert capsys.readouterr().out.startswith(f"{profile}: ")
     assert main(["adapt", *words, "--out", str(profile)]) == 1
     assert str(profile) in capsys.readouterr().err
     assert main(["adapt", *words, "--out", str(profile), "--overwrite", "--json"]) == 0

@@ -253,17 +253,17 @@ def test_evaluate_leaves_out_speakers_that_were_trained_on(trained: Trained) -> 
 
 
 def test_runs_that_cannot_be_used(trained: Trained, tmp_path: Path) -> None:
-    with raises(SerEdgeError, "does not exist", source=tmp_path / "none"):
+    with raises(SerEdgeError, source=tmp_path / "none"):
         Run.open(tmp_path / "none")
     with raises(SerEdgeError, "run.json", source=tmp_path):
         Run.open(tmp_path)
     damaged = tmp_path / "damaged"
     shutil.copytree(trained.run.folder, damaged)
     (damaged / "model.keras").write_bytes(b"no model")
-    with raises(SerEdgeError, "damaged", source=damaged / "model.keras"):
+    with raises(SerEdgeError, source=damaged / "model.keras"):
         Run.open(damaged).network()
     (damaged / "windows.npz").write_bytes(b"no arrays")
-    with raises(SerEdgeError, "damaged", source=damaged / "windows.npz"):
+    with raises(SerEdgeError, source=damaged / "windows.npz"):
         Run.open(damaged).predictions()
     path = damaged / "run.json"
     settings = json.loads(path.read_text("utf-8"))
