@@ -57,7 +57,7 @@ def parameter(backend: str, *more: str) -> Any:
 HERE = ("litert", "onnx", "numeric")
 
 
-def held_forms(*backends: str) -> list[Any]:
+def bundle_precisions(*backends: str) -> list[Any]:
     """Pair backends with the precisions that the test bundle has for them, as test parameters."""
     models = Bundle.open(BUNDLE).manifest.models
     return [

@@ -28,7 +28,7 @@ from ser_edge_train.folds import n_folds, random_fold, speaker_folds
 UNUSED, TRAIN, VALIDATION, TEST = range(4)
 PARTS = ("unused", "train", "validation", "test")
 
-_VALIDATION_SHARE = 0.15  # of the training speakers, or clips
+_VALIDATION_SHARE = 0.15  # of the training speakers, or clips; by convention
 _MIN_SPEAKERS = 3  # a corpus with fewer training speakers gives none to validation
 
 
