@@ -68,8 +68,7 @@ def check_writable(path: Path, option: str, *, overwrite: bool = False) -> None:
     """
     if path.is_dir():
         raise SerEdgeError("is a folder", f"name a file in it for {option}", path)
-    if path.exists() and not overwrite:
-        raise SerEdgeError("exists already", f"choose another {option}, or use --overwrite", path)
+    check_absent(path, option, overwrite=overwrite)
     if not path.parent.is_dir():
         raise SerEdgeError(
             "there is no such folder", f"create it, or choose another {option}", path
@@ -81,6 +80,12 @@ def check_writable(path: Path, option: str, *, overwrite: bool = False) -> None:
         raise SerEdgeError(
             f"cannot be written ({error.strerror})", f"choose another {option}", path
         ) from None
+
+
+def check_absent(path: Path, option: str, *, overwrite: bool) -> None:
+    """Raise `SerEdgeError` for a file or folder that exists, unless it may be overwritten."""
+    if path.exists() and not overwrite:
+        raise SerEdgeError("exists already", f"choose another {option}, or use --overwrite", path)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from hanging import HANG_S
 from hypothesis import settings
 
 from ser_edge import Bundle
@@ -56,7 +57,7 @@ def parameter(backend: str, *more: object) -> Any:
 HERE = ("litert", "onnx", "numeric")
 
 
-def held_forms(*backends: str) -> list[Any]:
+def bundle_precisions(*backends: str) -> list[Any]:
     """Pair backends with the precisions that the test bundle has for them, as test parameters."""
     models = Bundle.open(BUNDLE).manifest.models
     return [
@@ -116,7 +117,7 @@ def fresh() -> Callable[..., subprocess.CompletedProcess[str]]:
 
     def run(code: str, *arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-c", code, *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=60, **options)
+        return subprocess.run(command, capture_output=True, text=True, timeout=HANG_S, **options)
 
     return run
 

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+HANG_S = 600
+"""Time after which a test gives up [s]; only what hangs takes so long, on a busy machine too."""
+
 
 def hang(folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """Return a statement that hangs; timers of isolated jobs then wait for it, not for a time."""

@@ -128,21 +128,21 @@ def test_where_a_speakers_labels_lie_is_learned(rng: np.random.Generator) -> Non
     """From all moods; one alone does not move the others."""
     model = speaker_model()
     offset = np.array([1.0, -1.0, 0, 0, 0, 0, 0])
-    truth = np.array(EVERY * 20)
+    y_true = np.array(EVERY * 20)
     errors = {"offset": 0, "correction": 0}
     for _ in range(5):
         means = np.asarray(model.means) + 0.8 * rng.standard_normal((N_LABELS, N_LABELS))
         means -= means.mean(axis=1, keepdims=True)
         own = SpeakerModel(tuple(map(tuple, means.tolist())), model.covariance, model.spread)
-        learned, tested = (spoken(own, np.array(labels), offset, rng) for labels in (EVERY, truth))
+        learned, tested = (spoken(own, np.array(labels), offset, rng) for labels in (EVERY, y_true))
         shares = np.exp(tested)
         corrected = model.correction(learned, len(learned))(
             shares / shares.sum(axis=1, keepdims=True)
         )
         np.testing.assert_allclose(corrected.sum(axis=1), 1)
-        errors["correction"] += (corrected.argmax(axis=1) != truth).sum()
+        errors["correction"] += (corrected.argmax(axis=1) != y_true).sum()
         moved = tested - model.offset(learned, len(learned))
-        errors["offset"] += (moved.argmax(axis=1) != truth).sum()
+        errors["offset"] += (moved.argmax(axis=1) != y_true).sum()
     assert errors["correction"] < 0.7 * errors["offset"]
     one_mood = spoken(model, np.array([4] * 30), offset, rng)
     weights = model.correction(one_mood, 30).weights
@@ -215,7 +215,7 @@ def test_the_command_line(
     profile = tmp_path / "anna.json"
     words = [str(speech), "--bundle", str(bundle), "--backend", "numeric"]
     assert main(["adapt", *words, "--out", str(profile)]) == 0
-    assert "learned from" in capsys.readouterr().out
+    assert capsys.readouterr().out.startswith(f"{profile}: ")
     assert main(["adapt", *words, "--out", str(profile)]) == 1
     assert str(profile) in capsys.readouterr().err
     assert main(["adapt", *words, "--out", str(profile), "--overwrite", "--json"]) == 0

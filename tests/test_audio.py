@@ -119,7 +119,7 @@ def test_blocks_take_constant_memory(tmp_path: Path, rate: int, container: str) 
 
 def test_blocks_of_hours_that_a_file_only_claims() -> None:
     promise = written(np.zeros(100))[:40] + (1 << 31).to_bytes(4, "little")
-    with raises(AudioError, "no samples"):
+    with raises(AudioError):
         next(blocks(promise, 22050, block_s=3600))
 
 

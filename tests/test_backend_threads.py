@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import held_forms
+from conftest import bundle_precisions
 
 from ser_edge.backends import INTERPRETERS
 
@@ -47,7 +47,7 @@ print(json.dumps({"wrong": wrong, "failed": failed}))
 """
 
 
-@pytest.mark.parametrize(("backend", "precision"), held_forms(*INTERPRETERS))
+@pytest.mark.parametrize(("backend", "precision"), bundle_precisions(*INTERPRETERS))
 def test_eight_threads_compute_what_one_does(
     bundle_dir: Path, fresh: Fresh, backend: str, precision: str
 ) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import HERE, held_forms, parameter
+from conftest import HERE, bundle_precisions, parameter
 from raising import raises
 
 from ser_edge import Bundle, Classifier
@@ -46,7 +46,7 @@ print(json.dumps([output.tolist() for output in outputs]), classifier.backend.ve
 """
 
 
-@pytest.mark.parametrize(("backend", "precision"), held_forms(*INTERPRETERS))
+@pytest.mark.parametrize(("backend", "precision"), bundle_precisions(*INTERPRETERS))
 def test_golden_probabilities(
     bundle_dir: Path, golden: dict[str, Any], fresh: Fresh, backend: str, precision: str
 ) -> None:
@@ -77,7 +77,7 @@ def model_path(folder: Path, backend: str, precision: str) -> Path:
     return folder / f"model.{precision}{INTERPRETERS[backend].suffix}"
 
 
-@pytest.mark.parametrize(("backend", "precision"), held_forms(*HERE))
+@pytest.mark.parametrize(("backend", "precision"), bundle_precisions(*HERE))
 def test_inputs_of_another_shape(bundle_dir: Path, backend: str, precision: str) -> None:
     path = model_path(bundle_dir, backend, precision)
     model = open_model(path.read_bytes(), backend, path, threads=2)
@@ -111,7 +111,7 @@ def damaged(edited_bundle: Edit, name: str, damage: Callable[[bytes], bytes]) ->
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-@pytest.mark.parametrize(("backend", "precision"), held_forms(*HERE))
+@pytest.mark.parametrize(("backend", "precision"), bundle_precisions(*HERE))
 def test_damaged_models_with_their_digest_in_the_manifest(
     edited_bundle: Edit, backend: str, precision: str, damage: str
 ) -> None:

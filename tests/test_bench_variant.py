@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import HERE, held_forms
+from conftest import HERE, bundle_precisions
 from numpy.typing import NDArray
 from raising import raises
 
@@ -26,7 +26,7 @@ def bundle(bundle_dir: Path) -> Bundle:
     return Bundle.open(bundle_dir)
 
 
-@pytest.mark.parametrize(("backend", "precision"), held_forms(*HERE))
+@pytest.mark.parametrize(("backend", "precision"), bundle_precisions(*HERE))
 def test_the_stages_give_what_predict_gives(bundle: Bundle, backend: str, precision: str) -> None:
     clip = golden_clip(bundle)
     classifier = Classifier.load(bundle.folder, backend=backend, precision=precision)

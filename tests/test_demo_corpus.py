@@ -95,7 +95,7 @@ def test_anger_is_louder_and_higher_than_sadness(found: Found) -> None:
 def test_a_seed_gives_the_same_bytes_and_another_does_not(demo: Path, tmp_path: Path) -> None:
     for job in list(_jobs(1))[::20]:
         again = tmp_path / "again.wav"
-        wavfile.write(again, job.room.rate, _clip(job, seed=0))
+        wavfile.write(again, job.room.sample_rate, _clip(job, seed=0))
         assert again.read_bytes() == (demo / job.file).read_bytes()
         assert not np.array_equal(_clip(job, seed=1), _clip(job, seed=0))
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hanging import hang
+from hanging import HANG_S, hang
 
 import ser_edge
 from ser_edge import Bundle, Classifier
@@ -68,62 +68,70 @@ def test_what_works_here(bundle_dir: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "state", "detail", "remedy", "chosen"),
+    ("code", "state", "details", "remedy", "chosen"),
     [
         (
             "raise ImportError('GLIBC_2.38 not found')",
             "fails",
-            "on import: ImportError: GLIBC_2.38 not found",
+            ["import", "ImportError: GLIBC_2.38 not found"],
             LITERT,
             "numeric",
         ),
-        ("raise OSError('no disk')", "fails", "on import: OSError: no disk", LITERT, "numeric"),
+        ("raise OSError('no disk')", "fails", ["import", "OSError: no disk"], LITERT, "numeric"),
         (
             "import os, signal; os.kill(os.getpid(), signal.SIGILL)",
             "dies",
-            "on import: ended by SIGILL (illegal instruction)",
+            ["import", "SIGILL"],
             "pip uninstall ai-edge-litert",
             "litert",
         ),
         (
             "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)",
             "dies",
-            "on import: ended by SIGSEGV (segmentation fault)",
+            ["import", "SIGSEGV"],
             LITERT,
             "litert",
         ),
         (
             "raise SystemExit(0)",
             "dies",
-            "on import: Python exited with status 0",
+            ["import", "status 0"],
             LITERT,
             "litert",
         ),
         (
             "class Interpreter:\n def __init__(self, **_): raise ValueError('no such op')",
             "fails",
-            "BUNDLE/model.int8.tflite: ai_edge_litert cannot open it: no such op",
-            "export it again, or choose another --backend",
+            ["model.int8.tflite", "ai_edge_litert", "no such op"],
+            "--backend",
             "numeric",
         ),
         (
             "import os\nclass Interpreter:\n def __init__(self, **_): os.abort()",
             "dies",
-            "on opening the model: ended by SIGABRT (aborted)",
+            ["opening", "SIGABRT"],
             LITERT,
             "litert",
         ),
     ],
 )
 def test_an_interpreter_that_does_not_work(
-    bundle_dir: Path, litert: Path, code: str, state: str, detail: str, remedy: str, chosen: str
+    bundle_dir: Path,
+    litert: Path,
+    code: str,
+    state: str,
+    details: list[str],
+    remedy: str,
+    chosen: str,
 ) -> None:
     litert.write_text(code)
     found = diagnose(bundle_dir)
     backend = by_name(found)["litert"]
-    detail = detail.replace("BUNDLE", str(bundle_dir))
-    assert (backend.state, backend.detail, backend.remedy) == (state, detail, remedy)
-    assert backend.signal == ("SIG" + detail.split("SIG")[1].split()[0] if "SIG" in detail else "")
+    assert backend.state == state
+    for detail in details:
+        assert detail in backend.detail
+    assert remedy in backend.remedy
+    assert backend.signal == (details[-1] if "SIG" in details[-1] else "")
     assert found.chosen == chosen
     assert found.works
     advice = "use --backend numeric until" in str(found)
@@ -239,7 +247,7 @@ def run(*words: object, **environment: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         env={**os.environ, **environment},
-        timeout=200,
+        timeout=HANG_S,
         check=False,
     )
 
@@ -282,10 +290,10 @@ def test_a_folder_that_does_not_exist(
 @pytest.mark.parametrize(
     ("code", "problem"),
     [
-        ("raise ImportError('CPU lacks X86_V2')", "on import: ImportError: CPU lacks X86_V2"),
+        ("raise ImportError('CPU lacks X86_V2')", "ImportError: CPU lacks X86_V2"),
         (
             "import os, signal; os.kill(os.getpid(), signal.SIGILL)",
-            "on import: ended by SIGILL (illegal instruction)",
+            "SIGILL",
         ),
     ],
 )
@@ -296,9 +304,10 @@ def test_a_broken_numpy(tmp_path: Path, bundle_dir: Path, code: str, problem: st
     assert (done.returncode, done.stderr) == (1, "")
     lines = done.stdout.splitlines()
     row = next(i for i, line in enumerate(lines) if line.startswith("numpy "))
-    assert lines[row].endswith(f", {problem}")
-    assert lines[row + 1].strip() == "pip install --force-reinstall --no-deps numpy"
+    assert problem in lines[row]
+    assert "pip install --force-reinstall --no-deps numpy" in lines[row + 1]
     assert lines[-1].startswith("default   none")
     done = run("--json", PYTHONPATH=path)
     content = json.loads(done.stdout)
-    assert (content["numpy_problem"], content["backends"], content["chosen"]) == (problem, [], None)
+    assert problem in content["numpy_problem"]
+    assert (content["backends"], content["chosen"]) == ([], None)

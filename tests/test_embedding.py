@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hanging import HANG_S
 
 from ser_edge import Bundle, BundleError, Classifier
 from ser_edge.backends import INTERPRETERS
@@ -142,8 +143,8 @@ def test_a_classifier_goes_to_another_process(
     samples = golden["clip2_samples"]
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context) as pool:
-        found = pool.submit(predicted, classifier, samples).result(timeout=60)
-        back = pool.submit(copy.copy, classifier).result(timeout=60)
+        found = pool.submit(predicted, classifier, samples).result(timeout=HANG_S)
+        back = pool.submit(copy.copy, classifier).result(timeout=HANG_S)
     assert found == predicted(classifier, samples)
     for again in (back, copy.deepcopy(classifier), pickle.loads(pickle.dumps(classifier))):
         assert repr(again) == repr(classifier)

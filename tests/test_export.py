@@ -316,7 +316,7 @@ def test_notes_and_licence_in_the_card(
     card = (out / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert "UAR 12.3 % on 4 colleagues." in card
     assert "Licence: all rights reserved." in card
-    assert "errors among them" in card
+    assert "error rate" in card
     assert Bundle.open(out).manifest.about["licence"] == "all rights reserved"
 
 

@@ -55,33 +55,35 @@ def alive(pid: int) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("code", "state", "error", "signal", "problem"),
+    ("code", "state", "error", "signal", "values"),
     [
-        ("raise ImportError('GLIBC_2.38\\nmore')", "fails", "ImportError", "", "GLIBC_2.38"),
-        ("import not_there", "fails", "ModuleNotFoundError", "", "No module named 'not_there'"),
-        ("raise OSError", "fails", "OSError", "", "OSError"),
-        (DIE.format("SIGILL"), "dies", "", "SIGILL", "ended by SIGILL (illegal instruction)"),
-        (DIE.format("SIGSEGV"), "dies", "", "SIGSEGV", "ended by SIGSEGV (segmentation fault)"),
-        ("import sys; sys.exit(0)", "dies", "", "", "Python exited with status 0"),
-        ("import os; os._exit(3)", "dies", "", "", "Python exited with status 3"),
+        ("raise ImportError('GLIBC_2.38\\nmore')", "fails", "ImportError", "", ("GLIBC_2.38",)),
+        ("import not_there", "fails", "ModuleNotFoundError", "", ("'not_there'",)),
+        ("raise OSError", "fails", "OSError", "", ()),
+        (DIE.format("SIGILL"), "dies", "", "SIGILL", ("SIGILL",)),
+        (DIE.format("SIGSEGV"), "dies", "", "SIGSEGV", ("SIGSEGV",)),
+        ("import sys; sys.exit(0)", "dies", "", "", ("status 0",)),
+        ("import os; os._exit(3)", "dies", "", "", ("status 3",)),
         (
             "import sys; sys.exit('no licence')",
             "dies",
             "",
             "",
-            "Python exited with status 1, its last message: no licence",
+            ("status 1", "no licence"),
         ),
-        ("import os; os.close(1)", "dies", "", "", "Python exited with status 1, its last message"),
+        ("import os; os.close(1)", "dies", "", "", ("status 1",)),
     ],
 )
 def test_imports_that_do_not_work(
-    package: Path, code: str, state: str, error: str, signal: str, problem: str
+    package: Path, code: str, state: str, error: str, signal: str, values: tuple[str, ...]
 ) -> None:
     package.write_text(code)
     outcome = run_isolated(package.stem, timeout_s=600)
     assert (outcome.state, outcome.stage, outcome.found) == (state, "import", {})
     assert (outcome.error, outcome.signal, outcome.remedy) == (error, signal, "")
-    assert outcome.problem.startswith(problem)
+    assert outcome.problem
+    for value in values:
+        assert value in outcome.problem
     assert "\n" not in outcome.problem
 
 
@@ -149,13 +151,15 @@ yield {"stage": "second", "count": len(words)}
     [
         ("yield {'stage': 'third'}", "works", "third", ""),
         ("raise ValueError('no')", "fails", "second", "no"),
-        ("os.abort()", "dies", "second", "ended by SIGABRT (aborted)"),
-        ("os._exit(0)", "dies", "second", "Python exited with status 0"),
+        ("os.abort()", "dies", "second", "SIGABRT"),
+        ("os._exit(0)", "dies", "second", "status 0"),
     ],
 )
 def test_reports_are_kept(do: Job, rest: str, state: str, stage: str, problem: str) -> None:
     outcome = do(STEPS + rest, "a b", "c\nd")
-    assert (outcome.state, outcome.stage, outcome.problem) == (state, stage, problem)
+    assert (outcome.state, outcome.stage) == (state, stage)
+    assert problem in outcome.problem
+    assert bool(outcome.problem) == bool(problem)
     pid = outcome.found.pop("pid")
     assert not alive(pid)
     assert outcome.found == {"words": ["a b", "c\nd"], "a": 1, "count": 2}

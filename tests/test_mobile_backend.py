@@ -19,6 +19,7 @@ import httpx
 import numpy as np
 import pytest
 import soundfile
+from hanging import HANG_S
 from numpy.typing import NDArray
 
 from ser_edge import Classifier, SerEdgeError
@@ -28,9 +29,6 @@ PAGE = (Path(__file__).parents[1] / "docs" / "mobile-backend.md").read_text("utf
 (OPTIONS,) = re.findall(r"uvicorn server:app --port 8000 (.*)", PAGE)
 MAX_BYTES = 3_000_000
 RATE = 22050
-
-
-HANG_S = 120  # no test waits that long, unless the server hangs
 
 
 class Server:

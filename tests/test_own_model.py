@@ -215,8 +215,8 @@ def test_files_that_cannot_be_used(
 @pytest.mark.parametrize(
     ("words", "value"),
     [
-        (["--labels", ""], "labels=''"),
-        (["--clips"], "0 folders"),
+        (["--labels", ""], "--labels is"),
+        (["--clips"], "--clips is"),
         (["--format", "tflite"], "model.float32.tflite"),
         (["--qat"], "--qat"),
     ],

@@ -416,32 +416,32 @@ class Interpreter:
         (
             "import os, signal; os.kill(os.getpid(), signal.SIGILL)",
             "dies",
-            "on import: ended by SIGILL (illegal instruction); pip uninstall ai-edge-litert",
-            "on import: ended by SIGILL (illegal instruction); pip uninstall ai-edge-litert",
+            ("import", "SIGILL", "pip uninstall ai-edge-litert"),
+            ("import", "SIGILL", "pip uninstall ai-edge-litert"),
         ),
         (
             "raise ImportError('GLIBC_2.38 not found')",
             "fails",
-            f"on import: ImportError: GLIBC_2.38 not found; {REINSTALL}",
-            f"on import: ImportError: GLIBC_2.38 not found; {REINSTALL}",
+            ("import", "ImportError: GLIBC_2.38 not found", REINSTALL),
+            ("import", "ImportError: GLIBC_2.38 not found", REINSTALL),
         ),
         (
             ON_FLOAT.replace("BEHAVE", "os.abort()"),
             "dies",
-            f"on opening the model: ended by SIGABRT (aborted); {REINSTALL}",
-            "ai_edge_litert cannot open it: no such op; export it again, or",
+            ("opening", "SIGABRT", REINSTALL),
+            ("ai_edge_litert", "no such op", "export"),
         ),
         (
             ON_FLOAT.replace("BEHAVE", "raise KeyError('tensor')"),
             "fails",
-            f"on opening the model: KeyError: 'tensor'; {REINSTALL}",
-            "ai_edge_litert cannot open it: no such op; export it again, or",
+            ("opening", "KeyError: 'tensor'", REINSTALL),
+            ("ai_edge_litert", "no such op", "export"),
         ),
         (
             ON_FLOAT.replace("BEHAVE", "HANG"),
             "hangs",
-            f"on opening the model: reported nothing for 60 s; {REINSTALL}",
-            "ai_edge_litert cannot open it: no such op; export it again, or",
+            ("opening", "60 s", REINSTALL),
+            ("ai_edge_litert", "no such op", "export"),
         ),
     ],
     ids=["dies on import", "no import", "dies on one file", "raises anything", "hangs"],
@@ -453,16 +453,17 @@ def test_an_interpreter_that_does_not_work(
     monkeypatch: pytest.MonkeyPatch,
     code: str,
     state: str,
-    float32: str,
-    int8: str,
+    float32: tuple[str, ...],
+    int8: tuple[str, ...],
 ) -> None:
     litert.write_text(code.replace("HANG", hang(tmp_path, monkeypatch)) if "HANG" in code else code)
     report = verify(bundle_dir)
     first, second, numeric = report.models
     assert (first.file, first.state) == ("model.float32.tflite", state)
-    assert f"{first.detail}; {first.remedy}" == float32
     assert second.file == "model.int8.tflite"
-    assert f"{second.detail}; {second.remedy}".startswith(int8)
+    for model, values in ((first, float32), (second, int8)):
+        for value in values:
+            assert value in f"{model.detail}; {model.remedy}"
     assert numeric.ok
     assert report.failures == 2
     assert not report.ok

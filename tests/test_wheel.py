@@ -140,8 +140,8 @@ def test_it_predicts_with_numpy_and_one_interpreter(
     assert done.stdout.startswith(str(clip))
     verified = run(site, "verify", bundle_dir)
     assert (verified.returncode, verified.stderr) == (0, "")
-    told = run(site, "info", bundle_dir).stdout
-    interpreters = told.split("interpreters")[1].split("\n")[0].split(",")
+    output = run(site, "info", bundle_dir).stdout
+    interpreters = output.split("interpreters")[1].split("\n")[0].split(",")
     yes = [word for word in interpreters if "yes" in word]
     assert [word.split()[0] for word in yes] == list(dict.fromkeys([backend, "numeric"]))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Collection
 from pathlib import Path
 
 from ser_edge.errors import ConfigError, SerEdgeError
@@ -10,7 +11,7 @@ from ser_edge_export.acceptance import AcceptanceCriteria
 from ser_edge_export.export import Export, export
 from ser_edge_export.own_model import OwnModel
 from ser_edge_export.run_model import trained_model_of_run
-from ser_edge_export.variants import chosen_variants
+from ser_edge_export.variants import ModelVariant, chosen_variants
 from ser_edge_train.folders import check_free
 
 
@@ -35,6 +36,7 @@ def export_command(arguments: argparse.Namespace) -> Export:
         batch=arguments.batch,
         audio=arguments.audio,
     )
+    _check_effect(arguments, variants)
     criteria = AcceptanceCriteria(
         arguments.min_agreement / 100,
         arguments.max_uar_loss / 100,
@@ -47,7 +49,7 @@ def export_command(arguments: argparse.Namespace) -> Export:
         model = OwnModel(
             path=source,
             labels=tuple(filter(None, arguments.labels.split(","))),
-            recipe=arguments.recipe,
+            recipe=arguments.recipe or "edge",
             clips=arguments.clips,
             scaler=arguments.scaler,
             cache=arguments.cache,
@@ -82,13 +84,35 @@ def _check_options(arguments: argparse.Namespace, is_network: bool) -> None:
             "name one",
             arguments.source,
         )
-    given = [f"--{name}" for name in ("labels", "clips", "scaler") if getattr(arguments, name)]
+    own = ("labels", "recipe", "clips", "scaler", "cache")
+    given = [f"--{name}" for name in own if getattr(arguments, name)]
     if given:
         raise ConfigError(
             f"{', '.join(given)} applies to .keras and .onnx files; a run has its own",
             "leave it out",
             arguments.source,
         )
+
+
+def _check_effect(arguments: argparse.Namespace, variants: Collection[ModelVariant]) -> None:
+    """Refuse options that change none of the variants."""
+    int8 = {variant.format for variant in variants if variant.precision.startswith("int8")}
+    for given, name, has_effect in (
+        (arguments.uint8, "--uint8", "onnx" in int8),
+        (arguments.reduce_range, "--reduce-range", "onnx" in int8),
+        (arguments.qat, "--qat", bool(int8)),
+        (arguments.int8, "--int8", bool(int8)),
+        (arguments.format, "--format", not arguments.all),
+        (arguments.precision, "--precision", not arguments.all),
+        (arguments.batch, "--batch", any(v.input_kind == "batch" for v in variants)),
+        (arguments.audio, "--audio", any(v.input_kind == "audio" for v in variants)),
+    ):
+        if given and not has_effect:
+            raise ConfigError(
+                f"{name} changes none of the chosen variants",
+                "leave it out, or choose variants that it changes, such as by --int8",
+                arguments.source,
+            )
 
 
 def _read_notes(path: Path | None) -> str:

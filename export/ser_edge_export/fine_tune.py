@@ -22,9 +22,9 @@ from ser_edge_train.keras_backend import keras, set_seed, tf
 from ser_edge_train.progress import progress_bar
 
 STEPS = 400
-"""Number of batches."""
+"""Number of batches: about a minute for a small network."""
 
-_BATCH = 64
+_BATCH = 64  # as in training
 _LEARNING_RATE = 1e-5  # with 2e-4 the accuracy falls; see docs/decisions.md
 
 

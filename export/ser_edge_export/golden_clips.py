@@ -33,13 +33,13 @@ def golden_clips(config: InputConfig) -> list[NDArray[np.int16]]:
     Each is a gliding voice-like tone with syllables and some noise, in 8-bit steps, which compress
     better.
     """
-    rate, window_s = config.features.sample_rate, config.window.duration_s
+    sample_rate, window_s = config.features.sample_rate, config.window.duration_s
     rng = np.random.default_rng(0)
     clips = []
     for pitch, duration_s in ((120, 0.5 * window_s), (210, window_s), (160, 1.3 * window_s)):
-        time = np.arange(round(duration_s * rate)) / rate
+        time = np.arange(round(duration_s * sample_rate)) / sample_rate
         f0 = pitch * (1 + 0.2 * np.sin(2 * np.pi * 0.7 * time))
-        phase = 2 * np.pi * np.cumsum(f0) / rate
+        phase = 2 * np.pi * np.cumsum(f0) / sample_rate
         voice = sum(np.sin(k * phase) / k**1.5 for k in range(1, 20))
         syllables = np.sin(2 * np.pi * 2 * time) ** 2
         signal = 0.2 * syllables * voice + 0.003 * rng.standard_normal(len(time))

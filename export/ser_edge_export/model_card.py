@@ -76,7 +76,7 @@ Licence: {plain(about["licence"])}.
   a person feels.
 - Other languages, ages, rooms and microphones lower the accuracy by more than the intervals. These
   cover only other speakers of the same corpora.
-- Silent clips are refused. Noise, music and other languages get a label all the same.
+- Silent clips are refused. Noise, music and other languages are labelled too.
 
 ## Uses
 

@@ -71,10 +71,11 @@ class OwnModel:
         SerEdgeError
             If the file, the clips or the scaler cannot be used, or do not fit each other.
         """
-        if not self.labels or not self.clips:
+        given = {"--labels": self.labels, "--clips": self.clips}
+        missing = [option for option, values in given.items() if not values]
+        if missing:
             raise ConfigError(
-                f"labels={','.join(self.labels)!r} with {len(self.clips)} folders of clips, "
-                "expected both",
+                f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing",
                 "give --labels angry,happy,... in the order of the outputs, and --clips DIR",
                 self.path,
             )

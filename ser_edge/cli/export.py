@@ -44,7 +44,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     own = parser.add_argument_group("own model", "What a .keras, .h5 or .onnx file does not state.")
     add = own.add_argument
     add("--labels", default="", metavar="A,B,...", help="labels of its outputs, in order")
-    add("--recipe", choices=RECIPES, default="edge", help="recipe of its features; default edge")
+    add("--recipe", choices=RECIPES, help="recipe of its features; default edge")
     add(
         "--clips",
         type=Path,

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ser_edge.choices import PCM_FORMATS, THRESHOLD
+from ser_edge.choices import HOP_S, PCM_FORMATS, THRESHOLD
 from ser_edge.cli.loading import limit_blas, load_classifier
 from ser_edge.cli.options import add_hop, add_json, add_model, add_overwrite, add_profile
 from ser_edge.cli.types import positive, probability
@@ -41,8 +41,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="raw samples or WAV from a pipe, such as `arecord -t raw`",
     )
     add("--sample-rate", type=positive, metavar="HZ", help="of --stdin or the microphone")
-    add("--format", choices=PCM_FORMATS, default="s16", help="of --stdin; default s16")
-    add("--channels", type=positive, default=1, metavar="N", help="of --stdin; default 1")
+    add("--format", choices=PCM_FORMATS, help="of --stdin; default s16")
+    add("--channels", type=positive, metavar="N", help="of --stdin; default 1")
     add("--device", metavar="NAME", help="microphone, by its number or a part of its name")
     add("--devices", action="store_true", help="list the microphones and exit")
 
@@ -85,7 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
     stream = Stream(
         classifier,
         source.sample_rate,
-        hop_s=arguments.hop,
+        hop_s=arguments.hop or HOP_S,
         config=StreamConfig(threshold=arguments.threshold),
         adapt=arguments.adapt,
     )
@@ -107,10 +107,28 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+_OPTIONS_OF = {
+    "FILE": ("realtime",),
+    "--stdin": ("sample_rate", "format", "channels"),
+    "--devices": (),
+    "the microphone": ("sample_rate", "device"),
+}
+
+
 def _check_usage(arguments: argparse.Namespace) -> None:
-    if arguments.recording and arguments.stdin:
-        problem = f"argument --stdin: not allowed with FILE {arguments.recording}"
-        raise ConfigError(problem, "leave out one of them")
+    sources = {
+        "--devices": arguments.devices,
+        "--stdin": arguments.stdin,
+        "FILE": arguments.recording,
+    }
+    given = [name for name, value in sources.items() if value]
+    if len(given) > 1:
+        raise ConfigError(f"argument {given[0]}: not allowed with {given[1]}", "leave out one")
+    source = given[0] if given else "the microphone"
+    for name in ("realtime", "sample_rate", "format", "channels", "device"):
+        if getattr(arguments, name) and name not in _OPTIONS_OF[source]:
+            option = f"--{name.replace('_', '-')}"
+            raise ConfigError(f"argument {option}: has no effect with {source}", "leave it out")
     if arguments.stdin and not arguments.sample_rate:
         raise ConfigError("argument --stdin: needs --sample-rate", "add --sample-rate HZ")
     if arguments.stdin and sys.stdin is None:
@@ -133,7 +151,10 @@ def _source(arguments: argparse.Namespace, classifier: Classifier) -> SampleSour
         return FileSource(arguments.recording, sample_rate, realtime=arguments.realtime)
     if arguments.stdin:
         return PcmSource(
-            sys.stdin.buffer, arguments.sample_rate, arguments.format, arguments.channels
+            sys.stdin.buffer,
+            arguments.sample_rate,
+            arguments.format or "s16",
+            arguments.channels or 1,
         )
     device = arguments.device
     return Microphone(

@@ -54,7 +54,6 @@ def add_hop(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--hop",
         type=seconds,
-        default=HOP_S,
         metavar="S",
         help=f"seconds from one prediction to the next; default {HOP_S}",
     )

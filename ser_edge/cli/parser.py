@@ -51,6 +51,19 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     arguments : argparse.Namespace
         The subcommand's options, and its ``command`` (name), ``run`` and ``extra``.
     """
+    parser, commands = command_parsers()
+    words = sys.argv[1:] if argv is None else list(argv)
+    parser.check_options(words[:1])
+    if words and words[0] in commands:
+        commands[words[0]].check_options(words[1:])
+    arguments, more = parser.parse_known_args(words)
+    if more:
+        commands[arguments.command].error(f"unrecognized arguments: {' '.join(more)}")
+    return arguments
+
+
+def command_parsers() -> tuple[Parser, dict[str, Parser]]:
+    """Return the parser of the command, and those of its subcommands."""
     parser = Parser(
         prog="ser-edge",
         description="Speech emotion recognition for devices.",
@@ -62,11 +75,4 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         command = commands.add_parser(name, help=text, description=text)
         module.add_options(command)
         command.set_defaults(run=module.run, extra=extra)
-    words = sys.argv[1:] if argv is None else list(argv)
-    parser.check_options(words[:1])
-    if words and words[0] in commands.choices:
-        commands.choices[words[0]].check_options(words[1:])
-    arguments, more = parser.parse_known_args(words)
-    if more:
-        commands.choices[arguments.command].error(f"unrecognized arguments: {' '.join(more)}")
-    return arguments
+    return parser, dict(commands.choices)

@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from ser_edge.choices import SEGMENT_FORMATS
+from ser_edge.choices import HOP_S, SEGMENT_FORMATS
 from ser_edge.cli.loading import limit_blas, load_classifier
 from ser_edge.cli.options import add_hop, add_json, add_overwrite, add_profile, add_recordings
 from ser_edge.cli.stderr import print_error
@@ -41,6 +41,11 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the predictions; 1 if a recording could not be used."""
     if arguments.segments or arguments.plot:
         return _timeline(arguments)
+    for option, given in (("--hop", arguments.hop), ("--overwrite", arguments.overwrite)):
+        if given:
+            raise ConfigError(
+                f"argument {option}: has no effect without a timeline", "add --segments or --plot"
+            )
     classifier = load_classifier(arguments, arguments.profile)
     status = 0
     width = max(len(printable(clip)) for clip in arguments.clips)
@@ -76,11 +81,13 @@ def _timeline(arguments: argparse.Namespace) -> int:
     from ser_edge.streaming.timeline import analyze
     from ser_edge.streaming.timeline_plot import check_picture, plot_timeline
 
+    if arguments.overwrite and not arguments.plot:
+        raise ConfigError("argument --overwrite: has no effect without --plot", "leave it out")
     if arguments.plot:
         check_picture(arguments.plot)
         check_writable(arguments.plot, "--plot", overwrite=arguments.overwrite)
     classifier = load_classifier(arguments, arguments.profile)
-    timeline = analyze(classifier, arguments.clips[0], hop_s=arguments.hop)
+    timeline = analyze(classifier, arguments.clips[0], hop_s=arguments.hop or HOP_S)
     if arguments.plot:
         plot_timeline(arguments.plot, timeline)
     if arguments.segments:

@@ -6,7 +6,7 @@ import argparse
 
 from ser_edge.choices import PROTOCOLS, RECIPES
 from ser_edge.cli.options import add_cache, add_json, add_out
-from ser_edge.cli.types import folds, natural, positive
+from ser_edge.cli.types import folds, jobs, natural, positive
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +26,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="train even if over 5 %% of the files, or all of a label, cannot be used",
     )
     add("--licence", metavar="TEXT", help="licence of your own data, for the model card")
-    add("--jobs", type=int, default=-1, metavar="N", help="feature processes; default all cores")
+    add("--jobs", type=jobs, default=-1, metavar="N", help="feature processes; default all cores")
     add_out(parser, "run folder; default runs/RECIPE-PROTOCOL")
     add_cache(parser)
     add_json(parser)
@@ -41,7 +41,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     tested = split.add_mutually_exclusive_group()
     add = tested.add_argument
-    add("--fold", type=natural, default=0, metavar="N", help="number of the test fold; default 0")
+    add("--fold", type=natural, metavar="N", help="number of the test fold; default 0")
     add("--folds", type=folds, metavar="all|0,1,...", help="cross-validate: one run for each fold")
     add = split.add_argument
     add("--seeds", type=positive, default=1, metavar="N", help="runs for each fold; default 1")

@@ -35,6 +35,13 @@ positive = partial(number, low=1, integer=True)
 threads = partial(number, low=1, high=MAX_THREADS, integer=True)
 
 
+def jobs(text: str) -> int:
+    """Parse a number of processes, or -1 for one per core."""
+    return -1 if text == "-1" else positive(text)
+
+
 def folds(text: str) -> list[int] | list[str]:
-    """Parse ``all``, or whole numbers with commas between them."""
-    return ["all"] if text == "all" else [natural(part) for part in text.split(",")]
+    """Parse ``all``, or whole numbers with commas between them; repeated ones count once."""
+    if text == "all":
+        return ["all"]
+    return list(dict.fromkeys(natural(part) for part in text.split(",")))

@@ -19,8 +19,8 @@ from ser_edge.choices import THRESHOLD
 class StreamConfig:
     """How a stream smooths, labels and detects silence.
 
-    The defaults were chosen with ``benchmarks/stream_defaults.py``; docs/streaming.md has the
-    table.
+    ``benchmarks/stream_defaults.py`` measures `smoothing_s` and `threshold`; docs/streaming.md has
+    the table. `silence_s` and `margin_db` were set by hand.
 
     Parameters
     ----------

@@ -53,13 +53,14 @@ class Worker:
             self._start()
         return self._ask(data)
 
-    def close(self) -> int | None:
-        """End the process and return its exit status."""
+    def close(self, *, hangs: bool = False) -> int | None:
+        """End the process and return its exit status; kill it at once if it hangs."""
         process, self._process = self._process, None
         if process is None:
             return None
-        self._pipe.close()
-        process.join(0.5)
+        self._pipe.close()  # the process then ends by itself
+        if not hangs:
+            process.join(TIMEOUT_S)
         process.kill()
         process.join()
         return process.exitcode
@@ -79,7 +80,7 @@ class Worker:
         try:
             self._pipe.send_bytes(data)
             if not self._pipe.poll(TIMEOUT_S):
-                self.close()
+                self.close(hangs=True)
                 return Outcome("hang", f"no answer in {TIMEOUT_S:g} s", ours=False)
             outcome: Outcome = self._pipe.recv()
             return outcome

@@ -26,11 +26,11 @@ from ser_edge_train.room_simulation import RoomSimulation
 Samples = NDArray[np.float32]
 Rng = np.random.Generator
 
-_ENVELOPE_N_FFT = 1024
+_ENVELOPE_N_FFT = 1024  # 46 ms at 22050 Hz: several periods of a voice; by convention
 _ENVELOPE_S = 0.0016  # cepstrum kept for the envelope: below the period of the highest voice [s]
-_ENVELOPE_FLOOR = 1e-6
-_MAX_CHANGE = 5.0  # of a magnitude's natural logarithm
-_EQUALISER_POINTS = 6
+_ENVELOPE_FLOOR = 1e-6  # keeps the logarithm finite; far below the noise of recordings
+_MAX_CHANGE = 5.0  # of a magnitude's natural logarithm: 43 dB, chosen generously
+_EQUALISER_POINTS = 6  # few, for a smooth curve; by convention
 
 
 def augment_wave(

@@ -27,7 +27,7 @@ def train_command(arguments: argparse.Namespace) -> None:
     options = TrainOptions(
         recipe=arguments.recipe,
         protocol=arguments.protocol,
-        fold=arguments.fold,
+        fold=arguments.fold or 0,
         test_corpus=arguments.test_corpus,
         train_speakers=arguments.train_speakers,
         epochs=arguments.epochs,
@@ -51,7 +51,7 @@ def train_command(arguments: argparse.Namespace) -> None:
     else:
         from ser_edge_train.crossval import cross_validate
 
-        folds = arguments.folds or [arguments.fold]
+        folds = arguments.folds or [options.fold]
         chosen = None if folds == ["all"] else folds
         cross_validate(arguments.data, out, options, folds=chosen, seeds=arguments.seeds, **how)
         hint = f"to compare it with other runs: ser-edge evaluate {out} ... --report DIR"
@@ -77,6 +77,12 @@ def evaluate_command(arguments: argparse.Namespace) -> None:
     from ser_edge_train.report import comparison_table
 
     folders = arguments.runs
+    for option, given, needed, other in (
+        ("--overwrite", arguments.overwrite, "--report", arguments.report),
+        ("--cache", arguments.cache, "--data", arguments.data),
+    ):
+        if given and not other:
+            raise ConfigError(f"{option} has no effect without {needed}", f"add {needed} DIR")
     single = len(folders) == 1 and not arguments.report and Path(folders[0], "run.json").is_file()
     if single or arguments.data or arguments.bundle:
         if len(folders) > 1 or arguments.report:

@@ -1,4 +1,4 @@
-"""Calibration of probabilities, and selective prediction: no answer below a threshold."""
+"""Calibration of probabilities, and selective prediction: rejecting clips below a threshold."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from ser_edge_train.run import HeldOut
 
 logger = logging.getLogger(__name__)
 
-_MAX_REJECTED = 0.05  # share of the files
+_MAX_REJECTED = 0.05  # share of the files; more points to a wrong folder; by convention
 _NAMED = 3  # files that a note names
 
 

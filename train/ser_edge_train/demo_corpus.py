@@ -31,7 +31,7 @@ from ser_edge_train.corpora import LABELS
 
 _Array = npt.NDArray[Any]
 
-_RATE = 24000  # of the synthesis; each corpus is resampled from it
+_SAMPLE_RATE = 24000  # of the synthesis; each corpus is resampled from it
 _HOP = 240  # 10 ms, half a window
 _HIGH_FORMANTS = (3500, 4500, 5500, 6500, 7500, 8500, 9500, 10500)  # Hz, of a man
 _N_FFT = 960  # a window, and as much again for the decay of the resonances
@@ -72,7 +72,7 @@ _TAKE = _Style(1.5, 0.35, 0.12, 1.8, 0.7, 0.5, 0.4, 1.4)
 class _Room(NamedTuple):
     """Recording conditions of a corpus."""
 
-    rate: int
+    sample_rate: int
     speech: float  # level of neutral speech, dBFS
     noise: float  # dBFS
     silence: tuple[float, float]  # before and after, s
@@ -183,7 +183,7 @@ def write_demo_corpus(
             for done, job in enumerate(jobs, start=1):
                 path = whole / job.file
                 path.parent.mkdir(parents=True, exist_ok=True)
-                wavfile.write(path, job.room.rate, _clip(job, seed))
+                wavfile.write(path, job.room.sample_rate, _clip(job, seed))
                 if progress is not None:
                     progress(done, len(jobs))
             Path(whole, "README.txt").write_text(_NOTE, encoding="utf-8")
@@ -238,10 +238,10 @@ def _clip(job: _Job, seed: int) -> npt.NDArray[np.int16]:
     f0 = pitch * 2 ** (_melody(phones, accent, style, rng) / 12)
     speech = _sound(phones, f0, tract, style, rng)
     speech *= 10 ** ((job.room.speech + style.level) / 20) / np.sqrt(np.mean(speech**2))
-    before, after = (round(_RATE * rng.uniform(0.8, 1.2) * s) for s in job.room.silence)
+    before, after = (round(_SAMPLE_RATE * rng.uniform(0.8, 1.2) * s) for s in job.room.silence)
     speech = np.pad(speech, (before, after))
-    common = gcd(_RATE, job.room.rate)
-    signal: _Array = resample_poly(speech, job.room.rate // common, _RATE // common)
+    common = gcd(_SAMPLE_RATE, job.room.sample_rate)
+    signal: _Array = resample_poly(speech, job.room.sample_rate // common, _SAMPLE_RATE // common)
     noise = lfilter([1.0], [1.0, -0.9], rng.standard_normal(len(signal), np.float32))
     signal += noise * 10 ** (job.room.noise / 20) / np.sqrt(np.mean(noise**2))
     signal *= min(1.0, 0.98 / np.abs(signal).max())
@@ -269,7 +269,7 @@ def _phones(text: str, style: _Style, rng: np.random.Generator) -> tuple[_Array,
             sequence.append((_SILENCE, rng.normal(0.08, 0.05) - 0.15 * style.rate, 0.0))
     sequence.append((_SILENCE, 0.08, 0.0))
     rows, seconds, accents = zip(*sequence, strict=True)
-    lengths = np.maximum(np.round(np.array(seconds) * _RATE / _HOP), 1).astype(int)
+    lengths = np.maximum(np.round(np.array(seconds) * _SAMPLE_RATE / _HOP), 1).astype(int)
     phones = np.repeat(np.array(rows), lengths, axis=0)
     accent = gaussian_filter1d(np.repeat(np.array(accents), lengths), 4.0)
     phones[:, :3] = gaussian_filter1d(phones[:, :3], 2.5, axis=0)
@@ -294,9 +294,9 @@ def _sound(
     size = len(phones) * _HOP
     at = np.arange(size) / _HOP
     pitch = np.interp(at, np.arange(len(f0)), f0)
-    period = np.cumsum(pitch / _RATE).astype(int)
+    period = np.cumsum(pitch / _SAMPLE_RATE).astype(int)
     disturbance = 2 ** np.clip(style.jitter, -2, 2.5) * rng.normal(size=(2, period[-1] + 1))
-    phase = np.cumsum(pitch * (1 + 0.008 * disturbance[0, period]) / _RATE) % 1
+    phase = np.cumsum(pitch * (1 + 0.008 * disturbance[0, period]) / _SAMPLE_RATE) % 1
     # Rosenberg's pulse, differentiated: it opens for 0.4 of the period and closes for 0.16.
     opening = np.pi / 0.8 * np.sin(np.pi / 0.4 * phase)
     closing = -np.pi / 0.32 * np.sin(np.pi / 0.32 * (phase - 0.4))
@@ -311,7 +311,7 @@ def _sound(
     )
 
     phones = phones.astype(np.float32)  # halves the time of the rest
-    f = rfftfreq(_N_FFT, 1 / _RATE).astype(np.float32)
+    f = rfftfreq(_N_FFT, 1 / _SAMPLE_RATE).astype(np.float32)
     tilt = 10 ** ((1 + style.tilt) * np.log2(np.maximum(f / 500, 1)) / 20)
     tract_response: _Array = tilt / np.prod(
         [_resonance(f, hz * tract) for hz in _HIGH_FORMANTS], axis=0

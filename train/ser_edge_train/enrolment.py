@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from ser_edge.adaptation.speaker_model import SpeakerModel, centred_logs
 from ser_edge_train.predictions import Predictions
 
-SPREAD = 0.1  # prior: variance of speaker offsets over the variance within a speaker
+# Prior: variance of speaker offsets over the variance within a speaker; docs/decisions.md has what
+# other values gave.
+SPREAD = 0.1
 ENROLMENTS = ("mixed", "neutral")
 
 

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from ser_edge import audio
+from ser_edge.checks import check_number
 from ser_edge.errors import AudioError, SerEdgeError
 from ser_edge.frontend import Frontend
 from ser_edge_train.augment import augment_wave
@@ -62,13 +63,17 @@ class FeatureStore:
     """Compute and cache the features of a recipe.
 
     The default `folder` is in the user's cache folder, `seed` is that of the augmentations, and
-    `jobs` is the number of processes, -1 for one per core.
+    `jobs` is the number of processes, -1 for one per core. Raises `ConfigError` for other `jobs`.
     """
 
     recipe: Recipe
     folder: Path | None = None
     seed: int = 0
     jobs: int = -1
+
+    def __post_init__(self) -> None:
+        if self.jobs != -1:
+            check_number("jobs", self.jobs, 1, integer=True)
 
     def originals(self, clips: Sequence[Clip]) -> list[ClipFeatures | Rejected]:
         """Compute the features of clips; an unusable clip gives its rejection."""

@@ -214,6 +214,7 @@ def fit(
     if recipe.patience:
         callbacks += [
             keras.callbacks.EarlyStopping(patience=recipe.patience, restore_best_weights=True),
+            # By convention: the published recipe does not state them.
             keras.callbacks.ReduceLROnPlateau(factor=0.4, patience=2, min_lr=1e-6),
         ]
     try:
@@ -249,6 +250,7 @@ def _optimizer(recipe: Recipe, n_batches: int) -> Any:
     if recipe.optimizer == "rmsprop":
         return keras.optimizers.RMSprop(recipe.learning_rate)
     steps = n_batches * recipe.epochs
+    # 0.3 and 25 are PyTorch's defaults for the one-cycle schedule (Smith & Topin 2018).
     warm_up = math.ceil(0.3 * steps)
     schedule = keras.optimizers.schedules.CosineDecay(
         recipe.learning_rate / 25,

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ser_edge.errors import SerEdgeError
+from ser_edge.files import check_absent
 
 
 def check_free(target: Path, *, overwrite: bool = False, option: str = "--out") -> None:
@@ -28,10 +29,7 @@ def check_free(target: Path, *, overwrite: bool = False, option: str = "--out") 
             f"choose another {option}",
             target,
         )
-    if target.exists() and not overwrite:
-        raise SerEdgeError(
-            "exists already", f"choose another {option}, or allow --overwrite", target
-        )
+    check_absent(target, option, overwrite=overwrite)
 
 
 def partial_folder(target: Path) -> Path:

@@ -14,7 +14,7 @@ from ser_edge_train.corpora import Clip
 from ser_edge_train.speakers import published_folds
 
 _FEW_SPEAKERS = 4  # a corpus with at most these has one fold per speaker
-_FOLDS = 5
+_FOLDS = 5  # by convention
 
 
 def n_folds(clips: Sequence[Clip], protocol: str, *, seed: int = 0) -> int:

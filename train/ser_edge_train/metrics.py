@@ -17,7 +17,7 @@ from scipy.special import logsumexp
 from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix, f1_score
 
-_RESAMPLES = 2000
+_RESAMPLES = 2000  # of the bootstrap; by convention
 _INTERVAL = (2.5, 97.5)  # percentiles of the 95 % interval
 
 

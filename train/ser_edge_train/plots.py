@@ -68,12 +68,12 @@ def plot_reliability(path: Path, before: Reliability, after: Reliability) -> Non
 
 
 def plot_risk_coverage(path: Path, curves: Mapping[str, RiskCoverage]) -> None:
-    """Draw risk-coverage curves: the error rate by the share of clips that are answered."""
+    """Draw risk-coverage curves: the error rate by the share of clips that are kept."""
     with _saved(path, 5.2, 4.6) as axes:
         for name, curve in curves.items():
             axes.plot(curve.coverage, curve.risk, label=f"{name} (area {curve.area:.2f})")
-        axes.set(xlabel="coverage: share of clips that are answered")
-        axes.set(ylabel="risk: share of wrong answers", xlim=(0, 1), ylim=(0, None))
+        axes.set(xlabel="coverage: share of clips kept")
+        axes.set(ylabel="risk: error rate", xlim=(0, 1), ylim=(0, None))
         axes.grid(alpha=0.3)
         axes.legend(loc="lower right")
 

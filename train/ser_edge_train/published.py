@@ -99,7 +99,7 @@ CORPORA: Mapping[str, Corpus] = {
             pattern=re.compile(r"/(?P<speaker>\d\d)[ab]\d\d(?P<label>[WLEAFTN])[a-z]$"),
             labels=dict(zip("WEAFNT", LABELS[:6], strict=True)),
             other={"L": "boredom"},
-            licence="free, citation asked for",
+            licence="free; please cite",
             citation="Burkhardt et al. 2005, Interspeech, 1517-1520",
             voices="actors, German, 21 to 35 years",
         ),

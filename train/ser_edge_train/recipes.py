@@ -14,9 +14,12 @@ from typing import Any
 from ser_edge.checks import check_choice, check_number
 from ser_edge.errors import ConfigError
 from ser_edge.features import FeatureConfig
+from ser_edge.frontend import LAYOUTS
 from ser_edge.window import WindowConfig
 
 NETWORKS = ("edge", "seed", "seed-kaggle")
+OPTIMIZERS = ("adamw", "rmsprop")
+AUGMENTATIONS = ("published", "kaggle", "voices", "coded")
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,10 @@ class WaveAugmentation:
 
     kind: str
     augmentations: int
+
+    def __post_init__(self) -> None:
+        check_choice("kind", self.kind, AUGMENTATIONS)
+        check_number("augmentations", self.augmentations, 0, integer=True)
 
 
 @dataclass(frozen=True)
@@ -73,6 +80,16 @@ class BatchAugmentation:
     time_mask_frames: int = 0
     column_mask: int = 0
     mixup: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_number("speaker_normalised", self.speaker_normalised, 0, 1)
+        for name in ("formants", "pitch", "equaliser_db", "gain_db", "mixup"):
+            check_number(name, getattr(self, name), 0)
+        for name in ("shift_frames", "time_masks", "column_mask"):
+            check_number(name, getattr(self, name), 0, integer=True)
+        check_number(
+            "time_mask_frames", self.time_mask_frames, min(self.time_masks, 1), integer=True
+        )
 
 
 @dataclass(frozen=True)
@@ -133,9 +150,14 @@ class Recipe:
     zero_tail: bool = False
 
     def __post_init__(self) -> None:
-        for name, low in (("batch_size", 2), ("epochs", 1), ("ensemble", 1)):
+        for name, low in (("batch_size", 2), ("epochs", 1), ("ensemble", 1), ("patience", 0)):
             check_number(name, getattr(self, name), low, integer=True)
+        check_number("learning_rate", self.learning_rate, 0, exclusive=True)
+        check_number("weight_decay", self.weight_decay, 0)
+        check_number("label_smoothing", self.label_smoothing, 0, 1)
         check_choice("network", self.network, NETWORKS)
+        check_choice("layout", self.layout, LAYOUTS)
+        check_choice("optimizer", self.optimizer, OPTIMIZERS)
         if self.retrain and self.patience:
             raise ConfigError(
                 f"recipe {self.name} has retrain=True, but its validation clips decide when "

@@ -134,7 +134,7 @@ temperature ({_temperatures(summary)}), which was fitted on validation clips.
 
 ## Selective prediction
 
-Fewer answers are wrong if clips below a minimum probability get no answer:
+The error rate falls when clips below a minimum probability are rejected:
 
 {selective_prediction_table(summary.to_dict()["selective_prediction"])}
 

@@ -11,7 +11,7 @@ from scipy.signal import fftconvolve
 
 Samples = NDArray[np.float32]
 
-_N_KNOTS = 8  # points of the microphone response
+_N_KNOTS = 8  # points of the microphone response: about one an octave
 _DIRECT_S = 0.002  # time of the first reflection, after the direct sound [s]
 
 
@@ -46,6 +46,7 @@ class RoomSimulation:
     @classmethod
     def draw(cls, rng: np.random.Generator) -> RoomSimulation:
         """Draw the parameters at random."""
+        # By convention: furnished rooms, small microphones, and telephone to full bandwidth.
         return cls(
             reverberation_s=rng.uniform(0.15, 0.6) if rng.random() < 0.4 else 0.0,
             reverberation_db=rng.uniform(0, 15),

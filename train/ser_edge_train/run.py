@@ -125,7 +125,8 @@ class Run:
             if not (folder / name).is_file():
                 raise SerEdgeError(
                     f"has no {name}" if folder.is_dir() else "does not exist",
-                    "give a folder that `ser-edge train` wrote",
+                    "give a folder that `ser-edge train` wrote; `ser-edge export` also reads "
+                    ".keras, .h5 and .onnx files",
                     folder,
                 )
         return cls(folder, RunSettings.read(folder / "run.json"))

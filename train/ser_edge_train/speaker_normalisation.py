@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from ser_edge_train.feature_store import Windows
 
-_N_CLIPS = (1, 2, 4, 8, 16)  # clips drawn for an estimate
-_PRIOR_CLIPS = 3.0  # weight of the mean and deviation of all speakers, in clips
-_MIN_VARIANCE = 0.01
+# Clips drawn for an estimate: from the first clip of a new speaker to a long enrolment.
+_N_CLIPS = (1, 2, 4, 8, 16)
+_PRIOR_CLIPS = 3.0  # weight of the mean and deviation of all speakers, in clips; by convention
+_MIN_VARIANCE = 0.01  # of standardised columns; keeps constant ones finite
 
 
 class SpeakerNormalisation:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
 
-from ser_edge.checks import check_choice
+from ser_edge.checks import check_choice, check_number
 from ser_edge.choices import PROTOCOLS
 from ser_edge.errors import ConfigError, SerEdgeError
 from ser_edge_train.corpora import Clip
@@ -28,7 +28,7 @@ from ser_edge_train.folds import n_folds, random_fold, speaker_folds
 UNUSED, TRAIN, VALIDATION, TEST = range(4)
 PARTS = ("unused", "train", "validation", "test")
 
-_VALIDATION_SHARE = 0.15  # of the training speakers, or clips
+_VALIDATION_SHARE = 0.15  # of the training speakers, or clips; by convention
 _MIN_SPEAKERS = 3  # a corpus with fewer training speakers gives none to validation
 
 
@@ -109,7 +109,8 @@ def split_clips(
     SerEdgeError
         If the clips cannot be split by this protocol.
     """
-    _check_options(clips, protocol, fold, test_corpus, train_speakers, seed)
+    check_protocol(protocol, test_corpus, train_speakers)
+    _check_clips(clips, protocol, fold, test_corpus, seed)
     if protocol == "leaky":
         return _leaky(clips, n_augmentations, fold, seed)
     notes: list[str] = []
@@ -133,31 +134,34 @@ def split_clips(
     return Split(protocol, parts, tuple(notes))
 
 
-def _check_options(
-    clips: Sequence[Clip],
-    protocol: str,
-    fold: int,
-    test_corpus: str | None,
-    train_speakers: int | None,
-    seed: int,
-) -> None:
+def check_protocol(protocol: str, test_corpus: str | None, train_speakers: int | None) -> None:
+    """Raise `ConfigError` for arguments of `split_clips` that are wrong with any clips."""
     check_choice("protocol", protocol, PROTOCOLS)
     if (protocol == "corpus") != (test_corpus is not None):
         raise ConfigError(
             f"protocol={protocol!r} with test_corpus={test_corpus!r}",
             "use --protocol corpus and --test-corpus together",
         )
+    if train_speakers is None:
+        return
+    check_number("train_speakers", train_speakers, 1, integer=True)
+    if protocol in ("clip", "leaky"):
+        raise ConfigError(
+            f"protocol={protocol!r} with train_speakers={train_speakers}, expected protocol "
+            "speaker or corpus",
+            "leave out --train-speakers, or choose another --protocol",
+        )
+
+
+def _check_clips(
+    clips: Sequence[Clip], protocol: str, fold: int, test_corpus: str | None, seed: int
+) -> None:
     corpora = sorted({clip.corpus for clip in clips})
     if test_corpus is not None and (test_corpus not in corpora or len(corpora) < 2):
         raise ConfigError(
             f"test_corpus={test_corpus!r}, expected one of at least two corpora, found "
             f"{', '.join(corpora)}",
             "add recordings of another corpus, or choose another --test-corpus",
-        )
-    if train_speakers is not None and (protocol in ("clip", "leaky") or train_speakers < 1):
-        raise ConfigError(
-            f"protocol={protocol!r} with train_speakers={train_speakers}, expected at least 1 with "
-            "protocol speaker or corpus"
         )
     count = n_folds(clips, protocol, seed=seed)
     if not 0 <= fold < count:

@@ -84,7 +84,7 @@ def variant_table(variants: Iterable[VariantResult], *, latency: bool = False) -
 def selective_prediction_table(rows: Sequence[Mapping[str, float]]) -> str:
     """Return a table of coverage, threshold and error, from `Summary.to_dict`."""
     return markdown_table(
-        ["clips answered", "minimum probability", "errors among them"],
+        ["coverage", "minimum probability", "error rate"],
         [
             (f"{row['coverage']:.0%}", f"{row['threshold']:.2f}", f"{row['risk']:.1%}")
             for row in rows

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from ser_edge.checks import check_choice
+from ser_edge.checks import check_choice, check_number
 from ser_edge.errors import ConfigError
 from ser_edge_train.recipes import RECIPES, Recipe
+from ser_edge_train.splits import check_protocol
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,12 @@ class TrainOptions:
         Train even if more than 5 % of the files cannot be used.
     licence : str, optional
         Licence of the data; by default that of each published corpus.
+
+    Raises
+    ------
+    ConfigError
+        If a value is not legal, if values exclude each other, or if the recipe or the protocol
+        cannot retrain.
     """
 
     recipe: str = "edge"
@@ -46,14 +53,14 @@ class TrainOptions:
     keep_going: bool = False
     licence: str | None = None
 
-    def chosen_recipe(self) -> Recipe:
-        """Return the named recipe with these options.
+    def __post_init__(self) -> None:
+        for name in ("fold", "seed"):
+            check_number(name, getattr(self, name), 0, integer=True)
+        check_protocol(self.protocol, self.test_corpus, self.train_speakers)
+        self.chosen_recipe()
 
-        Raises
-        ------
-        ConfigError
-            If the recipe is unknown, or the recipe or the protocol cannot retrain.
-        """
+    def chosen_recipe(self) -> Recipe:
+        """Return the named recipe with these options."""
         check_choice("recipe", self.recipe, RECIPES)
         recipe = RECIPES[self.recipe]
         given = {name: getattr(self, name) for name in ("epochs", "ensemble", "retrain")}

@@ -20,8 +20,11 @@ class ZeroTailed:
 
     def __init__(self, features: FeatureConfig, window: WindowConfig) -> None:
         self._extract = FeatureExtractor(features)
-        rate = features.sample_rate
-        self._start, self._length = round(window.offset_s * rate), window.n_samples(rate)
+        sample_rate = features.sample_rate
+        self._start, self._length = (
+            round(window.offset_s * sample_rate),
+            window.n_samples(sample_rate),
+        )
 
     def __call__(
         self, samples: NDArray[np.float32]
