@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import HERE, bundle_variants, needs
+from conftest import HERE, bundle_precisions, needs
 from hanging import make_pipe
 from raising import raises
 
@@ -307,7 +307,7 @@ def test_files_of_any_size_are_not_read(edited_bundle: Edit, file: str, limit: i
         read_all(folder)
 
 
-@pytest.mark.parametrize(("backend", "precision"), bundle_variants(*HERE))
+@pytest.mark.parametrize(("backend", "precision"), bundle_precisions(*HERE))
 def test_the_bytes_that_were_checked_are_opened(
     edited_bundle: Edit, monkeypatch: pytest.MonkeyPatch, backend: str, precision: str
 ) -> None:

@@ -25,7 +25,7 @@ ALLOWED = {
 
 LAYERS = (
     ("choices", "errors", "prediction"),
-    ("checks", "files", "isolated", "npy", "versioned_json"),
+    ("checks", "files", "isolated", "npy", "terminal", "versioned_json"),
     ("adaptation", "resampling", "window"),
     ("audio",),
     ("features", "recording"),

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ser_edge.errors import AudioError, first_line
 from ser_edge.listening.sources import SampleSource
 
 
@@ -88,6 +89,10 @@ class Capture:
                 self._put(chunk)
                 if self._ended:
                     break
+        except (OSError, MemoryError) as error:  # of the pipe, the file or the sound card
+            problem = f"cannot be read to its end ({first_line(error)})"
+            self.error = AudioError(problem, "check the source", self._source.name)
+            self.error.__cause__ = error
         except Exception as error:  # raised again by the session
             self.error = error
         finally:
