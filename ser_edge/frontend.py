@@ -33,6 +33,15 @@ _MAX_WINDOW_COST = 1 << 24
 _MAX_STATISTIC, _MIN_SCALE = 1e12, 1e-12  # far beyond any feature, and safe in float32
 
 
+def check_scaled(peak: float) -> None:
+    """Raise `AudioError` for the peak of a signal that is not scaled to ±1."""
+    if peak > MAX_PEAK:
+        raise AudioError(
+            f"has a peak of {peak:.4g}, expected samples within ±1",
+            "divide the samples by their full scale",
+        )
+
+
 class Frontend:
     """Place windows over a clip and compute the features of each.
 
@@ -88,11 +97,7 @@ class Frontend:
                 f"is silent: its peak is {peak:.2g} of full scale, expected at least {MIN_PEAK:g}",
                 "check the microphone and its gain",
             )
-        if peak > MAX_PEAK:
-            raise AudioError(
-                f"has a peak of {peak:.4g}, expected samples within ±1",
-                "divide the samples by their full scale",
-            )
+        check_scaled(peak)
         return window_starts(samples, self.window, self._extract.config.sample_rate)
 
     def window_features(self, samples: NDArray[np.float32], start: int) -> NDArray[np.float32]:

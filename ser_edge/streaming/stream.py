@@ -7,7 +7,9 @@ same samples; `ser_edge.streaming.smoothing` turns them into steady labels.
 
 from __future__ import annotations
 
+import contextlib
 import threading
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,8 +20,10 @@ from ser_edge.audio import as_signal
 from ser_edge.checks import check_number
 from ser_edge.choices import HOP_S
 from ser_edge.classifier import Classifier
+from ser_edge.errors import ConfigError, error_source
 from ser_edge.features import FeatureExtractor
 from ser_edge.features.rolling import RollingFeatures
+from ser_edge.frontend import check_scaled
 from ser_edge.prediction import Segment
 from ser_edge.resampling import Resampler
 from ser_edge.streaming.smoothing import LabelSmoother, StreamConfig
@@ -60,7 +64,7 @@ class Stream:
     Raises
     ------
     ConfigError
-        If `sample_rate` or `hop_s` is out of range.
+        If `sample_rate` or `hop_s` is out of range, or `config` is not a `StreamConfig`.
     BundleError
         If `adapt` is set and the bundle does not support adaptation.
 
@@ -94,7 +98,9 @@ class Stream:
         self._rolling = RollingFeatures(FeatureExtractor(features), self._n_window, hop_frames)
         self.hop_s = self._rolling.hop_samples / features.sample_rate
         self.window_s = self._n_window / features.sample_rate
-        self._config = config or StreamConfig()
+        self._config = config if config is not None else StreamConfig()
+        if not isinstance(self._config, StreamConfig):
+            raise ConfigError(f"config={config!r}, expected a StreamConfig")
         self._smooth = LabelSmoother(self._config, self.hop_s)
         self._classifier, self._adapt = classifier, adapt
         # The learner needs uncorrected probabilities, and corrects them itself.
@@ -116,6 +122,7 @@ class Stream:
         )
 
     def _restart(self) -> None:
+        self._resampler = Resampler(self._resampler.sample_rate, self._resampler.target_rate)
         self._rolling.restart()
         self._smooth.restart()
         self._vad = VoiceActivityDetector(
@@ -166,13 +173,17 @@ class Stream:
         Raises
         ------
         AudioError
-            If the samples are not mono, of another type, or not finite.
+            If the samples are not mono, of another type, not finite, or not scaled to ±1. They are
+            ignored: the next samples continue the previous ones.
         BackendError
-            If the interpreter fails.
+            If the interpreter fails. The next samples start a new signal.
         """
-        if not np.size(samples):
-            return []
+        with contextlib.suppress(ValueError):  # ragged: `as_signal` refuses it
+            if not np.size(samples):
+                return []
         signal = as_signal(samples)
+        with error_source("the array"):
+            check_scaled(float(np.abs(signal).max()))
         with self._lock:
             self._n_pending += len(signal)
             # Resampling is faster in larger pieces, so samples wait until they complete a window.
@@ -180,7 +191,9 @@ class Stream:
             if self._n_pending < self._rolling.n_missing * rates.sample_rate / rates.target_rate:
                 self._pending.append(signal.copy())
                 return []
-            return self._process(self._resampler.feed(self._take_pending(signal)), latest=latest)
+            with self._restarted_by_errors():
+                samples = self._resampler.feed(self._take_pending(signal))
+                return self._process(samples, latest=latest)
 
     def flush(self) -> list[Segment]:
         """End the signal and be ready for another; the learned profile stays.
@@ -191,17 +204,26 @@ class Stream:
             The remaining ones. A rest shorter than a hop is ignored.
         """
         with self._lock:
-            rest = self._resampler.feed(self._take_pending()), self._resampler.flush()
-            segments = self._process(np.concatenate(rest))
+            with self._restarted_by_errors():
+                rest = self._resampler.feed(self._take_pending()), self._resampler.flush()
+                segments = self._process(np.concatenate(rest))
             self._restart()
             return segments
 
     def reset(self) -> None:
         """Forget the signal and the learned profile."""
         with self._lock:
-            self._resampler.flush()
             self._restart()
             self._learner = self._new_learner()
+
+    @contextlib.contextmanager
+    def _restarted_by_errors(self) -> Iterator[None]:
+        """Start a new signal after an error: half of a window's work may have been done."""
+        try:
+            yield
+        except BaseException:
+            self._restart()
+            raise
 
     def _take_pending(self, *last: NDArray[np.float32]) -> NDArray[np.float32]:
         parts = [*self._pending, *last] or [np.empty(0, np.float32)]
