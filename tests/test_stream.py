@@ -321,3 +321,14 @@ def test_it_can_catch_up(classifier: Classifier, talk: NDArray[np.float32]) -> N
         list(same.probabilities.values()), abs=1e-5
     )
     assert stream.skipped == every.index(same) - len(first)
+
+
+def test_there_is_a_label_only_in_state_speech(
+    classifier: Classifier, talk: NDArray[np.float32]
+) -> None:
+    segments = streamed(Stream(classifier, RATE), talk, [])
+    assert {s.state for s in segments} == {"speech", "uncertain", "silence"}
+    for segment in segments:
+        best = max(segment.probabilities, key=segment.probabilities.__getitem__)
+        assert segment.label in ((None,) if segment.state != "speech" else classifier.labels)
+        assert best in classifier.labels

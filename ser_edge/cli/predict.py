@@ -53,6 +53,9 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.json:
             print(json.dumps({"clip": clip, **prediction.to_dict()}), flush=True)
         else:
+            if prediction.label is None:
+                print(f"{clip:<{width}}  {prediction.state}", flush=True)
+                continue
             ranked = sorted(prediction.probabilities.items(), key=lambda item: -item[1])
             others = "  ".join(f"{label} {value:.0%}" for label, value in ranked[1:3])
             print(

@@ -168,7 +168,8 @@ class Stream:
             One for each completed window, from the end of the previous window to its own end. The
             result does not depend on how the signal is cut. ``label`` and ``probability`` are
             smoothed, ``probabilities`` are the window's own. ``state`` is ``"silence"`` if nobody
-            speaks, ``"uncertain"`` below the threshold, otherwise ``"speech"``.
+            speaks, ``"uncertain"`` below the threshold, otherwise ``"speech"``; only then there is
+            a ``label``.
 
         Raises
         ------
@@ -255,4 +256,5 @@ class Stream:
         best, probability, state = self._smooth(probabilities, silent=silent)
         labels = self._classifier.labels
         by_label = dict(zip(labels, probabilities.tolist(), strict=True))
-        return Segment(start_s, end_s, labels[best], probability, by_label, state)
+        label = labels[best] if state == "speech" else None
+        return Segment(start_s, end_s, label, probability, by_label, state)
