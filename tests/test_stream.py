@@ -113,11 +113,19 @@ def test_below_the_threshold_it_is_uncertain(
     classifier: Classifier, talk: NDArray[np.float32]
 ) -> None:
     def states(threshold: float) -> set[str]:
-        config = StreamConfig(threshold=threshold, silence_s=60)
-        return {s.state for s in streamed(Stream(classifier, RATE, config=config), talk, [])}
+        stream = Stream(classifier, RATE, config=StreamConfig(threshold=threshold))
+        return {s.state for s in streamed(stream, talk[: 12 * RATE], [])}
 
     assert states(0.0) == {"speech"}
     assert states(1.0) == {"uncertain"}
+
+
+def test_a_click_has_no_label(classifier: Classifier) -> None:
+    click = 1e-3 * np.random.default_rng(0).standard_normal(8 * RATE)
+    click[4 * RATE : 4 * RATE + RATE // 10] += 0.2 * np.sin(np.arange(RATE // 10) / 9)
+    config = StreamConfig(threshold=0)
+    segments = streamed(Stream(classifier, RATE, config=config), click, [])
+    assert {s.state for s in segments} == {"silence", "uncertain"}
 
 
 def test_a_stream_begins_anew(classifier: Classifier, talk: NDArray[np.float32]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections import deque
 from collections.abc import Iterator
 
 import numpy as np
@@ -23,13 +24,23 @@ from ser_edge.classifier import Classifier
 from ser_edge.errors import ConfigError, error_source
 from ser_edge.features import FeatureExtractor
 from ser_edge.features.rolling import RollingFeatures
-from ser_edge.frontend import check_scaled
+from ser_edge.frontend import InputConfig, check_scaled
+from ser_edge.levels import MIN_SPEECH_S
 from ser_edge.prediction import Segment
 from ser_edge.resampling import Resampler
 from ser_edge.streaming.smoothing import LabelSmoother, StreamConfig
 from ser_edge.streaming.voice_activity import VoiceActivityDetector
 
 _NOISE_S = 10.0  # history of the noise floor; speech pauses more often than that
+
+
+def rolling_features(config: InputConfig, hop_s: float) -> RollingFeatures:
+    """Return the features of windows `hop_s` apart; `ConfigError` if that is out of range."""
+    features, window = config.features, config.window
+    check_number("hop_s", hop_s, 0, window.duration_s, exclusive=True, unit="seconds")
+    hop_frames = max(1, round(hop_s * features.sample_rate / features.hop_length))
+    n_window = window.n_samples(features.sample_rate)
+    return RollingFeatures(FeatureExtractor(features), n_window, hop_frames)
 
 
 class Stream:
@@ -90,12 +101,9 @@ class Stream:
     ) -> None:
         self._input = classifier.bundle.manifest.input
         features = self._input.features
-        max_s = self._input.window.duration_s
-        check_number("hop_s", hop_s, 0, max_s, exclusive=True, unit="seconds")
+        self._rolling = rolling_features(self._input, hop_s)
         self._resampler = Resampler(sample_rate, features.sample_rate)
         self._n_window = self._input.window.n_samples(features.sample_rate)
-        hop_frames = max(1, round(hop_s * features.sample_rate / features.hop_length))
-        self._rolling = RollingFeatures(FeatureExtractor(features), self._n_window, hop_frames)
         self.hop_s = self._rolling.hop_samples / features.sample_rate
         self.window_s = self._n_window / features.sample_rate
         self._config = config if config is not None else StreamConfig()
@@ -134,6 +142,7 @@ class Stream:
         self._n_pending = 0
         self._last_end = 0  # of the last window, in samples
         self._pause_s = 0.0
+        self._speech_s: deque[float] = deque(maxlen=max(1, int(self.window_s / self.hop_s)))
         self.skipped = 0
 
     @property
@@ -168,8 +177,8 @@ class Stream:
             One for each completed window, from the end of the previous window to its own end. The
             result does not depend on how the signal is cut. ``label`` and ``probability`` are
             smoothed, ``probabilities`` are the window's own. ``state`` is ``"silence"`` if nobody
-            speaks, ``"uncertain"`` below the threshold, otherwise ``"speech"``; only then there is
-            a ``label``.
+            speaks, ``"uncertain"`` below the threshold or if the window has less than 0.2 s of
+            speech, otherwise ``"speech"``; only then there is a ``label``.
 
         Raises
         ------
@@ -247,13 +256,16 @@ class Stream:
         sample_rate = self._input.features.sample_rate
         start_s, end_s = begin / sample_rate, end / sample_rate
         # After skipped windows, begin lies before this window: all of it is new.
-        speech = self._vad(window[-(end - begin) :]) > 0
-        self._pause_s = 0.0 if speech else self._pause_s + end_s - start_s
+        speech_s = self._vad(window[-(end - begin) :]) * (end_s - start_s)
+        self._speech_s.append(speech_s)  # of each hop of the window
+        self._pause_s = 0.0 if speech_s else self._pause_s + end_s - start_s
         silent = self._pause_s >= self._config.silence_s
         [probabilities] = self._network.probabilities(self._input.network_inputs(features[None]))
         if self._learner:
             probabilities = self._learner(probabilities, speech=not silent)
         best, probability, state = self._smooth(probabilities, silent=silent)
+        if state == "speech" and sum(self._speech_s) < MIN_SPEECH_S:
+            state = "uncertain"
         labels = self._classifier.labels
         by_label = dict(zip(labels, probabilities.tolist(), strict=True))
         label = labels[best] if state == "speech" else None

@@ -8,6 +8,9 @@ from collections import deque
 import numpy as np
 from numpy.typing import NDArray
 
+MIN_LEVEL_DB = -60.0
+"""Level below which nothing is speech [dB of full scale]."""
+
 _LOWEST_DB = -100.0  # digital silence; 16-bit noise is louder
 
 
@@ -45,7 +48,7 @@ class VoiceActivityDetector:
         self,
         block_length: int,
         margin_db: float = 10.0,
-        min_level_db: float = -60.0,
+        min_level_db: float = MIN_LEVEL_DB,
         n_history: int = 20,
     ) -> None:
         self._block_length, self._margin_db = block_length, margin_db
