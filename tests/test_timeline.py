@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
+import tracemalloc
 import wave
 from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +23,9 @@ from raising import raises
 
 from ser_edge import AudioError, Bundle, Classifier, Segment, Stream
 from ser_edge.cli.command_line import main
-from ser_edge.streaming.timeline import _centred, analyze
+from ser_edge.streaming.segments import displayed_label
+from ser_edge.streaming.timeline import Timeline, _centred, analyze
+from ser_edge.streaming.timeline_plot import binned, plot_timeline
 
 RATE = 16000
 
@@ -192,6 +198,134 @@ def test_a_plot(words: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[s
     assert "talk.png: " in capfd.readouterr().err
     assert main([*words, "--plot", str(tmp_path / "talk.mp3")]) == 2
     assert "talk.mp3: the suffix '.mp3'" in capfd.readouterr().err
+
+
+@given(
+    kinds=st.lists(st.sampled_from(["angry", "sad", "uncertain", "silence"]), min_size=1),
+    max_bins=st.integers(1, 12),
+)
+def test_bins_cover_the_same_time(kinds: list[str], max_bins: int) -> None:
+    segments = [
+        Segment(i, i + 1, kind, 0.9, {"angry": 0.9, "sad": 0.1})
+        if kind in ("angry", "sad")
+        else Segment(i, i + 1, None, 0.6, {"angry": 0.4, "sad": 0.6}, kind)
+        for i, kind in enumerate(kinds)
+    ]
+    found = binned(segments, max_bins)
+    assert len(found) <= max_bins
+    if len(kinds) <= max_bins:
+        assert [displayed_label(s) for s in found] == kinds
+    assert (found[0].start_s, found[-1].end_s) == (0, len(kinds))
+    for bin in found:
+        inside = [displayed_label(s) for s in segments if bin.start_s <= s.start_s < bin.end_s]
+        heard = [kind for kind in inside if kind != "silence"] or inside
+        assert heard.count(displayed_label(bin)) == max(map(heard.count, heard))
+        assert sum(bin.probabilities.values()) == pytest.approx(1)
+
+
+def test_a_long_plot_has_minutes_bins_and_a_title(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figure_type = pytest.importorskip("matplotlib.figure").Figure
+    figures: list[Any] = []
+    savefig = figure_type.savefig
+
+    def saved(figure: Any, *arguments: Any, **options: Any) -> None:
+        figures.append(figure)
+        savefig(figure, *arguments, **options)
+
+    monkeypatch.setattr(figure_type, "savefig", saved)
+    segments = [
+        Segment(i / 2, (i + 1) / 2, name, 0.9, {"angry": 0.9, "sad": 0.1})
+        for i, name in enumerate(["angry", "sad", "sad"] * 1200)
+    ]
+    envelope = np.tile(np.array([-0.5, 0.5], np.float32), (90000, 1))
+    path = tmp_path / "half an hour.svg"
+    name = "$5 \n and $x_1.wav \udcff \u8a9e"
+    plot_timeline(path, Timeline(tuple(segments), 1800.0, envelope), title=name)
+    assert path.stat().st_size < 300_000
+    [figure] = figures
+    assert figure._suptitle.get_text() == "$5 \ufffd and $x_1.wav \ufffd \u8a9e"
+    _, ribbon, stack = figure.axes
+    assert len(ribbon.patches) == 1  # two thirds of every part are sad
+    assert stack.get_xlabel() == "time [min:s]"
+    labels = [tick.get_text() for tick in stack.get_xticklabels()]
+    assert {"0:00", "10:00", "30:00"} <= set(labels)
+    short = tmp_path / "short.png"
+    plot_timeline(short, Timeline(tuple(segments[:100]), 50.0, envelope[:2500]))
+    assert figures[-1].axes[2].get_xlabel() == "time [s]"
+    assert len(figures[-1].axes[1].patches) == 67
+
+
+def long_talk(path: Path, minutes: int) -> Path:
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, RATE, 0, "NONE", ""))
+        piece = (32767 * voice(10)).astype("<i2").tobytes()
+        for _ in range(6 * minutes):
+            file.writeframes(piece)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["predict", "analyze"])
+def test_memory_does_not_grow_with_the_recording(
+    bundle_dir: Path, tmp_path: Path, kind: str
+) -> None:
+    classifier = pitch_classifier(bundle_dir)
+    peaks = []
+    for minutes in (2, 8):
+        path = long_talk(tmp_path / f"{minutes}.wav", minutes)
+        tracemalloc.start()
+        if kind == "predict":
+            assert classifier.predict(path).n_windows == pytest.approx(60 * minutes, abs=3)
+        else:
+            assert analyze(classifier, path, hop_s=2).seconds == pytest.approx(60 * minutes)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    # 6 minutes are 32 MB of float32 samples; results and levels take 0.2 MB a minute.
+    assert peaks[1] - peaks[0] < 3e6
+
+
+def test_long_and_short_recordings_go_the_same_way(
+    bundle_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    classifier = pitch_classifier(bundle_dir)
+    path = long_talk(tmp_path / "minute.wav", 1)
+    content = path.read_bytes()
+    kept = classifier.predict(path).windows
+    monkeypatch.setattr("ser_edge.classifier._KEPT_S", 5.0)
+    assert len(kept) > 30
+    for recording in (path, content, io.BytesIO(content)):
+        assert classifier.predict(recording).windows == kept
+    after_junk = io.BytesIO(b"junk" + content)
+    after_junk.seek(4)
+    assert classifier.predict(after_junk).windows == kept
+    samples = np.frombuffer(content[44:], "<i2")
+    assert classifier.predict(samples, RATE).windows == kept
+
+
+def test_long_recordings_show_progress_on_a_terminal(
+    bundle_dir: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    long, short = long_talk(tmp_path / "long.wav", 2), write(tmp_path / "short.wav", voice(4))
+    options = ["--bundle", str(bundle_dir), "--backend", "numeric"]
+    assert main(["predict", str(long), *options]) == 0
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert main(["predict", str(short), *options]) == 0
+    assert capsys.readouterr().err == ""
+    assert main(["predict", str(long), *options]) == 0
+    shown = capsys.readouterr().err
+    assert shown.startswith("\r1:0")
+    progress, hint = shown.split("\r\033[K")
+    assert progress.endswith("\r2:00 min done")
+    assert "--segments" in hint
+    assert main(["predict", str(long), *options, "--json"]) == 0
+    assert "--segments" not in capsys.readouterr().err
+    assert main(["predict", str(long), *options, "--segments"]) == 0
+    assert capsys.readouterr().err.endswith("\r2:00 min done\r\033[K")
 
 
 def test_one_recording_at_a_time(words: list[str], capfd: pytest.CaptureFixture[str]) -> None:

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ser_edge.choices import SEGMENT_FORMATS
 from ser_edge.cli.loading import limit_blas, load_classifier
 from ser_edge.cli.options import add_hop, add_json, add_overwrite, add_profile, add_recordings
 from ser_edge.cli.stderr import print_error
 from ser_edge.errors import ConfigError, SerEdgeError
+
+if TYPE_CHECKING:
+    from ser_edge.prediction import Prediction
+
+
+_LONG_S = 60.0  # of a recording that takes a while, and in which emotions change
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -45,7 +53,8 @@ def run(arguments: argparse.Namespace) -> int:
     width = max(len(clip) for clip in arguments.clips)
     for clip in arguments.clips:
         try:
-            prediction = classifier.predict(clip)
+            with _Progress() as progress:
+                prediction = classifier.predict(clip, progress=progress)
         except SerEdgeError as error:
             print_error(error)
             status = 1
@@ -55,14 +64,41 @@ def run(arguments: argparse.Namespace) -> int:
         else:
             if prediction.label is None:
                 print(f"{clip:<{width}}  {prediction.state}", flush=True)
-                continue
-            ranked = sorted(prediction.probabilities.items(), key=lambda item: -item[1])
-            others = "  ".join(f"{label} {value:.0%}" for label, value in ranked[1:3])
+            else:
+                print(f"{clip:<{width}}  {_ranked(prediction)}", flush=True)
+        if progress.shown and not arguments.json:
             print(
-                f"{clip:<{width}}  {prediction.label:<8} {prediction.probability:4.0%}   {others}",
-                flush=True,
+                "ser-edge: this is one label for all of a long recording; --segments shows when "
+                "each emotion occurs",
+                file=sys.stderr,
             )
     return status
+
+
+def _ranked(prediction: Prediction) -> str:
+    ranked = sorted(prediction.probabilities.items(), key=lambda item: -item[1])
+    others = "  ".join(f"{label} {value:.0%}" for label, value in ranked[1:3])
+    return f"{prediction.label:<8} {prediction.probability:4.0%}   {others}"
+
+
+class _Progress:
+    """Shows on a terminal how much of a long recording is done."""
+
+    def __init__(self) -> None:
+        self.shown = False
+
+    def __enter__(self) -> _Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.shown:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
+
+    def __call__(self, position_s: float) -> None:
+        if position_s > _LONG_S and sys.stderr and sys.stderr.isatty():
+            self.shown = True
+            minutes, seconds = divmod(int(position_s), 60)
+            print(f"\r{minutes}:{seconds:02} min done", end="", file=sys.stderr, flush=True)
 
 
 def _timeline(arguments: argparse.Namespace) -> int:
@@ -84,9 +120,11 @@ def _timeline(arguments: argparse.Namespace) -> int:
         check_picture(arguments.plot)
         check_writable(arguments.plot, "--plot", overwrite=arguments.overwrite)
     classifier = load_classifier(arguments, arguments.profile)
-    timeline = analyze(classifier, arguments.clips[0], hop_s=arguments.hop)
+    [clip] = arguments.clips
+    with _Progress() as progress:
+        timeline = analyze(classifier, clip, hop_s=arguments.hop, progress=progress)
     if arguments.plot:
-        plot_timeline(arguments.plot, timeline)
+        plot_timeline(arguments.plot, timeline, title=Path(clip).name)
     if arguments.segments:
         print(FORMATS[arguments.segments](merge_segments(timeline.segments)))
     return 0
