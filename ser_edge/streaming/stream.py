@@ -67,6 +67,9 @@ class Stream:
         Time from one window to the next [s].
     window_s : float
         Length of a window [s]; the first segment needs this much audio.
+    delay_s : float
+        Typical time from a change of emotion to its label, without computing [s]: half a window,
+        half a hop, and the smoothing.
     skipped : int
         Windows left out because only the latest was requested.
     level_db, floor_db : float
@@ -106,9 +109,11 @@ class Stream:
         self._n_window = self._input.window.n_samples(features.sample_rate)
         self.hop_s = self._rolling.hop_samples / features.sample_rate
         self.window_s = self._n_window / features.sample_rate
-        self._config = config if config is not None else StreamConfig()
-        if not isinstance(self._config, StreamConfig):
+        config = config if config is not None else StreamConfig()
+        if not isinstance(config, StreamConfig):
             raise ConfigError(f"config={config!r}, expected a StreamConfig")
+        self._config = config
+        self.delay_s = (self.window_s + self.hop_s) / 2 + config.smoothing_s
         self._smooth = LabelSmoother(self._config, self.hop_s)
         self._classifier, self._adapt = classifier, adapt
         # The learner needs uncorrected probabilities, and corrects them itself.
