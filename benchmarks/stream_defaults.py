@@ -183,7 +183,8 @@ def _segments(classifier: Classifier, talk: Talk, config: StreamConfig) -> list[
     for segment in segments:
         labels, shares = zip(*segment.probabilities.items(), strict=True)
         best, share, state = smooth(np.array(shares), silent=segment.state == "silence")
-        smoothed.append(replace(segment, label=labels[best], probability=share, state=state))
+        label = labels[best] if state == "speech" else None
+        smoothed.append(replace(segment, label=label, probability=share, state=state))
     return smoothed
 
 
@@ -192,7 +193,7 @@ def _shares(segments: Sequence[Segment], block: Block) -> dict[str, float]:
     shares: dict[str, float] = {}
     for segment in segments:
         overlap = min(segment.end_s, block.end_s) - max(segment.start_s, block.start_s)
-        if overlap > 0 and segment.state == "speech":
+        if overlap > 0 and segment.label:
             shares[segment.label] = shares.get(segment.label, 0.0) + overlap
     return shares
 

@@ -21,10 +21,13 @@ from ser_edge.checks import check_number, check_type
 from ser_edge.choices import MAX_THREADS
 from ser_edge.errors import BackendError, BundleError, ConfigError, SerEdgeError, error_source
 from ser_edge.frontend import Frontend
+from ser_edge.levels import FrameLevels
 from ser_edge.manifest import ModelFile
 from ser_edge.prediction import Prediction, Window, softmax
-from ser_edge.recording import Recording, check_limits, read_recording, recording_name
-from ser_edge.resampling import resample
+from ser_edge.recording import Recording, check_limits, opened_recording, recording_name
+from ser_edge.window import cut_windows
+
+_KEPT_S = 60.0  # a longer recording is not kept in memory, but decoded again for its windows
 
 logger = logging.getLogger(__name__)
 
@@ -169,8 +172,9 @@ class Classifier:
         max_bytes: int | None = None,
         max_s: float | None = None,
         budget_s: float | None = None,
+        progress: Callable[[float], object] = lambda _: None,
     ) -> Prediction:
-        """Classify one recording.
+        """Classify one recording, in constant memory but for the result.
 
         Set the limits for recordings from untrusted sources. By default there are none.
 
@@ -186,14 +190,17 @@ class Classifier:
         max_s : float > 0, optional
             Maximum duration [s], checked before decoding if the header has it.
         budget_s : float > 0, optional
-            Time limit for this call [s]. It is checked between steps and before each window.
-            Decoding is not interrupted; `max_bytes` and `max_s` limit it.
+            Time limit for this call [s]. It is checked between pieces of a few seconds and before
+            each window.
+        progress : callable, optional
+            Called with the end of each window [s].
 
         Returns
         -------
         prediction : Prediction
             The ``label``, its ``probability``, the ``probabilities`` of all labels, and the same
-            for each window in ``windows``; ``to_dict()`` is ready for JSON.
+            for each window in ``windows``; ``to_dict()`` is ready for JSON. ``label`` is ``None``
+            and ``state`` is not ``"speech"`` if there is no speech, or less than 0.2 s of it.
 
         Raises
         ------
@@ -219,49 +226,65 @@ class Classifier:
             return now
 
         network_rate = self._input.features.sample_rate
-        with error_source(recording_name(recording)):
-            signal, sample_rate = read_recording(
-                recording, sample_rate, max_bytes=max_bytes, max_s=max_s
-            )
-            check_budget("no window was done")
-            samples = resample(signal, sample_rate, network_rate)
-            starts = self._frontend.starts(samples)
-            decoded = perf_counter()
-            features_s = 0.0
-            rows: list[NDArray[np.float64]] = []
-            for start in starts:
+        length = self._frontend.window_samples
+        features_s = network_s = 0.0
+        ends_s: list[float] = []
+        rows: list[NDArray[np.float64]] = []
+        with (
+            error_source(recording_name(recording)),
+            opened_recording(
+                recording, sample_rate, network_rate, max_bytes=max_bytes, max_s=max_s
+            ) as pieces,
+        ):
+            levels = FrameLevels(network_rate)
+            kept: list[NDArray[np.float32]] = []
+            for piece in pieces():
+                levels.feed(piece)
+                kept.append(piece)
+                if levels.n_samples > _KEPT_S * network_rate:
+                    kept.clear()
+                check_budget("no window was done")
+            starts = self._frontend.place(levels)
+            for window in cut_windows(kept or pieces(), starts, length):
                 began = check_budget(f"{len(rows)} of {len(starts)} windows were done")
-                features = self._frontend.window_features(samples, start)
+                features = self._frontend.window_features(window, 0)
                 inputs = self._input.network_inputs(features[None])
-                features_s += perf_counter() - began
+                computed = perf_counter()
                 rows.append(self.probabilities(inputs)[0])
-        finished = perf_counter()
-        ends = np.minimum(starts + self._frontend.window_samples, len(samples))
-        timings_ms = {
-            "decode": 1e3 * (decoded - started),
-            "features": 1e3 * features_s,
-            "network": 1e3 * (finished - decoded - features_s),
-        }
+                features_s += computed - began
+                network_s += perf_counter() - computed
+                end = min(int(starts[len(ends_s)]) + length, levels.n_samples)
+                ends_s.append(end / network_rate)
+                progress(ends_s[-1])
+        decode_s = perf_counter() - started - features_s - network_s
+        state = levels.state
         windows = tuple(
-            Window(start_s, end_s, *self._by_label(row))
+            Window(start_s, end_s, *self._by_label(row, state))
             for start_s, end_s, row in zip(
-                (starts / network_rate).tolist(), (ends / network_rate).tolist(), rows, strict=True
+                (starts / network_rate).tolist(), ends_s, rows, strict=True
             )
         )
         return Prediction(
-            *self._by_label(np.stack(rows).mean(axis=0)),
+            *self._by_label(np.stack(rows).mean(axis=0), state),
             start_s=windows[0].start_s,
             end_s=windows[-1].end_s,
             n_windows=len(windows),
             windows=windows,
-            timings_ms=timings_ms,
+            timings_ms={
+                "decode": 1e3 * decode_s,
+                "features": 1e3 * features_s,
+                "network": 1e3 * network_s,
+            },
+            state=state,
         )
 
-    def _by_label(self, row: NDArray[np.float64]) -> tuple[str, float, dict[str, float]]:
-        """Return the best label, its probability, and all probabilities by label."""
+    def _by_label(
+        self, row: NDArray[np.float64], state: str
+    ) -> tuple[str | None, float, dict[str, float]]:
+        """Return the best label, if there is speech, its probability, and all by label."""
         best = int(row.argmax())
         by_label = dict(zip(self.labels, row.tolist(), strict=True))
-        return self.labels[best], float(row[best]), by_label
+        return self.labels[best] if state == "speech" else None, float(row[best]), by_label
 
     def adapt(
         self, recordings: Iterable[Recording], sample_rate: int | None = None, **limits: Any

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from ser_edge.checks import check_choice, check_number
 from ser_edge.errors import AudioError, ConfigError
 from ser_edge.features import FeatureConfig, FeatureExtractor, flatten
-from ser_edge.window import WindowConfig, cut_window, window_starts
+from ser_edge.levels import FrameLevels
+from ser_edge.window import WindowConfig, cut_window, place_windows
 
 LAYOUTS = ("sequence", "flat")
 
@@ -31,6 +32,15 @@ MAX_PEAK = 100.0
 # gigabytes.
 _MAX_WINDOW_COST = 1 << 24
 _MAX_STATISTIC, _MIN_SCALE = 1e12, 1e-12  # far beyond any feature, and safe in float32
+
+
+def check_scaled(peak: float) -> None:
+    """Raise `AudioError` for the peak of a signal that is not scaled to ±1."""
+    if peak > MAX_PEAK:
+        raise AudioError(
+            f"has a peak of {peak:.4g}, expected samples within ±1",
+            "divide the samples by their full scale",
+        )
 
 
 class Frontend:
@@ -82,18 +92,20 @@ class Frontend:
 
     def starts(self, samples: NDArray[np.float32]) -> NDArray[np.int64]:
         """Check the level of a clip and return the first sample of each window."""
-        peak = float(np.abs(samples).max(initial=0))
+        levels = FrameLevels(self._extract.config.sample_rate)
+        levels.feed(samples)
+        return self.place(levels)
+
+    def place(self, levels: FrameLevels) -> NDArray[np.int64]:
+        """Do the same for a clip of which only the levels are known."""
+        peak = levels.peak
         if peak < MIN_PEAK:
             raise AudioError(
                 f"is silent: its peak is {peak:.2g} of full scale, expected at least {MIN_PEAK:g}",
                 "check the microphone and its gain",
             )
-        if peak > MAX_PEAK:
-            raise AudioError(
-                f"has a peak of {peak:.4g}, expected samples within ±1",
-                "divide the samples by their full scale",
-            )
-        return window_starts(samples, self.window, self._extract.config.sample_rate)
+        check_scaled(peak)
+        return place_windows(levels, self.window, self._extract.config.sample_rate)
 
     def window_features(self, samples: NDArray[np.float32], start: int) -> NDArray[np.float32]:
         """Compute the features of the window at ``start`` [shape=(n_frames, n_columns)]."""

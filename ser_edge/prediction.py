@@ -17,10 +17,10 @@ class Window:
     ----------
     start_s, end_s : float
         Position in the recording [s].
-    label : str
-        The most probable emotion.
+    label : str or None
+        The most probable emotion; ``None`` if the recording's ``state`` is not ``"speech"``.
     probability : float
-        Its probability.
+        The highest probability.
     probabilities : dict of str to float
         Probability of every label; they sum to 1.
 
@@ -32,28 +32,28 @@ class Window:
 
     start_s: float
     end_s: float
-    label: str
+    label: str | None
     probability: float
     probabilities: dict[str, float]
 
 
 @dataclass(frozen=True)
 class Segment:
-    """A stream's smoothed result for the time since the previous window.
+    """A smoothed result for a part of a stream or of a recording.
 
     Parameters
     ----------
     start_s, end_s : float
         Position in the stream [s]; segments follow each other without gap or overlap.
-    label : str
-        The smoothed emotion.
+    label : str or None
+        The smoothed emotion; ``None`` unless ``state`` is ``"speech"``.
     probability : float
-        Its probability.
+        The highest smoothed probability.
     probabilities : dict of str to float
         Probability of every label; they sum to 1.
     state : {"speech", "uncertain", "silence"}
-        ``"uncertain"`` if the probability is below the threshold, ``"silence"`` if there is no
-        speech.
+        ``"uncertain"`` if the probability is below the threshold or there is too little speech,
+        ``"silence"`` if there is none.
 
     Examples
     --------
@@ -63,7 +63,7 @@ class Segment:
 
     start_s: float
     end_s: float
-    label: str
+    label: str | None
     probability: float
     probabilities: dict[str, float]
     state: str = "speech"
@@ -75,10 +75,10 @@ class Prediction:
 
     Parameters
     ----------
-    label : str
-        The most probable emotion.
+    label : str or None
+        The most probable emotion; ``None`` unless ``state`` is ``"speech"``.
     probability : float
-        Its probability.
+        The highest probability.
     probabilities : dict of str to float
         Probability of every label, averaged over the windows; they sum to 1.
     start_s, end_s : float
@@ -90,6 +90,8 @@ class Prediction:
         recording shorter than a window has one, which ends with the recording.
     timings_ms : dict of str to float
         Wall-clock time of ``decode`` (with resampling), ``features`` and ``network`` [ms].
+    state : {"speech", "uncertain", "silence"}
+        ``"uncertain"`` if there is less than 0.2 s of speech, ``"silence"`` if there is none.
 
     Examples
     --------
@@ -99,7 +101,7 @@ class Prediction:
     'happy'
     """
 
-    label: str
+    label: str | None
     probability: float
     probabilities: dict[str, float]
     start_s: float
@@ -107,6 +109,7 @@ class Prediction:
     n_windows: int
     windows: tuple[Window, ...]
     timings_ms: dict[str, float]
+    state: str = "speech"
 
     def to_dict(self) -> dict[str, Any]:
         """Return all fields, with the windows as dicts, for JSON."""

@@ -8,7 +8,7 @@ fill one window; padding with zeros would reveal the clip's length to the networ
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from ser_edge.checks import check_choice, check_number
 from ser_edge.errors import ConfigError
+from ser_edge.levels import FrameLevels
 
 PLACEMENTS = ("offset", "speech")
 
 _MAX_S = 60.0  # bounds memory and time for settings from an untrusted file
-_LEVEL_FRAME_S = 0.025  # a usual frame of speech analysis
 _SPEECH_RANGE_DB = 30.0  # below the loudest frame; the rest counts as pause
 
 
@@ -100,14 +100,21 @@ def window_starts(
     >>> window_starts(np.ones(50, np.float32), config, sample_rate=10).tolist()
     [0, 10, 20, 30]
     """
+    levels = FrameLevels(sample_rate)
+    levels.feed(samples)
+    return place_windows(levels, config, sample_rate)
+
+
+def place_windows(levels: FrameLevels, config: WindowConfig, sample_rate: int) -> NDArray[np.int64]:
+    """Place windows over a clip of which only the levels are known; see `window_starts`."""
     length = config.n_samples(sample_rate)
-    last = len(samples) - length
+    last = levels.n_samples - length
     if last <= 0:
         return np.zeros(1, dtype=np.int64)
     if config.placement == "offset":
-        first, stop = min(round(config.offset_s * sample_rate), last), len(samples)
+        first, stop = min(round(config.offset_s * sample_rate), last), levels.n_samples
     else:
-        first, stop = _speech_span(samples, sample_rate)
+        first, stop = _speech_span(levels)
     spare = stop - first - length
     if spare <= 0:
         middle = (first + stop - length) // 2
@@ -143,11 +150,40 @@ def cut_window(samples: NDArray[np.float32], start: int, length: int) -> NDArray
     return np.resize(samples[start:], length)
 
 
-def _speech_span(samples: NDArray[np.float32], sample_rate: int) -> tuple[int, int]:
-    frame = max(1, round(_LEVEL_FRAME_S * sample_rate))
-    n_frames = math.ceil(len(samples) / frame)
-    squares = np.zeros(n_frames * frame)
-    np.multiply(samples, samples, out=squares[: len(samples)], dtype=np.float64)
-    energy = squares.reshape(n_frames, frame).sum(axis=1)
+def cut_windows(
+    pieces: Iterable[NDArray[np.float32]], starts: NDArray[np.int64], length: int
+) -> Iterator[NDArray[np.float32]]:
+    """Cut windows from a clip that arrives in pieces, in constant memory.
+
+    Parameters
+    ----------
+    pieces : iterable of np.ndarray [shape=(n,), dtype=float32]
+        The clip.
+    starts : np.ndarray [shape=(n_windows,), dtype=int64]
+        First sample of each window, ascending.
+    length : int > 0
+        Length of a window in samples.
+
+    Yields
+    ------
+    window : np.ndarray [shape=(length,), dtype=float32]
+        As `cut_window` returns it.
+    """
+    remaining = iter(pieces)
+    begin, kept = 0, np.empty(0, np.float32)
+    for start in starts.tolist():
+        parts, end = [kept], begin + len(kept)
+        while end < start + length and (piece := next(remaining, None)) is not None:
+            if end <= start:
+                parts, begin = [], end
+            parts.append(piece)
+            end += len(piece)
+        kept = np.concatenate(parts)[start - begin :]
+        begin = start
+        yield cut_window(kept, 0, length)
+
+
+def _speech_span(levels: FrameLevels) -> tuple[int, int]:
+    frame, energy = levels.frame_length, levels.energies()
     loud = np.flatnonzero(energy >= energy.max() * 10 ** (-_SPEECH_RANGE_DB / 10))
-    return int(loud[0]) * frame, min(int(loud[-1] + 1) * frame, len(samples))
+    return int(loud[0]) * frame, min(int(loud[-1] + 1) * frame, levels.n_samples)

@@ -60,7 +60,8 @@ def test_a_prediction(classifier: Classifier, golden: dict[str, Any]) -> None:
     assert list(prediction.probabilities) == LABELS == list(classifier.labels)
     assert math.isclose(sum(prediction.probabilities.values()), 1, abs_tol=1e-12)
     assert prediction.probability == max(prediction.probabilities.values())
-    assert prediction.probabilities[prediction.label] == prediction.probability
+    best = max(prediction.probabilities, key=prediction.probabilities.__getitem__)
+    assert (prediction.label, prediction.state) == (best, "speech")
     assert (prediction.start_s, prediction.end_s, prediction.n_windows) == (0, 3, 1)
     assert set(prediction.timings_ms) == {"decode", "features", "network"}
     assert all(time >= 0 for time in prediction.timings_ms.values())
@@ -85,6 +86,7 @@ def test_windows_are_predictions_of_their_samples(
         (only,) = alone.windows
         assert only.probabilities == window.probabilities == alone.probabilities
         assert (only.label, only.probability) == (window.label, window.probability)
+        assert window.label
         assert window.probability == window.probabilities[window.label]
     for label in LABELS:
         each = [window.probabilities[label] for window in prediction.windows]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from raising import raises
 
 from ser_edge import AudioError, Bundle, Classifier, ConfigError, SerEdgeError
-from ser_edge.recording import read_recording
+from ser_edge.recording import opened_recording
 
 RATE = 22050
 SECOND = np.full(RATE, 1000, np.int16)
@@ -121,11 +121,11 @@ def test_a_spent_budget_reports_the_progress(
     budget_s: float,
     progress: str | None,
 ) -> None:
-    def read_for_a_second(*arguments: Any, **limits: Any) -> tuple[NDArray[np.float32], int]:
+    def opened_for_a_second(*arguments: Any, **limits: Any) -> Any:
         network.now += 1
-        return read_recording(*arguments, **limits)
+        return opened_recording(*arguments, **limits)
 
-    monkeypatch.setattr("ser_edge.classifier.read_recording", read_for_a_second)
+    monkeypatch.setattr("ser_edge.classifier.opened_recording", opened_for_a_second)
     monkeypatch.setattr("ser_edge.classifier.perf_counter", lambda: network.now)
     ten_seconds = np.tile(SECOND, 10)
     if progress is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -29,7 +30,7 @@ from ser_edge.choices import PCM_FORMATS
 from ser_edge.cli.command_line import main
 from ser_edge.listening.capture import Capture
 from ser_edge.listening.events import Event, Events
-from ser_edge.listening.session import listen
+from ser_edge.listening.session import Status, listen
 from ser_edge.listening.sources import PCM, FileSource, Microphone, PcmSource, devices
 from ser_edge.listening.view import View
 
@@ -272,7 +273,8 @@ def test_events_are_where_emotions_begin_and_end() -> None:
     events = Events()
     found: list[Event] = []
     for number, (state, label) in enumerate(zip(states, labels, strict=True)):
-        found += events(Segment(number, number + 1, label, 0.5, {}, state))
+        known = label if state == "speech" else None
+        found += events(Segment(number, number + 1, known, 0.5, {}, state))
     found += events.end()
     assert [(e.event, e.label, e.time_s) for e in found] == [
         ("onset", "sad", 0),
@@ -501,7 +503,43 @@ def test_the_view(stream: Stream, talk: NDArray[np.int16]) -> None:
     assert "listening ..." in text
     assert "█" in text
     assert "onset" in text
-    assert "latency" in text
+    assert last.latency_s >= stream.delay_s == pytest.approx(1.5 + 0.5 + 0.25, abs=0.01)
+    assert f"latency {last.latency_s:.1f} s" in text
+
+
+@pytest.mark.parametrize("state", ["speech", "uncertain", "silence"])
+def test_the_view_shows_a_percentage_of_speech_only(stream: Stream, state: str) -> None:
+    console_type = pytest.importorskip("rich.console").Console
+    label = "angry" if state == "speech" else None
+    segment = Segment(3, 3.5, label, 0.8, {"angry": 0.8, "sad": 0.2}, state)
+    status = Status(3.5, 2.3, -30, -60, 0, 0, segment)
+    console = console_type(
+        width=80, file=io.StringIO(), force_terminal=True, color_system="standard"
+    )
+    console.print(View("mic", ("angry", "sad"))._picture(status))
+    angry, sad, _, now, *_ = console.file.getvalue().splitlines()[1:]
+    shown = re.sub(r"\x1b\[[\d;]*m", "", now)
+    assert shown.strip() == {"speech": "angry, 80%"}.get(state, state)
+    dim = "\x1b[2m"
+    assert sad.count(dim) == (3 if state == "silence" else 1)
+    assert angry.count(dim) == {"speech": 0, "uncertain": 1, "silence": 3}[state]
+
+
+def test_samples_that_cannot_be_used_end_it_after_all_events(
+    stream: Stream, talk: NDArray[np.int16]
+) -> None:
+    chunks: list[NDArray[Any]] = [talk[: 5 * RATE] / np.float32(32768), np.full(9, 1e19)]
+    events: list[Event] = []
+    begun = threading.Event()
+
+    def on_event(event: Event) -> None:
+        events.append(event)
+        begun.set()
+
+    source = Given(chunks, lambda number: number == 0 or begun.wait(HANG_S))
+    with raises(AudioError, "1e+19"):
+        listen(source, stream, on_event=on_event, keep_pace=False)
+    assert [event.event for event in events] == ["onset", "offset"]
 
 
 def command(*words: object) -> list[str]:

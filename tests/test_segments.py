@@ -17,9 +17,9 @@ from ser_edge.choices import SEGMENT_FORMATS
 from ser_edge.streaming.segments import FORMATS, displayed_label, merge_segments
 
 
-def segment(start: float, end: float, label: str, state: str = "speech") -> Segment:
-    shares = {name: 0.6 if name == label else 0.2 for name in ("angry", "happy", "sad")}
-    return Segment(start, end, label, 0.6, shares, state)
+def segment(start: float, end: float, best: str, state: str = "speech") -> Segment:
+    shares = {name: 0.6 if name == best else 0.2 for name in ("angry", "happy", "sad")}
+    return Segment(start, end, best if state == "speech" else None, 0.6, shares, state)
 
 
 SEGMENTS = [
@@ -54,7 +54,8 @@ def test_merged_segments_cover_the_same_time(parts: list[tuple[int, str, str]]) 
     now, segments = 0, []
     for length, label, state in parts:
         shares = {"a": 0.5, "b": 0.5}
-        segments.append(Segment(now, now + length, label, 0.5, shares, state))
+        known = label if state == "speech" else None
+        segments.append(Segment(now, now + length, known, 0.5, shares, state))
         now += length
     found = merge_segments(segments)
     assert (found[0].start_s, found[-1].end_s) == (0, now)
@@ -73,6 +74,7 @@ def test_table() -> None:
 def test_json() -> None:
     found = json.loads(FORMATS["json"](merge_segments(SEGMENTS)))
     assert [one["state"] for one in found] == ["speech", "silence", "uncertain", "speech"]
+    assert [one["label"] for one in found] == ["angry", None, None, "happy"]
     assert found[0]["probabilities"]["angry"] == pytest.approx(0.6)
 
 
@@ -81,6 +83,7 @@ def test_csv() -> None:
     assert list(rows[0]) == [
         *("start_s", "end_s", "label", "probability", "state", "angry", "happy", "sad")
     ]
+    assert [row["label"] for row in rows] == ["angry", "", "", "happy"]
     assert (rows[3]["start_s"], rows[3]["end_s"], rows[3]["label"]) == (
         "5.000",
         "3725.062",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -14,7 +15,15 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from raising import raises
 
-from ser_edge import AudioError, Classifier, ConfigError, Segment, Stream, StreamConfig
+from ser_edge import (
+    AudioError,
+    BackendError,
+    Classifier,
+    ConfigError,
+    Segment,
+    Stream,
+    StreamConfig,
+)
 from ser_edge.choices import HOP_S, THRESHOLD
 from ser_edge.resampling import resample
 from ser_edge.streaming import analyze
@@ -105,11 +114,19 @@ def test_below_the_threshold_it_is_uncertain(
     classifier: Classifier, talk: NDArray[np.float32]
 ) -> None:
     def states(threshold: float) -> set[str]:
-        config = StreamConfig(threshold=threshold, silence_s=60)
-        return {s.state for s in streamed(Stream(classifier, RATE, config=config), talk, [])}
+        stream = Stream(classifier, RATE, config=StreamConfig(threshold=threshold))
+        return {s.state for s in streamed(stream, talk[: 12 * RATE], [])}
 
     assert states(0.0) == {"speech"}
     assert states(1.0) == {"uncertain"}
+
+
+def test_a_click_has_no_label(classifier: Classifier) -> None:
+    click = 1e-3 * np.random.default_rng(0).standard_normal(8 * RATE)
+    click[4 * RATE : 4 * RATE + RATE // 10] += 0.2 * np.sin(np.arange(RATE // 10) / 9)
+    config = StreamConfig(threshold=0)
+    segments = streamed(Stream(classifier, RATE, config=config), click, [])
+    assert {s.state for s in segments} == {"silence", "uncertain"}
 
 
 def test_a_stream_begins_anew(classifier: Classifier, talk: NDArray[np.float32]) -> None:
@@ -164,12 +181,9 @@ def test_a_speaker_is_learned(classifier: Classifier, talk: NDArray[np.float32])
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("hop_s", 0),
-        ("hop_s", -1),
-        ("hop_s", 3.1),
-        ("hop_s", "x"),
-        ("sample_rate", 4000),
-        ("config", {}),
+        *(("hop_s", 0), ("hop_s", -1), ("hop_s", 3.1), ("hop_s", "x"), ("hop_s", None)),
+        *(("sample_rate", rate) for rate in (4000, None, "16000", math.nan, np.float64("inf"))),
+        *(("config", value) for value in ({}, 0.5, {"threshold": 0.5})),
     ],
 )
 def test_arguments_out_of_range(classifier: Classifier, name: str, value: Any) -> None:
@@ -242,13 +256,83 @@ def test_silence_restarts_the_smoothing() -> None:
     ]
 
 
-def test_samples_that_cannot_be(classifier: Classifier) -> None:
+BAD_CHUNKS: dict[str, Any] = {  # and the value that the message has to name
+    "1e+19": np.array([0.1, 1e19]),
+    "peak of 120": np.array([-120.0]),
+    "3.277e+04": np.array([32767.0] * 100),
+    "inf": np.array([1e39]),
+    "nan": np.array([0.0, np.nan]),
+    "(5, 2)": np.zeros((5, 2), np.float32),
+    "ragged": [[0.1], [0.1, 0.2]],
+    "<U1": ["a"],
+    "shape ()": None,
+}
+
+
+@pytest.mark.parametrize("value", BAD_CHUNKS)
+def test_samples_that_cannot_be(classifier: Classifier, value: str) -> None:
     stream = Stream(classifier, RATE)
     assert stream.feed([]) == []
-    with raises(AudioError, (5, 2)):
-        stream.feed(np.zeros((5, 2), np.float32))
-    with raises(AudioError, "nan"):
-        stream.feed(np.array([np.nan]))
+    with raises(AudioError, value, source="the array"):
+        stream.feed(BAD_CHUNKS[value])
+
+
+@given(
+    chunks=st.lists(
+        st.one_of(st.integers(0, 2 * RATE), st.sampled_from(sorted(BAD_CHUNKS))), max_size=20
+    )
+)
+@settings(max_examples=25)
+def test_bad_chunks_leave_no_trace(
+    classifier: Classifier,
+    talk: NDArray[np.float32],
+    at_once: list[Segment],
+    chunks: list[int | str],
+) -> None:
+    stream = Stream(classifier, RATE, hop_s=1)
+    found: list[Segment] = []
+    n_fed = 0
+    for chunk in chunks:
+        if isinstance(chunk, str):
+            with raises(AudioError, chunk):
+                stream.feed(BAD_CHUNKS[chunk])
+        else:
+            found += stream.feed(talk[n_fed : n_fed + chunk])
+            n_fed += chunk
+    found += stream.feed(talk[n_fed:])
+    assert found + stream.flush() == at_once
+
+
+class Failing:
+    """A backend that fails at one of its calls."""
+
+    version = "none"
+
+    def __init__(self, backend: Any, at: int) -> None:
+        self._backend, self._left = backend, at
+
+    def run(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        self._left -= 1
+        if self._left < 0 or self._left > 0:
+            return np.asarray(self._backend.run(inputs))
+        raise BackendError("is broken")
+
+
+@given(at=st.integers(1, 12), size=st.integers(1000, 9 * RATE))
+@settings(max_examples=15)
+def test_after_an_error_of_the_network_it_begins_anew(
+    classifier: Classifier,
+    talk: NDArray[np.float32],
+    at_once: list[Segment],
+    at: int,
+    size: int,
+) -> None:
+    bundle, model = classifier.bundle, classifier.model
+    broken = Classifier(bundle, model, "numeric", cast(Any, Failing(classifier.backend, at)))
+    stream = Stream(broken, RATE, hop_s=1)
+    with raises(BackendError, "is broken"):
+        streamed(stream, talk, [size] * 40)
+    assert streamed(stream, talk, [size] * 40) == at_once
 
 
 def test_it_can_catch_up(classifier: Classifier, talk: NDArray[np.float32]) -> None:
@@ -264,3 +348,14 @@ def test_it_can_catch_up(classifier: Classifier, talk: NDArray[np.float32]) -> N
         list(same.probabilities.values()), abs=1e-5
     )
     assert stream.skipped == every.index(same) - len(first)
+
+
+def test_there_is_a_label_only_in_state_speech(
+    classifier: Classifier, talk: NDArray[np.float32]
+) -> None:
+    segments = streamed(Stream(classifier, RATE), talk, [])
+    assert {s.state for s in segments} == {"speech", "uncertain", "silence"}
+    for segment in segments:
+        best = max(segment.probabilities, key=segment.probabilities.__getitem__)
+        assert segment.label in ((None,) if segment.state != "speech" else classifier.labels)
+        assert best in classifier.labels

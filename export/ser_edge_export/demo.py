@@ -83,8 +83,9 @@ def _predict(run: Run, bundle: Path) -> None:
         classifier = Classifier.load(bundle, precision="int8")
     for row in test[:: max(1, len(test) // _SHOWN)][:_SHOWN]:
         prediction = classifier.predict(row["path"])
+        predicted = prediction.label or prediction.state
         milliseconds = sum(prediction.timings_ms.values())
         print(
-            f"{Path(row['path']).name:<28} label {row['label']:<9} predicted {prediction.label:<9} "
+            f"{Path(row['path']).name:<28} label {row['label']:<9} predicted {predicted:<9} "
             f"{prediction.probability:4.0%}  {milliseconds:5.1f} ms"
         )

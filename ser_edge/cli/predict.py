@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ser_edge.choices import HOP_S, SEGMENT_FORMATS
 from ser_edge.cli.loading import limit_blas, load_classifier
@@ -12,6 +14,12 @@ from ser_edge.cli.options import add_hop, add_json, add_overwrite, add_profile, 
 from ser_edge.cli.stderr import print_error
 from ser_edge.errors import ConfigError, SerEdgeError
 from ser_edge.terminal import printable
+
+if TYPE_CHECKING:
+    from ser_edge.prediction import Prediction
+
+
+_LONG_S = 60.0  # of a recording that takes a while, and in which emotions change
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -51,7 +59,8 @@ def run(arguments: argparse.Namespace) -> int:
     width = max(len(printable(clip)) for clip in arguments.clips)
     for clip in arguments.clips:
         try:
-            prediction = classifier.predict(clip)
+            with _Progress() as progress:
+                prediction = classifier.predict(clip, progress=progress)
         except SerEdgeError as error:
             print_error(error)
             status = 1
@@ -59,11 +68,43 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.json:
             print(json.dumps({"clip": clip, **prediction.to_dict()}), flush=True)
         else:
-            ranked = sorted(prediction.probabilities.items(), key=lambda item: -item[1])
-            others = "  ".join(f"{label} {value:.0%}" for label, value in ranked[1:3])
-            first = f"{prediction.label:<8} {prediction.probability:4.0%}"
-            print(f"{printable(clip):<{width}}  {first}   {others}", flush=True)
+            if prediction.label is None:
+                print(f"{printable(clip):<{width}}  {prediction.state}", flush=True)
+            else:
+                print(f"{printable(clip):<{width}}  {_ranked(prediction)}", flush=True)
+        if progress.shown and not arguments.json:
+            print(
+                "ser-edge: this is one label for all of a long recording; --segments shows when "
+                "each emotion occurs",
+                file=sys.stderr,
+            )
     return status
+
+
+def _ranked(prediction: Prediction) -> str:
+    ranked = sorted(prediction.probabilities.items(), key=lambda item: -item[1])
+    others = "  ".join(f"{label} {value:.0%}" for label, value in ranked[1:3])
+    return f"{prediction.label:<8} {prediction.probability:4.0%}   {others}"
+
+
+class _Progress:
+    """Shows on a terminal how much of a long recording is done."""
+
+    def __init__(self) -> None:
+        self.shown = False
+
+    def __enter__(self) -> _Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.shown:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
+
+    def __call__(self, position_s: float) -> None:
+        if position_s > _LONG_S and sys.stderr and sys.stderr.isatty():
+            self.shown = True
+            minutes, seconds = divmod(int(position_s), 60)
+            print(f"\r{minutes}:{seconds:02} min done", end="", file=sys.stderr, flush=True)
 
 
 def _timeline(arguments: argparse.Namespace) -> int:
@@ -87,9 +128,11 @@ def _timeline(arguments: argparse.Namespace) -> int:
         check_picture(arguments.plot)
         check_writable(arguments.plot, "--plot", overwrite=arguments.overwrite)
     classifier = load_classifier(arguments, arguments.profile)
-    timeline = analyze(classifier, arguments.clips[0], hop_s=arguments.hop or HOP_S)
+    [clip] = arguments.clips
+    with _Progress() as progress:
+        timeline = analyze(classifier, clip, hop_s=arguments.hop or HOP_S, progress=progress)
     if arguments.plot:
-        plot_timeline(arguments.plot, timeline)
+        plot_timeline(arguments.plot, timeline, title=Path(clip).name)
     if arguments.segments:
         print(FORMATS[arguments.segments](merge_segments(timeline.segments)))
     return 0

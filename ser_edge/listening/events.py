@@ -44,16 +44,16 @@ class Events:
     def __call__(self, segment: Segment) -> Iterator[Event]:
         """Yield the events of the next segment."""
         last = self._last
-        if last and segment.state == "speech" and segment.label == last.label:
+        if last and segment.label == last.label:
             self._last = segment
             return
         yield from self.end()
-        if segment.state == "speech":
+        if segment.label:
             self._last = segment
             yield Event("onset", segment.label, segment.start_s, segment.probability)
 
     def end(self) -> Iterator[Event]:
         """Yield the offset of the current emotion, if there is one."""
-        if self._last:
-            yield Event("offset", self._last.label, self._last.end_s, self._last.probability)
-        self._last = None
+        last, self._last = self._last, None
+        if last and last.label:
+            yield Event("offset", last.label, last.end_s, last.probability)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from types import FrameType
 
+from ser_edge.errors import SerEdgeError
 from ser_edge.listening.capture import Capture
 from ser_edge.listening.events import Event, Events
 from ser_edge.listening.sources import SampleSource
@@ -28,7 +29,9 @@ class Status:
     processed_s : float
         Time in the source up to which it was processed [s].
     latency_s : float
-        From the arrival of the last segment's audio to its label [s].
+        The delay that a person meets: from a change of emotion to its label [s]. It is the
+        stream's ``delay_s``, and the time from the arrival of the last segment's audio to its
+        label.
     level_db, floor_db : float
         See `ser_edge.streaming.stream.Stream`.
     skipped : int
@@ -80,7 +83,9 @@ def listen(
     Raises
     ------
     AudioError
-        If the source failed; after all events.
+        If the source failed or its samples cannot be used; after all events.
+    BackendError
+        If the interpreter fails; after all events.
     """
     capture = Capture(source, waits=not keep_pace)
     events = Events()
@@ -88,7 +93,8 @@ def listen(
     n_fed = 0
     fed_s = lost_s = 0.0
     skipped = 0
-    status = Status(0.0, 0.0, stream.level_db, stream.floor_db, 0, 0.0, None)
+    failure: SerEdgeError | None = None
+    status = Status(0.0, stream.delay_s, stream.level_db, stream.floor_db, 0, 0.0, None)
     with _stopped_by_signals(capture):
         capture.start()
         while True:
@@ -100,7 +106,11 @@ def listen(
                 skipped += stream.skipped
                 stream.flush()
                 base_s = fed_s + lost_s
-            segments = stream.feed(samples, latest=keep_pace)
+            try:
+                segments = stream.feed(samples, latest=keep_pace)
+            except SerEdgeError as error:
+                failure = error
+                break
             n_fed += len(samples)
             fed_s = n_fed / source.sample_rate
             for segment in segments:
@@ -109,7 +119,8 @@ def listen(
                 )
                 for event in events(moved):
                     on_event(event)
-                status = replace(status, segment=moved, latency_s=time.monotonic() - arrived_at)
+                latency_s = stream.delay_s + time.monotonic() - arrived_at
+                status = replace(status, segment=moved, latency_s=latency_s)
             status = replace(
                 status,
                 processed_s=fed_s + lost_s,
@@ -121,8 +132,9 @@ def listen(
             on_status(status)
         for event in events.end():
             on_event(event)
-    if capture.error:
-        raise capture.error
+    failure = failure or capture.error
+    if failure:
+        raise failure
     return status
 
 

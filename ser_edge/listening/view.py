@@ -56,21 +56,22 @@ class View:
         from rich.text import Text
 
         segment = status.segment
+        silent = segment is None or segment.state == "silence"
         bars = Table.grid(padding=(0, 1))
         for label in self._labels:
             share = segment.probabilities[label] if segment else 0.0
-            active = segment is not None and displayed_label(segment) == label
+            active = segment is not None and segment.label == label
             bars.add_row(
-                Text(label, style="bold" if active else ""),
+                Text(label, style="bold" if active else "dim" if silent else ""),
                 Text(_bar(share), style="cyan" if active else "dim"),
-                f"{share:4.0%}",
+                Text(f"{share:4.0%}", style="dim" if silent else ""),
             )
         level = (status.level_db - _QUIET_DB) / -_QUIET_DB
         bars.add_row("level", Text(_bar(level), style="green"), f"{status.level_db:.0f} dB")
-        now = (
-            f"{displayed_label(segment)}, {segment.probability:.0%}" if segment else "listening ..."
-        )
-        pace = f"{status.processed_s:7.1f} s   latency {1e3 * status.latency_s:.0f} ms"
+        now = displayed_label(segment) if segment else "listening ..."
+        if segment and segment.label:
+            now += f", {segment.probability:.0%}"
+        pace = f"{status.processed_s:7.1f} s   latency {status.latency_s:.1f} s"
         if status.skipped or status.dropped_s:
             pace += f"   skipped {status.skipped}, dropped {status.dropped_s:.1f} s"
         events = [

@@ -62,7 +62,8 @@ def check_sample_rate(sample_rate: Any, name: str = "sample_rate") -> int:
     Traceback (most recent call last):
     ser_edge.errors.ConfigError: sample_rate=100, expected a whole number of Hz from 8000 to 192000
     """
-    whole = isinstance(sample_rate, Real) and sample_rate % 1 == 0
+    finite = isinstance(sample_rate, Real) and sample_rate not in (math.inf, -math.inf)
+    whole = finite and sample_rate % 1 == 0  # of infinity, NumPy would warn
     checked = int(sample_rate) if whole and sample_rate is not True else sample_rate
     check_number(name, checked, MIN_RATE, MAX_RATE, integer=True, unit="Hz")
     return int(checked)

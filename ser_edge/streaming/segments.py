@@ -25,8 +25,7 @@ def merge_segments(segments: Iterable[Segment]) -> list[Segment]:
     Returns
     -------
     merged : list of Segment
-        Probabilities are means over time. Segments in state ``"silence"`` or ``"uncertain"`` merge
-        whatever their label.
+        Probabilities are means over time.
 
     Examples
     --------
@@ -40,7 +39,7 @@ def merge_segments(segments: Iterable[Segment]) -> list[Segment]:
 
 def displayed_label(segment: Segment) -> str:
     """Return the label in state ``"speech"``, otherwise the state."""
-    return segment.label if segment.state == "speech" else segment.state
+    return segment.label or segment.state
 
 
 def _merged(group: Sequence[Segment]) -> Segment:
@@ -51,8 +50,7 @@ def _merged(group: Sequence[Segment]) -> Segment:
     means = dict(zip(names, (weights @ rows).tolist(), strict=True))
     probability = float(weights @ [segment.probability for segment in group])
     first, last = group[0], group[-1]
-    label = first.label if first.state == "speech" else max(means, key=means.__getitem__)
-    return Segment(first.start_s, last.end_s, label, probability, means, first.state)
+    return Segment(first.start_s, last.end_s, first.label, probability, means, first.state)
 
 
 def to_table(segments: Sequence[Segment]) -> str:
@@ -70,7 +68,7 @@ def to_json(segments: Sequence[Segment]) -> str:
 
 
 def to_csv(segments: Sequence[Segment]) -> str:
-    """Return a CSV with times, label, state and a column for each label's probability."""
+    """Return a CSV: times, label (empty if there is none), state, each label's probability."""
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     labels = list(segments[0].probabilities) if segments else []

@@ -7,7 +7,10 @@ same samples; `ser_edge.streaming.smoothing` turns them into steady labels.
 
 from __future__ import annotations
 
+import contextlib
 import threading
+from collections import deque
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,14 +21,26 @@ from ser_edge.audio import as_signal
 from ser_edge.checks import check_number, check_type
 from ser_edge.choices import HOP_S
 from ser_edge.classifier import Classifier
+from ser_edge.errors import error_source
 from ser_edge.features import FeatureExtractor
 from ser_edge.features.rolling import RollingFeatures
+from ser_edge.frontend import InputConfig, check_scaled
+from ser_edge.levels import MIN_SPEECH_S
 from ser_edge.prediction import Segment
 from ser_edge.resampling import Resampler
 from ser_edge.streaming.smoothing import LabelSmoother, StreamConfig
 from ser_edge.streaming.voice_activity import VoiceActivityDetector
 
 _NOISE_S = 10.0  # history of the noise floor; speech pauses more often than that
+
+
+def rolling_features(config: InputConfig, hop_s: float) -> RollingFeatures:
+    """Return the features of windows `hop_s` apart; `ConfigError` if that is out of range."""
+    features, window = config.features, config.window
+    check_number("hop_s", hop_s, 0, window.duration_s, exclusive=True, unit="seconds")
+    hop_frames = max(1, round(hop_s * features.sample_rate / features.hop_length))
+    n_window = window.n_samples(features.sample_rate)
+    return RollingFeatures(FeatureExtractor(features), n_window, hop_frames)
 
 
 class Stream:
@@ -52,6 +67,9 @@ class Stream:
         Time from one window to the next [s].
     window_s : float
         Length of a window [s]; the first segment needs this much audio.
+    delay_s : float
+        Typical time from a change of emotion to its label, without computing [s]: half a window,
+        half a hop, and the smoothing.
     skipped : int
         Windows left out because only the latest was requested.
     level_db, floor_db : float
@@ -88,15 +106,14 @@ class Stream:
         check_type("config", config, StreamConfig | None, "a StreamConfig")
         self._input = classifier.bundle.manifest.input
         features = self._input.features
-        max_s = self._input.window.duration_s
-        check_number("hop_s", hop_s, 0, max_s, exclusive=True, unit="seconds")
+        self._rolling = rolling_features(self._input, hop_s)
         self._resampler = Resampler(sample_rate, features.sample_rate)
         self._n_window = self._input.window_samples
-        hop_frames = max(1, round(hop_s * features.sample_rate / features.hop_length))
-        self._rolling = RollingFeatures(FeatureExtractor(features), self._n_window, hop_frames)
         self.hop_s = self._rolling.hop_samples / features.sample_rate
         self.window_s = self._n_window / features.sample_rate
-        self._config = config or StreamConfig()
+        config = config if config is not None else StreamConfig()
+        self._config = config
+        self.delay_s = (self.window_s + self.hop_s) / 2 + config.smoothing_s
         self._smooth = LabelSmoother(self._config, self.hop_s)
         self._classifier, self._adapt = classifier, adapt
         # The learner needs uncorrected probabilities, and corrects them itself.
@@ -118,6 +135,7 @@ class Stream:
         )
 
     def _restart(self) -> None:
+        self._resampler = Resampler(self._resampler.sample_rate, self._resampler.target_rate)
         self._rolling.restart()
         self._smooth.restart()
         self._vad = VoiceActivityDetector(
@@ -129,6 +147,7 @@ class Stream:
         self._n_pending = 0
         self._last_end = 0  # of the last window, in samples
         self._pause_s = 0.0
+        self._speech_s: deque[float] = deque(maxlen=max(1, int(self.window_s / self.hop_s)))
         self.skipped = 0
 
     @property
@@ -163,18 +182,23 @@ class Stream:
             One for each completed window, from the end of the previous window to its own end. The
             result does not depend on how the signal is cut. ``label`` and ``probability`` are
             smoothed, ``probabilities`` are the window's own. ``state`` is ``"silence"`` if nobody
-            speaks, ``"uncertain"`` below the threshold, otherwise ``"speech"``.
+            speaks, ``"uncertain"`` below the threshold or if the window has less than 0.2 s of
+            speech, otherwise ``"speech"``; only then there is a ``label``.
 
         Raises
         ------
         AudioError
-            If the samples are not mono, of another type, or not finite.
+            If the samples are not mono, of another type, not finite, or not scaled to ±1. They are
+            ignored: the next samples continue the previous ones.
         BackendError
-            If the interpreter fails.
+            If the interpreter fails. The next samples start a new signal.
         """
-        if not np.size(samples):
-            return []
+        with contextlib.suppress(ValueError):  # ragged: `as_signal` refuses it
+            if not np.size(samples):
+                return []
         signal = as_signal(samples)
+        with error_source("the array"):
+            check_scaled(float(np.abs(signal).max()))
         with self._lock:
             self._n_pending += len(signal)
             # Resampling is faster in larger pieces, so samples wait until they complete a window.
@@ -182,7 +206,9 @@ class Stream:
             if self._n_pending < self._rolling.n_missing * rates.sample_rate / rates.target_rate:
                 self._pending.append(signal.copy())
                 return []
-            return self._process(self._resampler.feed(self._take_pending(signal)), latest=latest)
+            with self._restarted_by_errors():
+                samples = self._resampler.feed(self._take_pending(signal))
+                return self._process(samples, latest=latest)
 
     def flush(self) -> list[Segment]:
         """End the signal and be ready for another; the learned profile stays.
@@ -193,17 +219,26 @@ class Stream:
             The remaining ones. A rest shorter than a hop is ignored.
         """
         with self._lock:
-            rest = self._resampler.feed(self._take_pending()), self._resampler.flush()
-            segments = self._process(np.concatenate(rest))
+            with self._restarted_by_errors():
+                rest = self._resampler.feed(self._take_pending()), self._resampler.flush()
+                segments = self._process(np.concatenate(rest))
             self._restart()
             return segments
 
     def reset(self) -> None:
         """Forget the signal and the learned profile."""
         with self._lock:
-            self._resampler.flush()
             self._restart()
             self._learner = self._new_learner()
+
+    @contextlib.contextmanager
+    def _restarted_by_errors(self) -> Iterator[None]:
+        """Start a new signal after an error: half of a window's work may have been done."""
+        try:
+            yield
+        except BaseException:
+            self._restart()
+            raise
 
     def _take_pending(self, *last: NDArray[np.float32]) -> NDArray[np.float32]:
         parts = [*self._pending, *last] or [np.empty(0, np.float32)]
@@ -226,13 +261,17 @@ class Stream:
         sample_rate = self._input.features.sample_rate
         start_s, end_s = begin / sample_rate, end / sample_rate
         # After skipped windows, begin lies before this window: all of it is new.
-        speech = self._vad(window[-(end - begin) :]) > 0
-        self._pause_s = 0.0 if speech else self._pause_s + end_s - start_s
+        speech_s = self._vad(window[-(end - begin) :]) * (end_s - start_s)
+        self._speech_s.append(speech_s)  # of each hop of the window
+        self._pause_s = 0.0 if speech_s else self._pause_s + end_s - start_s
         silent = self._pause_s >= self._config.silence_s
         [probabilities] = self._network.probabilities(self._input.network_inputs(features[None]))
         if self._learner:
             probabilities = self._learner(probabilities, speech=not silent)
         best, probability, state = self._smooth(probabilities, silent=silent)
+        if state == "speech" and sum(self._speech_s) < MIN_SPEECH_S:
+            state = "uncertain"
         labels = self._classifier.labels
         by_label = dict(zip(labels, probabilities.tolist(), strict=True))
-        return Segment(start_s, end_s, labels[best], probability, by_label, state)
+        label = labels[best] if state == "speech" else None
+        return Segment(start_s, end_s, label, probability, by_label, state)

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from ser_edge.checks import check_number
 
+MIN_LEVEL_DB = -60.0
+"""Level below which nothing is speech [dB of full scale]."""
+
 _LOWEST_DB = -100.0  # digital silence; 16-bit noise is louder
 
 
@@ -52,7 +55,7 @@ class VoiceActivityDetector:
         self,
         block_length: int,
         margin_db: float = 10.0,
-        min_level_db: float = -60.0,
+        min_level_db: float = MIN_LEVEL_DB,
         n_history: int = 20,
     ) -> None:
         check_number("block_length", block_length, 1, integer=True)
