@@ -236,14 +236,6 @@ def test_an_interpreter_that_is_passed_over_is_one_line(
     assert "libc is too old" in done.stderr
 
 
-def test_too_many_threads(
-    bundle_dir: Path, clips: list[str], capfd: pytest.CaptureFixture[str]
-) -> None:
-    words = ["--threads", "100000", "--bundle", str(bundle_dir)]
-    assert main(["predict", clips[0], *words]) == 2
-    assert capfd.readouterr().err.startswith("ser-edge: threads=100000")
-
-
 @pytest.mark.parametrize("words", [["predict", "--json"], ["predict"], ["info"]])
 def test_a_reader_that_went_away(bundle_dir: Path, clips: list[str], words: list[str]) -> None:
     recordings = clips * 10 if words[0] == "predict" else []

@@ -24,7 +24,7 @@ ALLOWED = {
 }
 
 LAYERS = (
-    ("choices", "errors", "prediction"),
+    ("choices", "errors", "levels", "prediction"),
     ("checks", "files", "isolated", "npy", "terminal", "versioned_json"),
     ("adaptation", "resampling", "window"),
     ("audio",),

@@ -93,7 +93,7 @@ def listen(
     n_fed = 0
     fed_s = lost_s = 0.0
     skipped = 0
-    failure: SerEdgeError | None = None
+    failure: Exception | None = None
     status = Status(0.0, stream.delay_s, stream.level_db, stream.floor_db, 0, 0.0, None)
     with _stopped_by_signals(capture):
         capture.start()
