@@ -40,6 +40,7 @@ def model_card(manifest: Manifest, results: Sequence[VariantResult], notes: str 
     )
     failed = about["acceptance"]["failed"]
     degraded = f"**Degraded**: {'; '.join(failed)}.\n\n" if failed else ""
+    warning = f"**At chance level**: {about['warning']}.\n\n" if about.get("warning") else ""
     remarks = [f"- {note}" for note in about["protocol"]["notes"]]
     accuracy = "\n\n".join(filter(None, [score_table(scores), recall, "\n".join(remarks)]))
     seconds = manifest.input.window.duration_s
@@ -54,7 +55,7 @@ Recipe `{about["recipe"]["name"]}`, {about["parameters"]:,} parameters.
 Protocol: **{protocol_name(about)}**. Model: float32 Keras. UAR is the unweighted average recall, WA
 the accuracy. The 95 % intervals are bootstrapped over speakers.
 
-{accuracy}
+{warning}{accuracy}
 
 The exported variants, compared with the Keras model on the same clips (details in `report.md`):
 
