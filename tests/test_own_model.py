@@ -249,9 +249,9 @@ def test_a_network_at_chance_level_is_said_to_be(
     """It gives every clip the same label, and is exported faithfully."""
     network = small(L.GlobalMaxPooling1D(), L.Dense(7), shape=(130, 24))
     kernel, bias = network.layers[-1].get_weights()
-    network.layers[-1].set_weights([0.01 * kernel, np.eye(7)[0] * 10 + bias])
+    network.layers[-1].set_weights([0 * kernel, np.eye(7)[0] * 3 + bias])
     network.save(folder / "constant.keras")
-    words = command(trained, folder / "constant.keras", tmp_path, "--format", "onnx", "npz")
+    words = command(trained, folder / "constant.keras", tmp_path, "--format", "npz")
     assert main(words) == 0
     assert "warning: UAR 14.3%" in capsys.readouterr().out
     about = Bundle.open(tmp_path / "bundle").manifest.about
