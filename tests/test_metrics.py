@@ -58,6 +58,23 @@ def test_one_speaker_gives_no_interval() -> None:
     assert (scores.uar, scores.uar_low, scores.interval) == (1.0, None, "one speaker")
 
 
+@pytest.mark.parametrize(
+    ("predicted", "speakers", "is_chance"),
+    [
+        ([0] * 8, "aabbccdd", True),  # the same label for every clip
+        ([1, 0] * 4, "aabbccdd", True),  # never right
+        ([0, 1] * 4, "aabbccdd", False),
+        ([0] * 8, "aaaaaaaa", True),
+        ([0, 1] * 4, "aaaaaaaa", False),
+        ([0, 1, 0, 1, 1, 0, 1, 0], "aaaabbbb", True),  # right on one of two speakers
+    ],
+)
+def test_chance(predicted: list[int], speakers: str, is_chance: bool) -> None:
+    scores = score(np.array([0, 1] * 4), np.array(predicted), list(speakers), LABELS)
+    assert scores.chance == 0.5  # sad does not occur
+    assert scores.is_chance == is_chance
+
+
 def test_windows_are_averaged_by_clip() -> None:
     probabilities = np.array([[1.0, 0.0], [0.0, 1.0], [0.5, 0.5], [0.2, 0.8]])
     averaged = average_by_clip(probabilities, np.array([0, 1, 0, 1]))
@@ -88,3 +105,6 @@ def test_signal_to_noise() -> None:
     assert signal_to_noise_db(signal, signal) is None
     assert signal_to_noise_db(signal, signal + np.float32(0.125)) == pytest.approx(24.08, abs=0.01)
     assert signal_to_noise_db(signal, signal * np.float32(1.5)) == pytest.approx(6.02, abs=0.01)
+    silent = np.zeros((10, 7), np.float32)
+    assert signal_to_noise_db(silent, silent) is None
+    assert signal_to_noise_db(silent, signal) == pytest.approx(-324.5, abs=0.1)

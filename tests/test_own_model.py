@@ -182,8 +182,8 @@ def test_the_command_writes_beside_the_file(
         ("mine.onnx", ["--recipe", "seed"], "(130, 24)"),
         ("mine.onnx", ["--labels", "a,b,c,d,e,f,g"], "a, b, c, d, e, f, g"),
         ("mine.onnx", ["--clips", "/no/such"], "/no/such"),
-        ("no.keras", [], "no.keras"),
-        ("no.onnx", [], "no.onnx"),
+        ("no.keras", [], "no.keras: does not exist"),
+        ("no.onnx", [], "no.onnx: does not exist"),
         ("text.keras", [], "text.keras"),
         ("text.onnx", [], "text.onnx"),
         ("mine.keras", ["--scaler", "text.json"], "text.json"),
@@ -191,6 +191,9 @@ def test_the_command_writes_beside_the_file(
         ("mine.keras", ["--scaler", "no.npz"], "no.npz"),
         ("two.keras", [], "2 outputs"),
         ("lstm.keras", [], "LSTM"),
+        ("leaky.keras", [], "negative_slope=0.2"),
+        ("folder.keras", [], "is a folder"),
+        ("saved", [], "SavedModel"),
     ],
 )
 def test_files_that_cannot_be_used(
@@ -205,6 +208,13 @@ def test_files_that_cannot_be_used(
         keras.Model(one, [L.Dense(7)(x), L.Dense(7)(x)]).save(folder / name)
     if name == "lstm.keras":
         small(L.LSTM(4, name="memory"), L.Dense(7), shape=(130, 24)).save(folder / name)
+    if name == "leaky.keras":
+        small(L.GlobalMaxPooling1D(), L.ReLU(negative_slope=0.2), L.Dense(7), shape=(130, 24)).save(
+            folder / name
+        )
+    (folder / "folder.keras").mkdir(exist_ok=True)
+    (folder / "saved").mkdir(exist_ok=True)
+    (folder / "saved" / "saved_model.pb").write_bytes(b"pb")
     words = [str(folder / w) if w.endswith((".json", ".npz")) else w for w in words]
     with raises(SerEdgeError) as caught:
         export_command(parse_arguments(command(trained, folder / name, tmp_path, *words)))
@@ -231,6 +241,29 @@ def test_options_that_the_file_cannot_have(
     with raises(ConfigError, value, source=folder / "mine.onnx"):
         export_command(parse_arguments(arguments))
     assert not list(tmp_path.iterdir())
+
+
+def test_a_network_at_chance_level_is_said_to_be(
+    trained: Trained, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It gives every clip the same label, and is exported faithfully."""
+    network = small(L.GlobalMaxPooling1D(), L.Dense(7), shape=(130, 24))
+    kernel, bias = network.layers[-1].get_weights()
+    network.layers[-1].set_weights([0 * kernel, np.eye(7)[0] * 3 + bias])
+    network.save(folder / "constant.keras")
+    words = command(trained, folder / "constant.keras", tmp_path, "--format", "npz")
+    assert main(words) == 0
+    assert "warning: UAR 14.3%" in capsys.readouterr().out
+    about = Bundle.open(tmp_path / "bundle").manifest.about
+    assert "14.3% for the 7 labels" in about["warning"]
+    for name in ("report.md", "MODEL_CARD.md"):
+        assert f"**At chance level**: {about['warning']}" in (tmp_path / "bundle" / name).read_text(
+            "utf-8"
+        )
+    assert main([*words, "--json", "--overwrite"]) == 0
+    assert json.loads(capsys.readouterr().out)["warning"] == about["warning"]
+    card = (trained.run.folder / "bundle" / "MODEL_CARD.md").read_text("utf-8")
+    assert "At chance level" not in card
 
 
 def test_an_older_opset_is_raised(folder: Path) -> None:

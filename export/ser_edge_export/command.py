@@ -69,20 +69,29 @@ def export_command(arguments: argparse.Namespace) -> Export:
 
 
 def _check_options(arguments: argparse.Namespace, is_network: bool) -> None:
+    source: Path = arguments.source
     if is_network and arguments.licence:
         raise ConfigError(
-            f"--licence={arguments.licence!r} applies to runs only",
-            "leave it out",
-            arguments.source,
+            f"--licence={arguments.licence!r} applies to runs only", "leave it out", source
+        )
+    if (source / "saved_model.pb").is_file():
+        raise SerEdgeError(
+            "is a SavedModel folder, expected a .keras, .h5 or .onnx file",
+            "save the network by model.save('mine.keras'), or convert the folder to ONNX (tf2onnx)",
+            source,
         )
     if is_network:
+        if source.is_dir():
+            raise SerEdgeError("is a folder, expected a file", "name the network's file", source)
+        if not source.exists():
+            raise SerEdgeError("does not exist", "give the path of a network's file", source)
         return
-    if arguments.source.is_file():
+    if source.is_file():
         raise SerEdgeError(
             "is not a network, expected a folder that `ser-edge train` wrote, or a .keras, .h5 or "
             ".onnx file",
             "name one",
-            arguments.source,
+            source,
         )
     own = ("labels", "recipe", "clips", "scaler", "cache")
     given = [f"--{name}" for name in own if getattr(arguments, name)]
@@ -90,7 +99,7 @@ def _check_options(arguments: argparse.Namespace, is_network: bool) -> None:
         raise ConfigError(
             f"{', '.join(given)} applies to .keras and .onnx files; a run has its own",
             "leave it out",
-            arguments.source,
+            source,
         )
 
 

@@ -16,6 +16,7 @@ from ser_edge.errors import SerEdgeError
 from ser_edge.manifest import Manifest
 from ser_edge.terminal import printable
 from ser_edge_export.acceptance import AcceptanceCriteria
+from ser_edge_export.chance_level import chance_warning
 from ser_edge_export.export_report import write_report
 from ser_edge_export.golden_clips import golden_clips, save_golden
 from ser_edge_export.model_card import model_card
@@ -23,6 +24,7 @@ from ser_edge_export.quantisation_search import QuantConfig, SearchResult, candi
 from ser_edge_export.trained_model import TrainedModel
 from ser_edge_export.variants import ModelVariant
 from ser_edge_train.folders import check_free, written_beside
+from ser_edge_train.metrics import Scores
 from ser_edge_train.tables import variant_table
 from ser_edge_train.variant_comparison import (
     Reference,
@@ -51,12 +53,15 @@ class Export:
         The int8 searches, by file with features as input.
     violations : tuple of str
         Variants that violate the acceptance criteria; empty unless that was allowed.
+    warning : str
+        That the network itself is at chance level on the test clips; empty otherwise.
     """
 
     folder: Path
     results: tuple[VariantResult, ...]
     searches: dict[str, SearchResult]
     violations: tuple[str, ...]
+    warning: str
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON types."""
@@ -65,13 +70,15 @@ class Export:
             "variants": [result.to_dict() for result in self.results],
             "int8": {file: str(found.config) for file, found in self.searches.items()},
             "violations": list(self.violations),
+            "warning": self.warning,
         }
 
     def __str__(self) -> str:
+        warning = f"warning: {self.warning}\n" if self.warning else ""
         configs = "".join(f"{file}: {found.config}\n" for file, found in self.searches.items())
         return (
             "Exported variants compared with the float32 network, on the test clips:\n\n"
-            f"{variant_table(self.results, latency=True)}\n\n{configs}\n"
+            f"{variant_table(self.results, latency=True)}\n\n{configs}\n{warning}"
             f"bundle: {printable(self.folder)} (copy this folder to the device)\n"
             f"next:   ser-edge predict CLIP --bundle {printable(self.folder)}"
         )
@@ -154,18 +161,20 @@ def export(
                 f"{'' if fine_tune else 'try --qat, '}change the acceptance criteria, or write the "
                 "bundle anyway with --allow-degraded",
             )
+        warning = chance_warning(Scores(**model.about["metrics"]["all"]))
         clips = golden_clips(model.input)
         manifest = replace(
             manifest,
             golden_sha256=save_golden(folder / GOLDEN, clips, model.network.logits, bundle),
-            about=_about(model, results, searches.found, criteria, violations),
+            about=_about(model, results, searches.found, criteria, violations)
+            | ({"warning": warning} if warning else {}),
         )
         card = model_card(manifest, results, notes)
         (folder / "manifest.json").write_text(manifest.to_json(), encoding="utf-8")
         (folder / "MODEL_CARD.md").write_text(card, encoding="utf-8")
         report = folder / "report.md"
         write_report(report, manifest, results, searches.found, criteria, violations)
-    return Export(out, results, searches.found, violations)
+    return Export(out, results, searches.found, violations, warning)
 
 
 class _Searches:

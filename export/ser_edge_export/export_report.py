@@ -27,6 +27,8 @@ def write_report(
         if violations
         else "Every variant passed."
     )
+    warning = manifest.about.get("warning")
+    chance = f"**At chance level**: {warning}.\n\n" if warning else ""
     agreement, loss = f"{criteria.min_agreement:.1%}", f"{100 * criteria.max_uar_loss:g}"
     tried = markdown_table(
         ["file", "configuration", "expected same label", ""],
@@ -43,10 +45,11 @@ Every file ran in each usable interpreter, in a process of its own, on {n_clips}
 table compares it with the float32 network that was exported.
 
 Acceptance criteria: the same label on at least {agreement} of the clips; UAR at most {loss} points
-lower with int8 weights, at most {100 * criteria.max_float_uar_loss:g} points with float weights.
-{verdict}
+lower with int8 weights, at most {100 * criteria.max_float_uar_loss:g} points with float weights,
+and there no probability changed by more than {criteria.max_float_change:g} and an SNR of at least
+{criteria.min_float_snr_db:g} dB. {verdict}
 
-{variant_table(results)}
+{chance}{variant_table(results)}
 
 - UAR: unweighted average recall, and its change
 - McNemar p: p value of the test that both models are equally accurate

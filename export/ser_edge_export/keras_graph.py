@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -10,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ser_edge.backends.graph import Graph, Op
-from ser_edge.errors import SerEdgeError
-
-_REMEDY = "convert the network to ONNX, and export that file"
+from ser_edge.errors import ConfigError, SerEdgeError
+from ser_edge_export.keras_layers import read_layer
 
 
 def graph_of(network: Any) -> Graph:
@@ -23,130 +21,29 @@ def graph_of(network: Any) -> Graph:
     Raises
     ------
     SerEdgeError
-        If it has a layer or a setting that is not supported.
+        If it has a layer or an option that is not supported.
     """
     names: dict[int, str] = {}
     ops: list[Op] = []
-    for layer in network.layers:
-        kind = type(layer).__name__
-        output = layer.output
-        if kind == "InputLayer":
-            names[id(output)] = "input"
-            continue
-        if kind not in _READERS:
+    for number, layer in enumerate(network.operations):
+        if not any(layer is one for one in network.layers):
             raise SerEdgeError(
-                f"the layer {layer.name!r} is a {kind}, expected {', '.join(_READERS)}",
-                _REMEDY,
+                f"the operation keras.ops.{type(layer).__name__} ({layer.name!r}), as in x + 1.0, "
+                "is not supported, expected layers alone",
+                "use a layer, or convert the network to ONNX, and export that file",
             )
-        tensors = layer.input if isinstance(layer.input, list) else [layer.input]
-        inputs = tuple(names[id(tensor)] for tensor in tensors)
-        read = _READERS[kind](layer, inputs)
+        call = layer._inbound_nodes[0]
+        inputs = tuple(names.get(id(tensor), "") for tensor in call.input_tensors)
+        read = read_layer(layer, inputs, f"layer{number}")
         ops += read
-        names[id(output)] = read[-1].output if read else inputs[0]
-    *inner, last = _fold(ops)
+        last = read[-1].output if read else "".join(inputs)
+        names[id(call.outputs[0])] = last or "input"
     shape, n_outputs = network.input_shape[1:], network.output_shape[-1]
-    return Graph(tuple(shape), int(n_outputs), (*inner, replace(last, output="logits")))
-
-
-def _conv(layer: Any, inputs: tuple[str, ...]) -> list[Op]:
-    depthwise = type(layer).__name__ == "DepthwiseConv1D"
-    weight = np.asarray(layer.kernel)
-    if depthwise:
-        if layer.depth_multiplier != 1:
-            raise SerEdgeError(
-                f"depth_multiplier={layer.depth_multiplier}, expected 1", _REMEDY, layer.name
-            )
-        weight = weight.transpose(0, 2, 1)
-    if layer.padding == "causal" or layer.dilation_rate != (1,):
-        setting = f"padding={layer.padding!r} and dilation_rate={layer.dilation_rate[0]}"
-        raise SerEdgeError(
-            f"{setting}, expected no causal padding and no dilation", _REMEDY, layer.name
-        )
-    n_out = weight.shape[2]
-    size, stride = layer.kernel_size[0], layer.strides[0]
-    left, right = _padding(layer, size, stride)
-    settings = {
-        "stride": stride,
-        "groups": n_out if depthwise else layer.groups,
-        "left": left,
-        "right": right,
-    }
-    arrays = {"weight": weight, "bias": _bias(layer, n_out)}
-    return _activated(layer, Op("conv", inputs, layer.name, arrays, settings))
-
-
-def _dense(layer: Any, inputs: tuple[str, ...]) -> list[Op]:
-    arrays = {"weight": np.asarray(layer.kernel), "bias": _bias(layer, layer.units)}
-    return _activated(layer, Op("dense", inputs, layer.name, arrays))
-
-
-def _bias(layer: Any, n_out: int) -> NDArray[np.float32]:
-    return np.asarray(layer.bias) if layer.use_bias else np.zeros(n_out, np.float32)
-
-
-def _activated(layer: Any, op: Op) -> list[Op]:
-    return [op, *_activation(layer, (op.output,))]
-
-
-def _activation(layer: Any, inputs: tuple[str, ...]) -> list[Op]:
-    activation = layer.activation.__name__
-    if activation == "linear":
-        return []
-    if activation != "relu":
-        raise SerEdgeError(
-            f"activation={activation!r}, expected 'relu' or none", _REMEDY, layer.name
-        )
-    return [Op("relu", inputs, f"{layer.name}_relu")]
-
-
-def _maxpool(layer: Any, inputs: tuple[str, ...]) -> list[Op]:
-    size, stride = layer.pool_size[0], layer.strides[0]
-    left, right = _padding(layer, size, stride)
-    settings = {"size": size, "stride": stride, "left": left, "right": right}
-    return [Op("maxpool", inputs, layer.name, {}, settings)]
-
-
-def _batch_norm(layer: Any, inputs: tuple[str, ...]) -> list[Op]:
-    gain = 1 / np.sqrt(np.asarray(layer.moving_variance) + np.float32(layer.epsilon))
-    if layer.gamma is not None:
-        gain *= np.asarray(layer.gamma)
-    offset = -np.asarray(layer.moving_mean) * gain
-    if layer.beta is not None:
-        offset += np.asarray(layer.beta)
-    return [Op("affine", inputs, layer.name, {"gain": gain, "offset": offset})]
-
-
-def _plain(kind: str) -> Callable[[Any, tuple[str, ...]], list[Op]]:
-    return lambda layer, inputs: [Op(kind, inputs, layer.name)]
-
-
-_READERS: dict[str, Callable[[Any, tuple[str, ...]], list[Op]]] = {
-    "Conv1D": _conv,
-    "DepthwiseConv1D": _conv,
-    "Dense": _dense,
-    "BatchNormalization": _batch_norm,
-    "MaxPooling1D": _maxpool,
-    "ReLU": _plain("relu"),
-    "Add": _plain("add"),
-    "Concatenate": _plain("concat"),
-    "Flatten": _plain("flatten"),
-    "GlobalAveragePooling1D": _plain("mean"),
-    "GlobalMaxPooling1D": _plain("max"),
-    "GlobalStdPooling1D": _plain("std"),
-    "Dropout": lambda _layer, _inputs: [],
-    "SpatialDropout1D": lambda _layer, _inputs: [],
-    "GaussianNoise": lambda _layer, _inputs: [],
-    "Activation": lambda layer, inputs: _activation(layer, inputs),
-}
-
-
-def _padding(layer: Any, size: int, stride: int) -> tuple[int, int]:
-    """Return the padding of TensorFlow's ``"same"``: an odd sample goes to the right."""
-    if layer.padding == "valid":
-        return 0, 0
-    length = layer.input.shape[1]
-    total = max((-(-length // stride) - 1) * stride + size - length, 0)
-    return total // 2, total - total // 2
+    *inner, final = _fold(ops)
+    try:
+        return Graph(tuple(shape), int(n_outputs), (*inner, replace(final, output="logits")))
+    except ConfigError as error:  # such as a limit of size: not an option of the command
+        raise SerEdgeError(error.problem, error.remedy, error.source) from None
 
 
 def _fold(ops: list[Op]) -> list[Op]:

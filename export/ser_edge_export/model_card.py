@@ -41,6 +41,7 @@ def model_card(manifest: Manifest, results: Sequence[VariantResult], notes: str 
     )
     failed = about["acceptance"]["failed"]
     degraded = f"**Degraded**: {plain('; '.join(failed))}.\n\n" if failed else ""
+    warning = f"**At chance level**: {plain(about['warning'])}.\n\n" if about.get("warning") else ""
     remarks = [f"- {plain(note)}" for note in about["protocol"]["notes"]]
     accuracy = "\n\n".join(filter(None, [score_table(scores), recall, "\n".join(remarks)]))
     protocol = plain(protocol_name(about))
@@ -56,7 +57,7 @@ Recipe `{about["recipe"]["name"]}`, {about["parameters"]:,} parameters.
 Protocol: **{protocol}**. Model: float32 Keras. UAR is the unweighted average recall, WA
 the accuracy. The 95 % intervals are bootstrapped over speakers.
 
-{accuracy}
+{warning}{accuracy}
 
 The exported variants, compared with the Keras model on the same clips (details in `report.md`):
 

@@ -13,12 +13,14 @@ from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
 from ser_edge.backends.onnx import import_onnxruntime
-from ser_edge.errors import ConfigError, SerEdgeError, first_line
+from ser_edge.errors import ConfigError, SerEdgeError, error_source, first_line
+from ser_edge_export.onnx_output import check_float32, end_in_logits, run
 from ser_edge_export.onnx_precision import dynamic, float16, int8_weights, quantising
 from ser_edge_export.onnx_writer import IR_VERSION, OPSET
 from ser_edge_export.quantisation_search import QuantConfig
 from ser_edge_export.trained_model import check_fits
 from ser_edge_export.variants import ModelVariant
+from ser_edge_export.weight_types import check_weights, onnx_counts
 
 _WEIGHTED = ("Conv", "Gemm", "MatMul")
 
@@ -74,23 +76,21 @@ class OnnxNetwork:
         constants = {constant.name for constant in graph.initializer}
         inputs = [value for value in graph.input if value.name not in constants]
         check_fits(path, _shapes(inputs), _shapes(graph.output), shape, n_labels)
+        check_float32(path, [*inputs, *graph.output])
         model.ir_version = min(model.ir_version, IR_VERSION)
-        _end_in_logits(model)
-        _rename(model, inputs[0].name, "features")
-        _rename(model, graph.output[0].name, "logits")
-        for value in (*graph.input, *graph.output):
-            if value.name in ("features", "logits"):
-                value.type.tensor_type.shape.dim[0].Clear()
-                value.type.tensor_type.shape.dim[0].dim_value = 1
+        for value in (inputs[0], graph.output[0]):
+            value.type.tensor_type.shape.dim[0].Clear()
+            value.type.tensor_type.shape.dim[0].dim_value = 1
         del graph.value_info[:]  # shapes inferred for another number of windows
+        _prepare(graph)
+        model = end_in_logits(path, model, shape)
+        _rename(model, inputs[0].name, "features")
+        _rename(model, model.graph.output[0].name, "logits")
         return cls(path, model, **onnx_options)
 
     def logits(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Run the file in ONNX Runtime; see `ser_edge_export.trained_model.Network`."""
-        session = import_onnxruntime().InferenceSession(
-            self._model.SerializeToString(), providers=["CPUExecutionProvider"]
-        )
-        return np.concatenate([session.run(["logits"], {"features": x[None]})[0] for x in inputs])
+        return run(self._path, self._model, inputs)
 
     def check(self, variant: ModelVariant, *, fine_tune: bool) -> None:
         """Accept ONNX variants for one window; see `ser_edge_export.trained_model.Network`."""
@@ -114,19 +114,26 @@ class OnnxNetwork:
     ) -> bytes:
         """Return a model file; see `ser_edge_export.trained_model.Network`."""
         model = onnx.ModelProto.FromString(self._model.SerializeToString())
+        left = 0
         if variant.precision == "float16":
             model = float16(model)
         elif variant.precision == "dynamic":
             model = int8_weights(model) if config.weight_only else dynamic(model)
         elif variant.precision == "int8":
-            model = self._int8(model, calibration[: config.windows], config)
+            model, left = self._int8(model, calibration[: config.windows], config)
+        if variant.precision != "float32":
+            with error_source(self._path):
+                check_weights(variant, onnx_counts(model, variant.precision), left=left)
         onnx.checker.check_model(model, full_check=True)
         return bytes(model.SerializeToString(deterministic=True))
 
     def _int8(
         self, model: onnx.ModelProto, windows: NDArray[np.float32], config: QuantConfig
-    ) -> onnx.ModelProto:
-        """Apply ONNX Runtime's static quantisation: QDQ, weights per channel."""
+    ) -> tuple[onnx.ModelProto, int]:
+        """Apply ONNX Runtime's static quantisation: QDQ, weights per channel.
+
+        Return also the number of weights that the configuration leaves in float32.
+        """
         import_onnxruntime()
         from onnxruntime import quantization as q
 
@@ -146,8 +153,17 @@ class OnnxNetwork:
             onnx.save(model, str(before))
             prepared = Path(folder, "prepared.onnx")
             q.quant_pre_process(str(before), str(prepared), skip_symbolic_shape=True)
-            layers = [n.name for n in onnx.load(str(prepared)).graph.node if n.op_type in _WEIGHTED]
+            ready = onnx.load(str(prepared))
+            graph = ready.graph
+            for number, node in enumerate(graph.node):  # without a name, none could be excluded
+                node.name = node.name or f"{node.op_type}_fused_{number}"
+            onnx.save(ready, str(prepared))
+            sizes = {i.name: int(np.prod(i.dims)) for i in graph.initializer}
+            layers = [
+                node for node in graph.node if node.op_type in _WEIGHTED and node.input[1] in sizes
+            ]
             ends = {"first": layers[:1], "last": layers[-1:]}
+            excluded = [layer for end in config.float_layers for layer in ends[end]]
             q.quantize_static(
                 str(prepared),
                 str(after),
@@ -156,11 +172,12 @@ class OnnxNetwork:
                 reduce_range=self._reduce_range,
                 activation_type=q.QuantType.QUInt8 if self._unsigned else q.QuantType.QInt8,
                 weight_type=q.QuantType.QInt8,
-                nodes_to_exclude=[name for layer in config.float_layers for name in ends[layer]],
+                nodes_to_exclude=[layer.name for layer in excluded],
                 calibrate_method=method,
                 extra_options=options,
             )
-            return onnx.load(str(after))
+            left = {layer.input[1] for layer in excluded}
+            return onnx.load(str(after)), sum(sizes[name] for name in left)
 
 
 def _shapes(values: Iterable[onnx.ValueInfoProto]) -> list[list[int | str]]:
@@ -169,13 +186,16 @@ def _shapes(values: Iterable[onnx.ValueInfoProto]) -> list[list[int | str]]:
     return [[d.dim_value or d.dim_param for d in shape][1:] for shape in shapes]
 
 
-def _end_in_logits(model: onnx.ModelProto) -> None:
-    graph = model.graph
-    (output,) = graph.output
-    last = next(node for node in graph.node if output.name in node.output)
-    if last.op_type == "Softmax":
-        output.name = last.input[0]
-        graph.node.remove(last)
+def _prepare(graph: onnx.GraphProto) -> None:
+    """Make weights initialisers and give each node a name of its own, as quantisation expects."""
+    for number, node in enumerate(graph.node):
+        node.name = f"{node.op_type}_{number}"
+    for node in [node for node in graph.node if node.op_type == "Constant"]:
+        (value,) = node.attribute
+        if value.name == "value":
+            graph.initializer.add().CopyFrom(value.t)
+            graph.initializer[-1].name = node.output[0]
+            graph.node.remove(node)
 
 
 def _rename(model: onnx.ModelProto, old: str, new: str) -> None:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from ser_edge.errors import SerEdgeError
 from ser_edge_export.acceptance import AcceptanceCriteria
 from ser_edge_train.variant_comparison import VariantResult
 
@@ -98,12 +99,25 @@ def search(
     """Find a configuration with which an int8 variant passes the acceptance criteria.
 
     `evaluate` compares the variant on the validation clips in every interpreter. The test clips are
-    used once, after the choice.
+    used once, after the choice. A candidate after the first that cannot be written, such as one
+    that leaves every layer in float32, is left out.
+
+    Raises
+    ------
+    SerEdgeError
+        By `evaluate`, for the first candidate.
     """
     enough = criteria.min_agreement + _MARGIN * (1 - criteria.min_agreement)
     tried: list[tuple[QuantConfig, float]] = []
     for config in configs:
-        agreement = min((r.expected_agreement for r in evaluate(config)), default=1.0)
+        try:
+            results = evaluate(config)
+        except SerEdgeError as error:
+            if not tried:
+                raise
+            logger.info("%s: %s", config, error)
+            continue
+        agreement = min((r.expected_agreement for r in results), default=1.0)
         tried.append((config, agreement))
         if agreement >= enough:
             break

@@ -192,9 +192,13 @@ def check_fits(
         )
     found, expected = tuple(inputs[0]), tuple(shape)
     if found != expected:
+        is_transposed = found == expected[::-1]
         raise SerEdgeError(
-            f"has input shape {found}, expected {expected} of the recipe",
-            "choose another --recipe, or train the network on the recipe's features",
+            f"has input shape {found}{', channels first' if is_transposed else ''}, expected "
+            f"{expected} of the recipe",
+            "put a transpose before its first layer, and export it to ONNX"
+            if is_transposed
+            else "choose another --recipe, or train the network on the recipe's features",
             path,
         )
     found, expected = tuple(outputs[0]), (n_labels,)

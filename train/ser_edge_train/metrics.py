@@ -19,6 +19,7 @@ from sklearn.metrics import confusion_matrix, f1_score
 
 _RESAMPLES = 2000  # of the bootstrap; by convention
 _INTERVAL = (2.5, 97.5)  # percentiles of the 95 % interval
+_MIN_POWER = 1e-30
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,17 @@ class Scores:
         if self.uar_low is None or self.uar_high is None:
             return "one speaker"
         return f"{self.uar_low:.1%} to {self.uar_high:.1%}"
+
+    @property
+    def chance(self) -> float:
+        """UAR of a network that gives every clip the same label."""
+        return 1 / len(self.recall)
+
+    @property
+    def is_chance(self) -> bool:
+        """Whether `chance` is within the interval, or the UAR is no higher."""
+        low = self.uar if self.uar_low is None else min(self.uar, self.uar_low)
+        return low <= self.chance + 1e-9  # a mean of fractions
 
 
 def score(
@@ -139,6 +151,8 @@ def mcnemar(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
 def signal_to_noise_db(signal: NDArray[np.float32], changed: NDArray[np.float32]) -> float | None:
     """Return the power of a signal over the power of a change to it [dB]; None without a change.
 
+    A signal of zeros counts as one of `_MIN_POWER`, so that the result is finite.
+
     Examples
     --------
     >>> signal_to_noise_db(np.array([10.0, -10.0]), np.array([10.0, -9.0]))
@@ -146,7 +160,7 @@ def signal_to_noise_db(signal: NDArray[np.float32], changed: NDArray[np.float32]
     """
     exact = signal.astype(np.float64)
     power, noise = float((exact**2).sum()), float(((changed - exact) ** 2).sum())
-    return 10 * math.log10(power / noise) if noise else None
+    return 10 * math.log10(max(power, _MIN_POWER) / noise) if noise else None
 
 
 def fit_temperature(logits: NDArray[np.float32], y_true: NDArray[np.int64]) -> float:

@@ -23,6 +23,7 @@ from ser_edge.bundle import Bundle
 from ser_edge.errors import BackendError
 from ser_edge.isolated import run_isolated
 from ser_edge.manifest import ModelFile
+from ser_edge.prediction import softmax
 from ser_edge_train.metrics import Scores, mcnemar, signal_to_noise_db
 from ser_edge_train.run import HeldOut
 
@@ -59,7 +60,8 @@ class VariantResult:
         p value of McNemar's exact test that both models are equally accurate.
     snr_db : float or None
         Power of the Keras model's logits over the power of the difference, both after subtraction
-        of each window's mean [dB]; None where there is no difference.
+        of each window's mean [dB]; None where there is no difference. For files with audio input
+        both are logarithms of probabilities, of at least 1e-12.
     """
 
     backend: str
@@ -129,10 +131,14 @@ class Reference:
         """
         inputs = self.inputs["audio" if model.input_kind == "audio" else "features"]
         outputs, latency_ms = run_model_file(folder / model.file, backend, inputs)
+        reference = self.logits
         if model.input_kind == "audio":  # its output is probabilities
-            outputs = self.temperature * np.log(np.maximum(outputs, _MIN_PROBABILITY))
+            reference, outputs = (
+                self.temperature * np.log(np.maximum(p, _MIN_PROBABILITY))
+                for p in (softmax(reference / self.temperature), outputs)
+            )
         expected, found = (
-            self.held_out.predictions(logits, self.temperature) for logits in (self.logits, outputs)
+            self.held_out.predictions(logits, self.temperature) for logits in (reference, outputs)
         )
         scores = found.scores(self.labels)
         return VariantResult(
@@ -150,7 +156,7 @@ class Reference:
             mcnemar_p=mcnemar(
                 expected.predicted == expected.y_true, found.predicted == found.y_true
             ),
-            snr_db=signal_to_noise_db(_centred(self.logits), _centred(outputs)),
+            snr_db=signal_to_noise_db(_centred(reference), _centred(outputs)),
         )
 
 
