@@ -239,7 +239,7 @@ def disk_space(size_bytes: int) -> Iterator[None]:
         (100_000, 0.0, ".part.backup.npz"),
         (100_000, 60.0, ".part.trained.npz"),
         (360_000, 60.0, "model.keras"),
-        (500_000, 60.0, "windows.npz"),
+        (1_000_000, 60.0, "windows.npz"),
     ],
 )
 def test_a_full_disk(
