@@ -1,6 +1,7 @@
 """Eight threads share a classifier and compute what one thread computes."""
 
 import json
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -54,3 +55,31 @@ def test_eight_threads_compute_what_one_does(
     done = fresh(EIGHT, bundle_dir, backend, precision, check=True)
     found = json.loads(done.stdout)
     assert found == {"wrong": [0] * 8, "failed": []}
+
+
+FORK = """
+import os, signal, sys
+import numpy as np
+from ser_edge import Classifier
+
+folder, backend, precision = sys.argv[1:]
+model = Classifier.load(folder, backend=backend, precision=precision, threads=2).backend
+inputs = np.load(folder + "/golden.npz")["clip0_inputs"]
+expected = model.run(inputs)
+lock = getattr(model, "_lock", None)
+if lock: lock.acquire()  # as another thread may hold it
+child = os.fork()
+if child == 0:
+    signal.alarm(30)  # ends a child that waits for ever
+    os._exit(not np.array_equal(model.run(inputs), expected))
+if lock: lock.release()
+print(os.waitpid(child, 0)[1], np.array_equal(model.run(inputs), expected))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+@pytest.mark.parametrize(("backend", "precision"), bundle_precisions(*INTERPRETERS))
+def test_a_forked_process_computes_the_same(
+    bundle_dir: Path, fresh: Fresh, backend: str, precision: str
+) -> None:
+    assert fresh(FORK, bundle_dir, backend, precision, check=True).stdout == "0 True\n"

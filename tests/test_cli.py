@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import ser_edge
-from ser_edge import Classifier, StreamConfig
+from ser_edge import StreamConfig
 from ser_edge.choices import RECIPES
 from ser_edge.cli.command_line import main
 from ser_edge.cli.parser import command_parsers, parse_arguments
@@ -232,12 +232,25 @@ def test_a_defect_of_ours_shows_its_traceback(monkeypatch: pytest.MonkeyPatch) -
         main(["train", "data"])
 
 
+@pytest.mark.parametrize(
+    ("words", "rest"),
+    [
+        (["predict", "clip.wav"], "; what was not printed is not done"),
+        (["adapt", "clip.wav", "--out", "p"], "; no profile was written"),
+        (["train", "data"], "; run the same command again to continue"),
+        (["export", "run"], "; no bundle was written"),
+        (["listen"], ""),
+    ],
+)
 def test_an_interruption(
-    monkeypatch: pytest.MonkeyPatch, bundle_dir: Path, capfd: pytest.CaptureFixture[str]
+    words: list[str],
+    rest: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
-    def interrupt(*_: object, **__: object) -> None:
+    def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Classifier, "load", interrupt)
-    assert main(["predict", "clip.wav", "--bundle", str(bundle_dir)]) == 130
-    assert capfd.readouterr().err.startswith("ser-edge: interrupted")
+    monkeypatch.setattr(f"ser_edge.cli.{words[0]}.run", interrupt)
+    assert main(words) == 130
+    assert capfd.readouterr() == ("", f"ser-edge: interrupted{rest}\n")

@@ -130,6 +130,28 @@ def test_an_interrupted_cross_validation_goes_on(
     assert "parameters, 1 epoch.\n" in report
 
 
+def test_folds_of_an_earlier_command_are_left_out(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*arguments: object) -> Run:
+        if Path(str(arguments[-1])).name == "fold1-seed0":
+            raise KeyboardInterrupt
+        return train_split(*arguments)  # type: ignore[arg-type]
+
+    def run(folds: list[int]) -> list[Run]:
+        options = replace(trained.options, epochs=1)
+        out, cache = tmp_path / "edge", trained.cache
+        return cross_validate([trained.corpus], out, options, folds=folds, cache=cache, jobs=1)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(crossval, "train_split", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            run([0, 1])
+    run([1])
+    assert [run.folder.name for run in find_runs(tmp_path / "edge")] == ["fold1-seed0"]
+    assert [path.name for path in tmp_path.iterdir()] == ["edge"]
+
+
 def test_runs_are_compared(
     folder: Path, trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -76,7 +76,7 @@ class Interpreter:
 
 
 def test_int8_tensors_are_scaled_on_both_sides() -> None:
-    logits = TFLiteModel(Interpreter(), "m.tflite", "ai_edge_litert").run(
+    logits = TFLiteModel(Interpreter, "m.tflite", "ai_edge_litert").run(
         np.array([[0.1, -0.2, 99, 0], [1.0, 0, 0, 0]], np.float32)
     )
     np.testing.assert_allclose(logits, [[0.2, -0.4, 24.4], [2.0, 0, 0]], rtol=1e-6)
@@ -84,8 +84,10 @@ def test_int8_tensors_are_scaled_on_both_sides() -> None:
 
 def test_a_model_with_other_inputs_and_one_that_fails() -> None:
     with raises(BackendError, "2 inputs", source="m.tflite"):
-        TFLiteModel(Interpreter(n_inputs=2), "m.tflite", "ai_edge_litert")
-    failing = TFLiteModel(Interpreter(failure=RuntimeError("node 3\nfailed")), "m.tflite", "")
+        TFLiteModel(lambda: Interpreter(n_inputs=2), "m.tflite", "ai_edge_litert")
+    failing = TFLiteModel(
+        lambda: Interpreter(failure=RuntimeError("node 3\nfailed")), "m.tflite", ""
+    )
     with raises(BackendError, "node 3", source="m.tflite"):
         failing.run(np.zeros((1, 4), np.float32))
 

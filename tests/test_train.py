@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
+import os
 import platform
 import re
 import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -100,17 +105,41 @@ def test_the_same_command_gives_the_same_run(trained: Trained, tmp_path: Path) -
     assert again.settings.input == trained.run.settings.input
 
 
+@pytest.fixture(scope="module")
+def short(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A training of four epochs that nothing interrupted."""
+    options = replace(trained.options, epochs=4, seed=1)
+    out = tmp_path_factory.mktemp("short") / "run"
+    return train([trained.corpus], out, options, cache=trained.cache, jobs=1)
+
+
+def start_short(trained: Trained, out: Path) -> Run:
+    """Start that training, or continue it."""
+    options = replace(trained.options, epochs=4, seed=1)
+    return train([trained.corpus], out, options, cache=trained.cache, jobs=1)
+
+
+def assert_same(run: Run, other: Run) -> None:
+    """Compare two runs bit for bit."""
+    weights = [one.network().get_weights() for one in (run, other)]
+    for mine, theirs in zip(*weights, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    np.testing.assert_array_equal(run.logits("test"), other.logits("test"))
+    for name in ("history.csv", "metrics.json", "split.csv"):
+        assert (run.folder / name).read_bytes() == (other.folder / name).read_bytes()
+
+
 @pytest.mark.parametrize(("backup_s", "after"), [(0.0, [0, 2, 3]), (60.0, [0, 1, 2, 3])])
 def test_an_interrupted_training_goes_on(
     backup_s: float,
     after: list[int],
     trained: Trained,
+    short: Run,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from ser_edge_train import fit
+    from ser_edge_train import backup, fit
 
-    options = replace(trained.options, epochs=4, seed=1)
     begin = fit.Batches.start_epoch
     begun: list[int] = []
 
@@ -121,43 +150,126 @@ def test_an_interrupted_training_goes_on(
         begin(batches, epoch)
 
     monkeypatch.setattr(fit.Batches, "start_epoch", interrupted)
-    monkeypatch.setattr(fit, "BACKUP_S", backup_s)
-    arguments = [trained.corpus], tmp_path / "run", options
+    monkeypatch.setattr(backup, "BACKUP_S", backup_s)
     with pytest.raises(KeyboardInterrupt):
-        train(*arguments, cache=trained.cache, jobs=1)
-    assert not (tmp_path / "run").exists()
+        start_short(trained, tmp_path / "run")
+    assert [path.name for path in tmp_path.iterdir()] == [".run.partial"]
     begun[:] = [2]
-    run = train(*arguments, cache=trained.cache, jobs=1)
+    run = start_short(trained, tmp_path / "run")
     assert sorted(set(begun)) == after  # 0 is the draw that counts the batches, too
     with (run.folder / "history.csv").open(encoding="utf-8", newline="") as file:
         assert [float(row["epoch"]) for row in csv.DictReader(file)] == [0, 1, 2, 3]
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
+    assert_same(run, short)
 
 
-@pytest.mark.parametrize("half", ["latest.weights.h5", "partial.weights.h5"])  # backup; trained
-def test_an_interruption_while_weights_are_written(
-    half: str, trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_an_interrupt_in_a_finaliser_ends_the_training(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Python prints an exception in `__del__`, and goes on."""
     from ser_edge_train import fit
+
+    class Finalised:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGINT)
+
+    begin = fit.Batches.start_epoch
+    begun: list[int] = []
+
+    def interrupted(batches: fit.Batches, epoch: int) -> None:
+        begin(batches, epoch)
+        begun.append(epoch)
+        if epoch == 1:
+            Finalised()
+
+    monkeypatch.setattr(fit.Batches, "start_epoch", interrupted)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            start_short(trained, tmp_path / "run")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert begun[-1] == 1
+    assert [path.name for path in tmp_path.iterdir()] == [".run.partial"]
+
+
+def test_a_kill_before_the_folder_has_its_name(
+    trained: Trained, short: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ser_edge_train import train as module
     from ser_edge_train.keras_backend import keras
 
-    save = keras.Model.save_weights
-
-    def interrupted(model: Any, filepath: str | Path, **options: Any) -> Any:
-        if Path(filepath).name != half:
-            return save(model, filepath, **options)
-        Path(filepath).write_bytes(b"half")
+    def killed(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(fit, "BACKUP_S", 0.0)
-    arguments = [trained.corpus], tmp_path / "run", replace(trained.options, epochs=1)
     with monkeypatch.context() as patch:
-        patch.setattr(keras.Model, "save_weights", interrupted)
+        patch.setattr(module, "move_into_place", killed)
         with pytest.raises(KeyboardInterrupt):
-            train(*arguments, cache=trained.cache, jobs=1)
-    kept = list(tmp_path.rglob("backup/latest.weights.h5"))
-    assert len(kept) == (half == "partial.weights.h5")
-    assert train(*arguments, cache=trained.cache, jobs=1).settings.about["epochs"] == 1
+            start_short(trained, tmp_path / "run")
+    monkeypatch.setattr(keras.Model, "fit", killed)
+    assert_same(start_short(trained, tmp_path / "run"), short)
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_two_trainings_do_not_share_a_folder(trained: Trained, tmp_path: Path) -> None:
+    from ser_edge_train.folders import reserved
+
+    with reserved(tmp_path / "run"):
+        with raises(SerEdgeError, os.getpid(), "--out", source=tmp_path / "run"):
+            start_short(trained, tmp_path / "run")
+        assert [path.name for path in tmp_path.iterdir()] == [".run.lock"]
+
+
+@contextlib.contextmanager
+def disk_space(size_bytes: int) -> Iterator[None]:
+    """Let no file grow beyond a size."""
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no RLIMIT_FSIZE")
+@pytest.mark.parametrize(
+    ("size_bytes", "backup_s", "first"),
+    [
+        (100_000, 0.0, ".part.backup.npz"),
+        (100_000, 60.0, ".part.trained.npz"),
+        (360_000, 60.0, "model.keras"),
+        (1_000_000, 60.0, "windows.npz"),
+    ],
+)
+def test_a_full_disk(
+    size_bytes: int,
+    backup_s: float,
+    first: str,
+    trained: Trained,
+    short: Run,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from ser_edge_train import backup
+
+    monkeypatch.setattr(backup, "BACKUP_S", backup_s)
+    partial = tmp_path / ".run.partial"
+    with (
+        raises(SerEdgeError, "File too large", "--out", "run", source=partial),
+        disk_space(size_bytes),
+    ):
+        start_short(trained, tmp_path / "run")
+    assert [path.name for path in partial.rglob("*") if path.stat().st_size == size_bytes] == [
+        first
+    ]
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    partial.rename(elsewhere / ".other.partial")
+    run = start_short(trained, elsewhere / "other")
+    assert_same(run, short)
+    assert [path.name for path in elsewhere.iterdir()] == ["other"]
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="malloc is glibc's here")
@@ -311,3 +423,65 @@ def test_illegal_options(tmp_path: Path) -> None:
     with raises(SerEdgeError, source=tmp_path):
         train([tmp_path], tmp_path / "run", TrainOptions())
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(os.fsencode("é") != b"\xc3\xa9", reason="file names are not bytes here")
+def test_the_command_with_a_users_settings_and_names(trained: Trained, tmp_path: Path) -> None:
+    """On a pipe, with another Keras backend, a notebook's plots, and names in Latin-1."""
+    from ser_edge_train.corpora import find_clips
+
+    corpus = tmp_path / os.fsdecode(b"K\xf6ln")
+    clips = find_clips([trained.corpus]).clips
+    for number, clip in enumerate(clips):
+        speaker = os.fsdecode(clip.speaker.replace("/", "-").encode() + b"\xe4")
+        folder = corpus / speaker / clip.label
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{number}.wav").symlink_to(clip.path)
+    keras_home = tmp_path / ".keras"
+    keras_home.mkdir()
+    settings = {"floatx": "float16", "image_data_format": "channels_first", "epsilon": "no number"}
+    (keras_home / "keras.json").write_text(json.dumps(settings))
+    (tmp_path / "matplotlibrc").write_text("text.usetex: True\n")
+    environment = {
+        "HOME": str(tmp_path),
+        "KERAS_HOME": str(keras_home),
+        "KERAS_BACKEND": "torch",
+        "KERAS_MAX_EPOCHS": "1",
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        "MATPLOTLIBRC": str(tmp_path / "matplotlibrc"),
+    }
+    out = tmp_path / os.fsdecode(b"L\xe4ufe")
+    words: list[str | Path] = [
+        "train",
+        corpus,
+        "--out",
+        out,
+        "--epochs",
+        "2",
+        "--ensemble",
+        "1",
+        "--no-retrain",
+    ]
+    words += ["--augmentations", "0", "--jobs", "1", "--licence", os.fsdecode(b"f\xfcr uns")]
+    done = subprocess.run(
+        [sys.executable, "-m", "ser_edge", *words],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"features: {len(clips)} of {len(clips)}\n" in done.stderr
+    assert "training network 1 of 1: epoch 2 of 2, validation loss" in done.stderr
+    assert "95 % interval" in done.stdout
+    assert not any(mark in done.stdout for mark in ("| ", "**", "# "))
+    run = Run.open(out)
+    assert run.settings.about["epochs"] == 2
+    assert {str(weight.dtype) for weight in run.network().weights} == {"float32"}
+    assert run.settings.name == r"L\xe4ufe"
+    assert set(run.settings.about["corpora"]) == {r"K\xf6ln"}
+    report = (out / "report.md").read_text(encoding="utf-8")
+    assert r"K\xf6ln" in report
+    assert r"f\xfcr uns" in report
+    path = out / "split.csv"
+    with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+        assert all(Path(row["path"]).is_file() for row in csv.DictReader(file))

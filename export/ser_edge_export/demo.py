@@ -77,7 +77,8 @@ Done in {time.monotonic() - started:.0f} s."""
 def _predict(run: Run, bundle: Path) -> None:
     from ser_edge_train.keras_backend import quiet_stderr
 
-    with (run.folder / "split.csv").open(encoding="utf-8", newline="") as file:
+    path = run.folder / "split.csv"
+    with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
         test = [row for row in csv.DictReader(file) if row["part"] == "test"]
     with quiet_stderr():
         classifier = Classifier.load(bundle, precision="int8")

@@ -76,7 +76,8 @@ def _licence(corpora: dict[str, dict[str, Any]]) -> str:
 
 
 def _samples(run: Run, n_windows: int) -> NDArray[np.float32]:
-    with (run.folder / "split.csv").open(encoding="utf-8", newline="") as file:
+    path = run.folder / "split.csv"
+    with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["part"] == "test"]
     recordings = [(Path(row["path"]), row["sha256"]) for row in rows]
     return window_samples(recordings, run.settings.input, n_windows)

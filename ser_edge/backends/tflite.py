@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import threading
+import weakref
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
@@ -17,13 +19,24 @@ from ser_edge.backends import NotPicklable, check_inputs, check_model, loading, 
 
 
 class TFLiteModel(NotPicklable):
-    """A TFLite model with one input, a batch of one, and one output."""
+    """A TFLite model with one input, a batch of one, and one output.
 
-    def __init__(self, interpreter: Any, source: str | os.PathLike[str], package: str) -> None:
-        self._interpreter = interpreter
+    `new_interpreter` opens the model; it is called again in a process that was forked from this
+    one. tflite-runtime's threads are missing there, and it would wait for them for ever.
+    """
+
+    def __init__(
+        self,
+        new_interpreter: Callable[[], Any],
+        source: str | os.PathLike[str],
+        package: str,
+    ) -> None:
+        self._new_interpreter = new_interpreter
+        self._interpreter = interpreter = new_interpreter()
         self._source = source
         self._package = package
         self._lock = threading.Lock()
+        _models.add(self)
         inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
         check_model(source, len(inputs), len(outputs))
         self._input, self._output = inputs[0], outputs[0]
@@ -44,6 +57,7 @@ class TFLiteModel(NotPicklable):
             # The interpreter has one set of tensors, so one thread at a time may use it. An
             # interpreter per thread was not faster, and each has a copy of the weights.
             with self._lock:
+                self._interpreter = self._interpreter or self._new_interpreter()
                 return np.stack([self._run_one(window) for window in inputs])
         except (ValueError, RuntimeError) as error:
             raise refusal(f"{self._package} fails on it", error, self._source) from None
@@ -52,6 +66,21 @@ class TFLiteModel(NotPicklable):
         self._interpreter.set_tensor(self._input["index"], quantise(window, self._input)[None])
         self._interpreter.invoke()
         return dequantise(self._interpreter.get_tensor(self._output["index"])[0], self._output)
+
+
+_models: weakref.WeakSet[TFLiteModel] = weakref.WeakSet()
+_of_parent: list[Any] = []  # to delete such an interpreter would wait for its threads, too
+
+
+def _after_fork() -> None:
+    for model in _models:
+        _of_parent.append(model._interpreter)
+        model._interpreter = None
+        model._lock = threading.Lock()  # a thread of the parent may have held the old one
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def quantise(values: NDArray[np.float32], tensor: dict[str, Any]) -> NDArray[Any]:
@@ -87,10 +116,14 @@ def open_model(
     """
     with loading(package):
         module = import_module(f"{package}.interpreter")
+
     # tflite-runtime 2.14 crashes on a truncated file; `Bundle.model_bytes` refuses those.
-    try:
-        interpreter = module.Interpreter(model_content=content, num_threads=threads)
-        interpreter.allocate_tensors()
-    except (ValueError, RuntimeError) as error:
-        raise refusal(f"{package} cannot open it", error, source) from None
-    return TFLiteModel(interpreter, source, package)
+    def new_interpreter() -> Any:
+        try:
+            interpreter = module.Interpreter(model_content=content, num_threads=threads)
+            interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            raise refusal(f"{package} cannot open it", error, source) from None
+        return interpreter
+
+    return TFLiteModel(new_interpreter, source, package)

@@ -13,9 +13,32 @@ from ser_edge.cli.parser import parse_arguments
 from ser_edge.cli.stderr import PrintableFormatter, print_error
 from ser_edge.errors import ConfigError, SerEdgeError
 
+# What is true of a command that was interrupted.
+_INTERRUPTED = {
+    "predict": "what was not printed is not done",
+    "adapt": "no profile was written",
+    "verify": "the bundle was not checked to the end",
+    "train": "run the same command again to continue",
+    "evaluate": "nothing was written",
+    "export": "no bundle was written",
+    "demo": "run the same command again to continue",
+}
+
+# Our settings of Matplotlib and Keras. Those of a notebook, matplotlibrc or keras.json (number
+# format, order of axes), may end a training at its last plot, or change the network.
+_ENVIRONMENT = {
+    "MPLBACKEND": "agg",
+    "MATPLOTLIBRC": os.devnull,
+    "KERAS_BACKEND": "tensorflow",
+    "KERAS_HOME": os.devnull,
+    "KERAS_MAX_EPOCHS": "0",  # no limit
+    "KERAS_MAX_STEPS_PER_EPOCH": "0",
+}
+
 
 def entry_point() -> NoReturn:
     """Run the process's command line and exit."""
+    os.environ |= _ENVIRONMENT
     sys.exit(main())
 
 
@@ -59,8 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print_error(SerEdgeError(problem, f"pip install 'ser-edge[{arguments.extra}]'"))
         return 1
     except KeyboardInterrupt:
-        remedy = "finished work is kept, run the command again to continue"
-        print_error(SerEdgeError("interrupted", remedy))
+        print_error(SerEdgeError("interrupted", _INTERRUPTED.get(arguments.command, "")))
         return 130
     except BrokenPipeError:
         # What is still buffered must not fail again when Python exits.

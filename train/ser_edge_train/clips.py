@@ -1,5 +1,6 @@
 """Labelled recordings, and the labels."""
 
+import os
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,13 +25,17 @@ class Clip:
     """One labelled recording.
 
     `speaker` includes the corpus ("tess/OAF") and is "" if unknown; `label` is one of `LABELS` or
-    `CALM`.
+    `CALM`. Corpus and speaker are `legal_text`.
     """
 
     path: Path
     corpus: str
     speaker: str
     label: str
+
+    def __post_init__(self) -> None:
+        for name in ("corpus", "speaker"):
+            object.__setattr__(self, name, legal_text(getattr(self, name)))
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,19 @@ class Named(NamedTuple):
 
 # The result for one file.
 Item = Named | Rejected | LeftOut
+
+
+def legal_text(name: str) -> str:
+    r"""Return the name of a file or folder, or an argument, as text that can be written.
+
+    Bytes that are not UTF-8 are spelled out.
+
+    Examples
+    --------
+    >>> print(legal_text(os.fsdecode(b"M\xfcller")))
+    M\xfcller
+    """
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def is_audio(name: str) -> bool:

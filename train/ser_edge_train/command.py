@@ -22,13 +22,14 @@ def train_command(arguments: argparse.Namespace) -> None:
     SerEdgeError
         See `train` and `cross_validate`.
     """
+    from ser_edge_train.clips import legal_text
     from ser_edge_train.train import TrainOptions, train
 
     options = TrainOptions(
         recipe=arguments.recipe,
         protocol=arguments.protocol,
         fold=arguments.fold or 0,
-        test_corpus=arguments.test_corpus,
+        test_corpus=arguments.test_corpus and legal_text(arguments.test_corpus),
         train_speakers=arguments.train_speakers,
         epochs=arguments.epochs,
         augmentations=arguments.augmentations,
@@ -37,7 +38,7 @@ def train_command(arguments: argparse.Namespace) -> None:
         seed=arguments.seed,
         calm_apart=arguments.calm,
         keep_going=arguments.keep_going,
-        licence=arguments.licence,
+        licence=arguments.licence and legal_text(arguments.licence),
     )
     out = arguments.out or Path("runs", f"{arguments.recipe}-{arguments.protocol}")
     how: dict[str, Any] = {
@@ -59,7 +60,7 @@ def train_command(arguments: argparse.Namespace) -> None:
         metrics = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
         print(json.dumps({"run": str(out), "metrics": metrics}))
         return
-    print((out / "report.md").read_text(encoding="utf-8").partition("## Recall")[0])
+    _print_markdown((out / "report.md").read_text(encoding="utf-8").partition("## Recall")[0])
     print(f"{printable(out)}: the full report is report.html; {printable(hint)}")
 
 
@@ -92,12 +93,26 @@ def evaluate_command(arguments: argparse.Namespace) -> None:
         result = evaluate(
             folders[0], arguments.data, bundle=arguments.bundle, cache=arguments.cache
         )
-        print(json.dumps(result.to_dict()) if arguments.json else result)
+        if arguments.json:
+            print(json.dumps(result.to_dict()))
+        else:
+            _print_markdown(str(result))
         return
     summaries = summarise(folders, report=arguments.report, overwrite=arguments.overwrite)
     if arguments.json:
         print(json.dumps([summary.to_dict() for summary in summaries]))
         return
-    print(comparison_table(summaries))
+    _print_markdown(comparison_table(summaries))
     if arguments.report:
         print(f"\n{printable(arguments.report)}: report.html has the plots")
+
+
+def _print_markdown(text: str) -> None:
+    """Print Markdown as headings, lists and tables for people; tables are not folded."""
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    console = Console(highlight=False)
+    rows = (len(line) for line in text.splitlines() if line.startswith("|"))
+    console.width = max([console.width, *rows])
+    console.print(Markdown(text))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,8 +12,9 @@ from joblib import Parallel, delayed
 
 from ser_edge_train.dataset import Dataset, all_windows, load_dataset
 from ser_edge_train.feature_store import FeatureStore, Windows
-from ser_edge_train.folders import check_free, move_into_place
+from ser_edge_train.folders import reserved
 from ser_edge_train.folds import n_folds
+from ser_edge_train.interrupts import certain_interrupt
 from ser_edge_train.progress import tracked
 from ser_edge_train.recipes import Recipe
 from ser_edge_train.report import write_report
@@ -20,9 +22,9 @@ from ser_edge_train.run import Run
 from ser_edge_train.splits import Split
 from ser_edge_train.summary import Summary
 from ser_edge_train.train import (
-    RESUME,
     TrainOptions,
     augmented_clips,
+    disk_errors,
     resumed_folder,
     split_dataset,
     train_split,
@@ -70,32 +72,36 @@ def cross_validate(
         See `ser_edge_train.train.train`.
     """
     out = Path(out)
-    check_free(out, overwrite=overwrite)
     recipe = options.chosen_recipe()
-    store = FeatureStore(recipe, cache, options.seed, jobs)
-    dataset = load_dataset(
-        sources, store, keep_going=options.keep_going, calm_apart=options.calm_apart
-    )
-    if folds is None:
-        folds = range(n_folds(dataset.clips, options.protocol, seed=options.seed))
-    cases = [
-        replace(options, fold=fold, seed=options.seed + seed)
-        for fold in folds
-        for seed in range(seeds)
-    ]
-    splits = [split_dataset(dataset, recipe, case) for case in cases]
-    augmented = sorted({clip for split in splits for clip in augmented_clips(split, recipe)})
-    windows = all_windows(dataset, store, augmented)
-    partial = resumed_folder(out, dataset, options)
-    tasks = (
-        delayed(_train_one)(dataset, split, windows, recipe, case, partial)
-        for split, case in zip(splits, cases, strict=True)
-    )
-    done = Parallel(n_jobs=jobs, return_as="generator")(tasks)
-    names = list(tracked(done, "training", len(cases)))
-    write_report(partial, [Summary.of([Run.open(partial / name) for name in names])])
-    (partial / RESUME).unlink()
-    move_into_place(partial, out)
+    with reserved(out, overwrite=overwrite), certain_interrupt():
+        store = FeatureStore(recipe, cache, options.seed, jobs)
+        dataset = load_dataset(
+            sources, store, keep_going=options.keep_going, calm_apart=options.calm_apart
+        )
+        if folds is None:
+            folds = range(n_folds(dataset.clips, options.protocol, seed=options.seed))
+        cases = [
+            replace(options, fold=fold, seed=options.seed + seed)
+            for fold in folds
+            for seed in range(seeds)
+        ]
+        splits = [split_dataset(dataset, recipe, case) for case in cases]
+        augmented = sorted({clip for split in splits for clip in augmented_clips(split, recipe)})
+        windows = all_windows(dataset, store, augmented)
+        with disk_errors(out), resumed_folder(out, dataset, options) as folder:
+            tasks = (
+                delayed(_train_one)(dataset, split, windows, recipe, case, folder)
+                for split, case in zip(splits, cases, strict=True)
+            )
+            done = Parallel(n_jobs=jobs, return_as="generator")(tasks)
+            names = list(tracked(done, "training", len(cases)))
+            # The interrupted command may have named other folds and seeds.
+            for other in folder.iterdir():
+                if other.is_file():
+                    other.unlink()
+                elif other.name not in names:
+                    shutil.rmtree(other)
+            write_report(folder, [Summary.of([Run.open(folder / name) for name in names])])
     return [Run.open(out / name) for name in names]
 
 
@@ -111,7 +117,9 @@ def _train_one(
     if not (folder / name).is_dir():
         # Before TensorFlow is imported: the processes are parallel, not their threads.
         os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
-        train_split(dataset, split, windows, recipe, options, folder / name)
+        # This process may outlive a command that was killed, while another one continues.
+        with reserved(folder / name):
+            train_split(dataset, split, windows, recipe, options, folder / name)
     return name
 
 

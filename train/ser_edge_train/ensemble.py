@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from ser_edge.frontend import InputConfig
-from ser_edge_train.fit import History, fit, standardisation
+from ser_edge_train.backup import History
+from ser_edge_train.fit import fit, standardisation
 from ser_edge_train.keras_backend import keras, set_seed
 from ser_edge_train.networks import averaged, build_network
 from ser_edge_train.parts import Examples

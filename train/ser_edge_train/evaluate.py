@@ -11,6 +11,7 @@ from typing import Any
 from ser_edge.bundle import Bundle
 from ser_edge.errors import SerEdgeError
 from ser_edge.terminal import printable
+from ser_edge_train.clips import legal_text
 from ser_edge_train.corpora import CALM
 from ser_edge_train.crossval import find_runs
 from ser_edge_train.dataset import held_out, load_dataset
@@ -130,7 +131,7 @@ def summarise(
     names = [summary.name for summary in summaries]
     if len(set(names)) < len(names):
         summaries = [
-            replace(summary, name=f"{Path(folder).name}: {summary.name}")
+            replace(summary, name=f"{legal_text(Path(folder).name)}: {summary.name}")
             for folder, summary in zip(folders, summaries, strict=True)
         ]
     if report is not None:

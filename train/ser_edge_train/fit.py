@@ -1,10 +1,8 @@
-"""Fit a network to windows by a recipe: with progress bar, history and backups to resume from."""
+"""Fit a network to windows by a recipe: with progress, history and backups to resume from."""
 
 from __future__ import annotations
 
 import math
-import shutil
-import time
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +13,23 @@ from sklearn.preprocessing import StandardScaler
 from ser_edge.features import flatten
 from ser_edge.frontend import InputConfig
 from ser_edge_train import augment
+from ser_edge_train.backup import (
+    Backup,
+    History,
+    history_of,
+    load_arrays,
+    save_arrays,
+    set_variables,
+    state_of,
+)
 from ser_edge_train.feature_store import Windows
-from ser_edge_train.folders import move_into_place, partial_folder
+from ser_edge_train.interrupts import check_interrupt, deferred_interrupt
 from ser_edge_train.keras_backend import keep_memory, keras
 from ser_edge_train.parts import Examples
-from ser_edge_train.progress import progress_bar
+from ser_edge_train.progress import log_progress, progress_bar
 from ser_edge_train.recipes import Recipe
 from ser_edge_train.speaker_normalisation import SpeakerNormalisation
 from ser_edge_train.vtlp import vtlp
-
-History = dict[str, list[float]]
-
-BACKUP_S = 10.0  # minimum time between backups: one takes as long as several steps
 
 
 def standardisation(windows: Windows, recipe: Recipe) -> InputConfig:
@@ -106,37 +109,12 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         return inputs, targets
 
 
-class _Backup(keras.callbacks.BackupAndRestore):  # type: ignore[misc]
-    """Back up at the end of an epoch, at most every `BACKUP_S` seconds.
-
-    Keras writes to a second folder, which is then renamed: it could not read a backup that was
-    interrupted. The last backup stays until the scratch folder is removed.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._complete, self._partial = folder, partial_folder(folder)
-        super().__init__(str(self._partial), delete_checkpoint=False)
-        self._at = time.monotonic()
-
-    def on_train_begin(self, logs: Any = None) -> None:
-        shutil.rmtree(self._partial, ignore_errors=True)
-        if self._complete.is_dir():
-            shutil.copytree(self._complete, self._partial)
-        super().on_train_begin(logs)
-
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        if time.monotonic() - self._at >= BACKUP_S:
-            super().on_epoch_end(epoch, logs)
-            move_into_place(self._partial, self._complete)
-            self._at = time.monotonic()
-
-
 class _Epochs(keras.callbacks.Callback):  # type: ignore[misc]
-    """Start each epoch's batches and show a progress bar."""
+    """Start each epoch's batches and show the progress."""
 
     def __init__(self, batches: Batches, epochs: int, title: str) -> None:
         super().__init__()
-        self._batches, self._title = batches, title
+        self._batches, self._epochs, self._title = batches, epochs, title
         self._bar = progress_bar()
         self._task = self._bar.add_task(title, total=epochs)
 
@@ -148,14 +126,21 @@ class _Epochs(keras.callbacks.Callback):  # type: ignore[misc]
         self._bar.update(self._task, completed=epoch)
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        check_interrupt()
         if batch == 0:
             keep_memory()
+
+    def on_test_batch_begin(self, batch: int, logs: Any = None) -> None:
+        check_interrupt()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         title, prefix = ("validation ", "val_") if "val_loss" in logs else ("", "")
         loss, accuracy = logs[f"{prefix}loss"], logs[f"{prefix}accuracy"]
-        text = f"{self._title}, {title}loss {loss:.2f}, accuracy {accuracy:.0%}"
-        self._bar.update(self._task, completed=epoch + 1, description=text)
+        text = f"{title}loss {loss:.2f}, accuracy {accuracy:.0%}"
+        self._bar.update(self._task, completed=epoch + 1, description=f"{self._title}, {text}")
+        if self._bar.disable:
+            place = f"{self._title}: epoch {epoch + 1} of {self._epochs}"
+            log_progress(f"{place}, {text}", epoch + 1, self._epochs)
 
     def on_train_end(self, logs: Any = None) -> None:
         self.close()
@@ -187,19 +172,20 @@ def fit(
     seed : int
         Seed of batch order and augmentation.
     scratch : Path
-        Folder for backups: after an interruption, the same call continues from the last one.
+        Folder for backups: after an interruption, the same call continues from the last one, and
+        the network is the same, bit for bit, as without the interruption.
     title : str
         Text of the progress bar.
 
     Returns
     -------
     history : dict of str to list of float
-        Keras's history, one value per epoch.
+        The epochs' numbers, losses and accuracies, one value per epoch.
     """
-    trained = scratch / "trained.weights.h5"
-    if trained.is_file():
-        network.load_weights(trained)
-        return _history(scratch)
+    trained = scratch / "trained.npz"
+    finished = load_arrays(trained)
+    if set_variables(network.variables, finished):
+        return history_of(finished)
     batches = Batches(training, config, recipe, seed)
     network.compile(
         optimizer=_optimizer(recipe, len(batches)),
@@ -209,41 +195,31 @@ def fit(
         metrics=["accuracy"],
     )
     epochs = _Epochs(batches, recipe.epochs, title)
-    log = keras.callbacks.CSVLogger(str(scratch / "history.csv"), append=True)
-    callbacks = [epochs, log, _Backup(scratch / "backup")]
+    patient = []
     if recipe.patience:
-        callbacks += [
+        patient = [
             keras.callbacks.EarlyStopping(patience=recipe.patience, restore_best_weights=True),
             # By convention: the published recipe does not state them.
             keras.callbacks.ReduceLROnPlateau(factor=0.4, patience=2, min_lr=1e-6),
         ]
+    backup = Backup(scratch / "backup.npz", network, patient)
     try:
-        network.fit(
-            batches,
-            validation_data=validation
-            and (config.network_inputs(validation.windows.features), validation.targets),
-            validation_batch_size=256,
-            epochs=recipe.epochs,
-            callbacks=callbacks,
-            shuffle=False,
-            verbose=0,
-        )
+        with deferred_interrupt():
+            network.fit(
+                batches,
+                validation_data=validation
+                and (config.network_inputs(validation.windows.features), validation.targets),
+                validation_batch_size=256,
+                epochs=recipe.epochs,
+                initial_epoch=backup.next_epoch,
+                callbacks=[epochs, *patient, backup],
+                shuffle=False,
+                verbose=0,
+            )
     finally:
         epochs.close()
-        if log.csv_file is not None:
-            log.csv_file.close()
-    partial = scratch / "partial.weights.h5"
-    network.save_weights(partial)
-    partial.rename(trained)
-    return _history(scratch)
-
-
-def _history(scratch: Path) -> History:
-    rows = np.atleast_1d(np.genfromtxt(scratch / "history.csv", delimiter=",", names=True))
-    # After an interruption, epochs since the last backup are in the file twice: keep the last.
-    _, last = np.unique(rows["epoch"][::-1], return_index=True)
-    rows = rows[::-1][last]
-    return {name: rows[name].tolist() for name in rows.dtype.names}
+    save_arrays(trained, state_of(network.variables, backup.history))
+    return backup.history
 
 
 def _optimizer(recipe: Recipe, n_batches: int) -> Any:

@@ -11,6 +11,8 @@ import os
 import tempfile
 from collections.abc import Iterator
 
+from ser_edge.errors import SerEdgeError
+
 __all__ = ["keep_memory", "keras", "quiet_stderr", "set_seed", "tf"]
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # glibc's malloc.h
@@ -33,7 +35,7 @@ def keep_memory() -> None:
 keep_memory()
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ["KERAS_BACKEND"] = "tensorflow"
 
 
 @contextlib.contextmanager
@@ -58,6 +60,18 @@ with quiet_stderr():
     import tensorflow as tf
 
     tf.zeros(1)  # the first operation logs too
+
+if keras.config.backend() != "tensorflow":
+    raise SerEdgeError(
+        f"this process has imported Keras with the backend {keras.config.backend()}, expected "
+        "tensorflow",
+        "import ser_edge_train before Keras, or unset KERAS_BACKEND",
+    )
+# Of the user's keras.json.
+keras.config.set_floatx("float32")
+keras.config.set_dtype_policy("float32")
+keras.config.set_image_data_format("channels_last")
+keras.config.set_epsilon(1e-7)
 
 # No warning that functions are traced again for each network of an ensemble.
 tf.get_logger().setLevel("ERROR")

@@ -7,7 +7,8 @@
                                    validation and test clips
 ``split.csv``                      the part of each clip
 ``rejected.csv``                   files that were not used, and why, if there are any
-``history.csv``                    losses and accuracies, one row per epoch
+``history.csv``                    losses and accuracies, and the learning rate if it is reduced,
+                                   one row per epoch
 ``metrics.json``                   figures
 ``report.html``, ``report.md``     the report, with ``*.png``
 ``classification_report.txt``      scikit-learn's
@@ -16,6 +17,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from collections.abc import Mapping
@@ -179,9 +181,11 @@ def save_windows(
     **parts: tuple[HeldOut, NDArray[np.float32]],
 ) -> None:
     """Write ``windows.npz``: for each part its clips, and the logits of their windows."""
+    content = io.BytesIO()  # a `ZipFile` on a full disk fails once more when it is closed
     arrays = {
         f"{part}_{name}": array
         for part, (held_out, logits) in parts.items()
         for name, array in {**vars(held_out), "logits": logits}.items()
     }
-    np.savez_compressed(folder / "windows.npz", calibration=calibration, **arrays)
+    np.savez_compressed(content, calibration=calibration, **arrays)
+    (folder / "windows.npz").write_bytes(content.getbuffer())

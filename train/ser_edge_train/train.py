@@ -10,7 +10,8 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,12 +20,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ser_edge.adaptation.speaker_model import SpeakerModel
+from ser_edge.errors import SerEdgeError
 from ser_edge.frontend import InputConfig
 from ser_edge_train.about import describe
+from ser_edge_train.clips import legal_text
 from ser_edge_train.dataset import Dataset, all_windows, load_dataset
 from ser_edge_train.enrolment import fit_speakers
 from ser_edge_train.feature_store import FeatureStore, Windows
-from ser_edge_train.folders import check_free, move_into_place, partial_folder
+from ser_edge_train.folders import move_into_place, partial_folder, reserved
+from ser_edge_train.interrupts import certain_interrupt, check_interrupt
 from ser_edge_train.metrics import fit_temperature
 from ser_edge_train.parts import Parts
 from ser_edge_train.recipes import Recipe
@@ -35,16 +39,22 @@ from ser_edge_train.summary import Summary
 from ser_edge_train.train_options import TrainOptions
 
 if TYPE_CHECKING:
-    from ser_edge_train.fit import History
+    from ser_edge_train.backup import History
     from ser_edge_train.keras_backend import keras
 
-__all__ = ["RESUME", "TrainOptions", "resumed_folder", "split_dataset", "train", "train_split"]
+__all__ = [
+    "TrainOptions",
+    "disk_errors",
+    "resumed_folder",
+    "split_dataset",
+    "train",
+    "train_split",
+]
 
 logger = logging.getLogger(__name__)
 
 Evaluated = tuple[HeldOut, NDArray[np.float32]]  # clips, and the logits of their windows
 
-RESUME = "resume.json"
 _CALIBRATION_WINDOWS = 1024  # stored for int8 calibration
 
 
@@ -59,7 +69,8 @@ def train(
 ) -> Run:
     """Train a network and write a run folder.
 
-    After an interruption, the same call continues from the last backup.
+    After an interruption, the same call continues from the last backup, and the network is the
+    same, bit for bit, as without the interruption.
 
     Parameters
     ----------
@@ -79,20 +90,22 @@ def train(
     Raises
     ------
     SerEdgeError
-        If the data cannot be used, or cannot be split by the protocol.
+        If the data cannot be used, or cannot be split by the protocol; if `out` exists, cannot be
+        written or is being written by another process.
     ConfigError
         If an option is out of range or does not fit the data.
     """
     out = Path(out)
-    check_free(out, overwrite=overwrite)
     recipe = options.chosen_recipe()
-    store = FeatureStore(recipe, cache, options.seed, jobs)
-    dataset = load_dataset(
-        sources, store, keep_going=options.keep_going, calm_apart=options.calm_apart
-    )
-    split = split_dataset(dataset, recipe, options)
-    windows = all_windows(dataset, store, augmented_clips(split, recipe))
-    return train_split(dataset, split, windows, recipe, options, out)
+    with reserved(out, overwrite=overwrite), certain_interrupt():
+        store = FeatureStore(recipe, cache, options.seed, jobs)
+        dataset = load_dataset(
+            sources, store, keep_going=options.keep_going, calm_apart=options.calm_apart
+        )
+        split = split_dataset(dataset, recipe, options)
+        windows = all_windows(dataset, store, augmented_clips(split, recipe))
+        with disk_errors(out):
+            return train_split(dataset, split, windows, recipe, options, out)
 
 
 def split_dataset(dataset: Dataset, recipe: Recipe, options: TrainOptions) -> Split:
@@ -138,28 +151,53 @@ def train_split(
 
     `windows` are those of all originals and of the augmentations that the split uses.
     """
-    folder = resumed_folder(out, dataset, options)
-    parts = Parts.of(dataset, split, windows)
-    trained = _train(parts, recipe, options.seed, folder / "scratch")
-    evaluated = _evaluate(trained, parts)
-    _save(folder, out.name, parts, recipe, options, trained, evaluated)
-    move_into_place(folder, out)
+    with resumed_folder(out, dataset, options) as folder:
+        parts = Parts.of(dataset, split, windows)
+        trained = _train(parts, recipe, options.seed, folder.parent / "scratch")
+        check_interrupt()
+        evaluated = _evaluate(trained, parts)
+        check_interrupt()
+        _save(folder, legal_text(out.name), parts, recipe, options, trained, evaluated)
     return Run.open(out)
 
 
-def resumed_folder(out: Path, dataset: Dataset, options: TrainOptions) -> Path:
-    """Return the partial folder for `out`; keep its content if data and options are the same."""
+@contextmanager
+def resumed_folder(out: Path, dataset: Dataset, options: TrainOptions) -> Iterator[Path]:
+    """Yield a folder that becomes `out` if the block succeeds.
+
+    Its parent, the partial folder, is kept if the block fails. It is used again, with its content,
+    if data and options are the same. It is removed after the folder has its new name: a process
+    that is killed at any moment loses nothing.
+    """
     partial = partial_folder(out)
-    marker = partial / RESUME
+    marker, folder = partial / "resume.json", partial / "run"
     clips = [clip.digest for clip in dataset.originals]
-    text = json.dumps({**asdict(options), "clips": clips})
-    if marker.is_file() and marker.read_text(encoding="utf-8") == text:
+    text = json.dumps({**asdict(options), "clips": clips}).encode()
+    if marker.is_file() and marker.read_bytes() == text:
         logger.info("continuing an interrupted run with the same settings")
-        return partial
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    marker.write_text(text, encoding="utf-8")
-    return partial
+    else:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        marker.write_bytes(text)
+    folder.mkdir(exist_ok=True)
+    yield folder
+    move_into_place(folder, out)
+    shutil.rmtree(partial)
+
+
+@contextmanager
+def disk_errors(out: Path) -> Iterator[None]:
+    """Turn the system's errors, such as that of a full disk, into one that says how to go on."""
+    try:
+        yield
+    except OSError as error:
+        partial = partial_folder(out)
+        raise SerEdgeError(
+            f"cannot be written ({error.strerror or error})",
+            "free space and run the same command again to continue, or move the folder to another "
+            f"disk and run it with --out OTHER_DISK/{out.name}",
+            partial,
+        ) from None
 
 
 def _train(parts: Parts, recipe: Recipe, seed: int, scratch: Path) -> Trained:
@@ -229,7 +267,7 @@ def _save(
     trained: Trained,
     evaluated: dict[str, Evaluated],
 ) -> None:
-    """Write all files of the run, and remove those of the training."""
+    """Write all files of the run."""
     test, logits = evaluated["test"]
     predictions = test.predictions(logits, trained.temperature)
     settings = RunSettings(
@@ -259,8 +297,6 @@ def _save(
     write_report(folder, [Summary.of([Run(folder, settings)])], trained.history)
     table = classification_table(predictions.score(parts.labels), parts.labels)
     (folder / "classification_report.txt").write_text(table, encoding="utf-8")
-    (folder / RESUME).unlink()
-    shutil.rmtree(folder / "scratch")
 
 
 def _save_split(folder: Path, dataset: Dataset, split: Split) -> None:
@@ -278,5 +314,6 @@ def _save_split(folder: Path, dataset: Dataset, split: Split) -> None:
 
 
 def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
+    # Bytes of paths that are not UTF-8 stay as they are.
+    with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
         csv.writer(file).writerows([header, *rows])
