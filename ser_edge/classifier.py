@@ -222,14 +222,14 @@ class Classifier:
             signal, sample_rate = read_recording(
                 recording, sample_rate, max_bytes=max_bytes, max_s=max_s
             )
-            check_budget("no window was done")
+            check_budget("0 windows finished")
             samples = resample(signal, sample_rate, network_rate)
             starts = self._frontend.starts(samples)
             decoded = perf_counter()
             features_s = 0.0
             rows: list[NDArray[np.float64]] = []
             for start in starts:
-                began = check_budget(f"{len(rows)} of {len(starts)} windows were done")
+                began = check_budget(f"{len(rows)} of {len(starts)} windows finished")
                 features = self._frontend.window_features(samples, start)
                 inputs = self._input.network_inputs(features[None])
                 features_s += perf_counter() - began

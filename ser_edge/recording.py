@@ -57,7 +57,7 @@ def read_recording(
     --------
     >>> read_recording(np.zeros(48000, np.int16), 48000, max_bytes=None, max_s=0.5)
     Traceback (most recent call last):
-    ser_edge.errors.AudioError: holds 1.000 s, expected at most max_s=0.5; give a shorter recording
+    ser_edge.errors.AudioError: lasts 1.000 s, expected at most max_s=0.5; give a shorter recording
     """
     if not isinstance(recording, np.ndarray):
         return audio.read(recording, max_bytes=max_bytes, max_s=max_s)

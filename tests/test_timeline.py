@@ -97,7 +97,7 @@ def test_a_plot(words: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[s
     assert main([*words, "--plot", str(tmp_path / "no" / "talk.png")]) == 1
     assert "talk.png: " in capfd.readouterr().err
     assert main([*words, "--plot", str(tmp_path / "talk.mp3")]) == 2
-    assert "talk.mp3: the suffix '.mp3'" in capfd.readouterr().err
+    assert "talk.mp3: '.mp3'" in capfd.readouterr().err
 
 
 def test_one_recording_at_a_time(words: list[str], capfd: pytest.CaptureFixture[str]) -> None:
