@@ -35,4 +35,4 @@ THRESHOLD = 0.65
 """Smoothed probability below which a stream's segment is ``"uncertain"``; see docs/streaming.md."""
 
 HOP_S = 0.5
-"""Time from one window of a stream to the next [s]."""
+"""Time from one window of a stream to the next [s]; set by hand, see docs/streaming.md."""

@@ -243,10 +243,10 @@ class Classifier:
                 kept.append(piece)
                 if levels.n_samples > _KEPT_S * network_rate:
                     kept.clear()
-                check_budget("no window was done")
+                check_budget("0 windows finished")
             starts = self._frontend.place(levels)
             for window in cut_windows(kept or pieces(), starts, length):
-                began = check_budget(f"{len(rows)} of {len(starts)} windows were done")
+                began = check_budget(f"{len(rows)} of {len(starts)} windows finished")
                 features = self._frontend.window_features(window, 0)
                 inputs = self._input.network_inputs(features[None])
                 computed = perf_counter()

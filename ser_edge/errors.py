@@ -54,13 +54,7 @@ class ConfigError(SerEdgeError, ValueError):
 
 
 def first_line(error: BaseException) -> str:
-    r"""Return the first line of another package's error, or its type's name if it has no text.
-
-    Examples
-    --------
-    >>> first_line(ValueError("no kernel\nat 0x7f")), first_line(MemoryError())
-    ('no kernel', 'MemoryError')
-    """
+    """Return the first line of another package's error; without text, its type's name."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 

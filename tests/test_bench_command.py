@@ -118,8 +118,8 @@ def test_a_baseline(
 @pytest.mark.parametrize(
     ("words", "value"),
     [
-        *((["--threads", "0"], "'0'"), (["--threads", "65"], "threads=65")),
-        *((["--processes", "0"], "'0'"), (["--runs", "x"], "'x'"), (["--seconds", "x"], "'x'")),
+        *((["--threads", "0"], "value=0"), (["--threads", "65"], "value=65")),
+        *((["--processes", "0"], "value=0"), (["--runs", "x"], "'x'"), (["--seconds", "x"], "'x'")),
         *((["--seconds", "-1"], "seconds=-1"), (["--warmup-s", "nan"], "warmup_s=nan")),
         *((["--budget", "size_kb"], "'size_kb'"), (["--budget", "speed<=1"], "'speed'")),
         *((["--budget", "int4.litert:size_kb<=1"], "'int4.litert'"), (["--variant", "a"], "'a'")),

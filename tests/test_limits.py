@@ -107,10 +107,10 @@ def test_bytes_are_whole(classifier: Classifier) -> None:
 @pytest.mark.parametrize(
     ("budget_s", "progress"),
     [
-        (0.9, "no window was done after 1.000 s"),
-        (1, "1 of 8 windows were done after 2.000 s"),
-        (3.5, "3 of 8 windows were done after 4.000 s"),
-        (7.9, "7 of 8 windows were done after 8.000 s"),
+        (0.9, "0 windows finished after 1.000 s"),
+        (1, "1 of 8 windows finished after 2.000 s"),
+        (3.5, "3 of 8 windows finished after 4.000 s"),
+        (7.9, "7 of 8 windows finished after 8.000 s"),
         (8, None),
     ],
 )

@@ -124,7 +124,7 @@ BROKEN = {
         riff(GOOD_FMT, chunk(b"data", tone(), 9999)),
         "9999",
     ),
-    "no samples": (riff(GOOD_FMT, chunk(b"data", b"")), "holds no samples"),
+    "no samples": (riff(GOOD_FMT, chunk(b"data", b"")), "has no samples"),
     "no samples before LIST": (
         riff(GOOD_FMT, chunk(b"data", b""), chunk(b"LIST", b"INFOISFT" + b"x" * 2001)),
         "has no audio",
@@ -137,7 +137,7 @@ BROKEN = {
         riff(GOOD_FMT, chunk(b"data", tone(), len(tone()) + 45)),
         "states 1645",
     ),
-    "half a sample": (riff(GOOD_FMT, chunk(b"data", b"\1")), "holds no samples"),
+    "half a sample": (riff(GOOD_FMT, chunk(b"data", b"\1")), "has no samples"),
     "64-bit PCM": (riff(chunk(b"fmt ", fmt(bits=64)), chunk(b"data", tone())), "64-bit PCM"),
     "16-bit float": (riff(chunk(b"fmt ", fmt(3)), chunk(b"data", tone())), "16-bit float"),
     "no channels": (riff(chunk(b"fmt ", fmt(channels=0)), chunk(b"data", tone())), "0 channels"),

@@ -87,7 +87,7 @@ class Verdict:
         return {"budget": str(self.budget), "value": self.value, "ok": self.ok}
 
     def __str__(self) -> str:
-        return f"{self.budget} {'holds' if self.ok else 'is missed'}: {self.measured}"
+        return f"{self.budget} {'is met' if self.ok else 'is not met'}: {self.measured}"
 
 
 def judge(budgets: Sequence[Budget], result: BenchResult) -> list[Verdict]:

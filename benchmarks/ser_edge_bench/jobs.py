@@ -31,8 +31,11 @@ from ser_edge_bench.variant import Pipeline, bench_variants
 
 _KERNELS = 20  # runs of the kernel in `start`; the median counts
 _REPORT_S = 0.25  # time between reports
-_MIN_ROUNDS = 5  # of one memory layout
-_PADS, _PAD_BYTES = 16, 1 << 15  # below the size that the allocator would map separately
+_MIN_ROUNDS = 5  # of one memory layout; set by hand
+_PADS, _PAD_BYTES = (
+    16,
+    1 << 15,
+)  # set by hand; smaller than what malloc maps separately
 
 
 def start(folder: str, variant: str, clip: str, threads: str) -> Iterator[dict[str, Any]]:
@@ -144,7 +147,7 @@ class Rounds:
         return report
 
     def _allocate(self) -> None:
-        """Make everything but the opened files anew, elsewhere in memory; call each once."""
+        """Reallocate everything except the opened files; call each once."""
         sizes = self._random.integers(1, _PAD_BYTES, size=_PADS)
         self._pads = [np.ones(size, np.uint8) for size in sizes.tolist()]
         content = bytes(bytearray(self._content))

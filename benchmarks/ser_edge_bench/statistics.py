@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 PERCENTILES = (50, 90, 95, 99)
-BLOCKS = 20
-_RESAMPLES = 5000
+BLOCKS = 20  # set by hand: 10 of the default 200 rounds each
+_RESAMPLES = 5000  # by convention
 
 
 def percentiles(processes: Sequence[ArrayLike]) -> dict[int, float]:

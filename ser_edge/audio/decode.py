@@ -63,20 +63,20 @@ class Part:
         (9600, 38400)
         """
         if not n:
-            raise AudioError("holds no samples, expected at least one", "record it again")
+            raise AudioError("has no samples, expected at least one", "record it again")
         first = int(self.offset_s * sample_rate)
         count = n - first
         if self.duration_s is not None:
             count = min(int(self.duration_s * sample_rate), count)
         if count < 1:
             raise AudioError(
-                f"holds {n / sample_rate:.3f} s, and no sample is left by "
+                f"lasts {n / sample_rate:.3f} s, and no sample is left by "
                 f"offset_s={self.offset_s} and duration_s={self.duration_s}",
                 "choose another offset or duration",
             )
         if self.max_s is not None and count > self.max_s * sample_rate:
             raise AudioError(
-                f"holds {count / sample_rate:.3f} s, expected at most max_s={self.max_s}",
+                f"lasts {count / sample_rate:.3f} s, expected at most max_s={self.max_s}",
                 "give a shorter recording",
             )
         return first, count

@@ -238,7 +238,7 @@ def as_signal(samples: ArrayLike, name: str = "the array") -> NDArray[np.float32
                 "average the channels",
             )
         if not array.size:
-            raise AudioError("holds no samples, expected at least one")
+            raise AudioError("has no samples, expected at least one")
         if array.dtype.kind != "f" and array.dtype.str[1:] not in ("u1", "i2", "i4"):
             raise AudioError(
                 f"has dtype {array.dtype}, expected float within ±1, or int16, int32 or uint8 PCM"

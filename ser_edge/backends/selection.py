@@ -63,7 +63,7 @@ def open_bundle(
     if not candidates:
         files = ", ".join(model.file for model in bundle.manifest.models)
         raise BackendError(
-            f"holds no {precision or 'model'} file for {' or '.join(names)}, only {files}",
+            f"has no {precision or 'model'} file for {' or '.join(names)}, only {files}",
             "choose another --backend or --precision, or export again",
             bundle.folder,
         )

@@ -44,7 +44,7 @@ def describe(bundle: Bundle) -> str:
     window_s, sample_rate = manifest.input.window.duration_s, manifest.input.features.sample_rate
     usable = (f"{name} {'yes' if usable else 'no'}" for name, usable in _interpreters().items())
     rows = [
-        ("bundle", f"{manifest.name} in {bundle.folder}, sha256 of every model as exported"),
+        ("bundle", f"{manifest.name} in {bundle.folder}, all model files intact (sha256)"),
         ("labels", ", ".join(manifest.labels)),
         ("input", f"{window_s} s windows at {sample_rate} Hz, {manifest.input.shape} numbers each"),
         *(

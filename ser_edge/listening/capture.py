@@ -1,4 +1,4 @@
-"""A capture thread: it reads a source without waiting for whoever processes the audio."""
+"""Read a source in its own thread, independent of processing."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Capture:
         Whether the source, such as a file, can wait while the buffer is full. Otherwise the oldest
         audio is dropped and counted.
     capacity_s : float > 0
-        Size of the buffer [s].
+        Size of the buffer [s]; the default was chosen generously.
 
     Attributes
     ----------

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 WIDTH = 8
-"""Samples per output."""
+"""Samples per output; chosen for speed and the response of soxr HQ, see docs/decisions.md."""
 
 # The main lobe of K ends at about 3/4 of the sample rate (beta = pi w f), where the images begin.
 _BETA = 0.75 * math.pi * WIDTH

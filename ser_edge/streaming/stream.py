@@ -202,12 +202,12 @@ class Stream:
         with self._lock:
             self._n_pending += len(signal)
             # Resampling is faster in larger pieces, so samples wait until they complete a window.
-            rates = self._resampler
-            if self._n_pending < self._rolling.n_missing * rates.sample_rate / rates.target_rate:
+            resampler, n_missing = self._resampler, self._rolling.n_missing
+            if self._n_pending < n_missing * resampler.sample_rate / resampler.target_rate:
                 self._pending.append(signal.copy())
                 return []
             with self._restarted_by_errors():
-                samples = self._resampler.feed(self._take_pending(signal))
+                samples = resampler.feed(self._take_pending(signal))
                 return self._process(samples, latest=latest)
 
     def flush(self) -> list[Segment]:

@@ -43,7 +43,7 @@ def check_picture(path: Path) -> None:
 
     if path.suffix[1:].lower() not in FigureCanvasAgg.filetypes:
         raise ConfigError(
-            f"the suffix {path.suffix!r} is not a picture's",
+            f"{path.suffix!r} is not an image format",
             "choose a name that ends in .png, .svg or .pdf",
             path,
         )

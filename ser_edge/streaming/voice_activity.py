@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ser_edge.checks import check_number
+from ser_edge.streaming.smoothing import StreamConfig
 
 MIN_LEVEL_DB = -60.0
-"""Level below which nothing is speech [dB of full scale]."""
+"""Level below which nothing is speech [dB of full scale]; set by hand."""
 
 _LOWEST_DB = -100.0  # digital silence; 16-bit noise is louder
 
@@ -54,9 +55,9 @@ class VoiceActivityDetector:
     def __init__(
         self,
         block_length: int,
-        margin_db: float = 10.0,
+        margin_db: float = StreamConfig.margin_db,
         min_level_db: float = MIN_LEVEL_DB,
-        n_history: int = 20,
+        n_history: int = 20,  # set by hand: 10 s at the default hop
     ) -> None:
         check_number("block_length", block_length, 1, integer=True)
         check_number("margin_db", margin_db, 0)
