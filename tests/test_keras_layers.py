@@ -259,7 +259,7 @@ SHARED = L.Conv1D(4, 3, padding="same", name="shared")
         (L.LSTM(3, return_sequences=True, name="memory"), ["'memory'", "LSTM", "Conv1D"]),
         (keras.Sequential([keras.Input((20, 4)), L.ReLU()]), ["Sequential"]),
     ],
-    ids=str,
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "network",
 )
 def test_what_is_refused(body: Callable[[Any], Any], values: list[str], tmp_path: Path) -> None:
     inputs = keras.Input((20, 4))
