@@ -337,7 +337,11 @@ def test_what_is_no_network(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
 @pytest.mark.parametrize(
     "words", [["run", "--labels", "a,b"], ["a.onnx", "--licence", "MIT"], ["a.onnx"]], ids=str
 )
-def test_options_that_contradict_each_other(words: list[str]) -> None:
+def test_options_that_contradict_each_other(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.onnx").touch()
     with raises(ConfigError, *words[1:2], source=words[0]):
         export_command(parse_arguments(["export", *words]))
 

@@ -140,7 +140,7 @@ def save_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
 def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
     """Read a ``.npz``; a missing or damaged one has no arrays."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return dict(arrays)
     except (OSError, EOFError, ValueError, KeyError, BadZipFile):
         return {}
