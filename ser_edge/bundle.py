@@ -79,7 +79,7 @@ class Bundle:
             raise BundleError(found, remedy, folder)
         path = folder / "manifest.json"
         if not os.path.lexists(path):
-            raise BundleError("holds no manifest.json", remedy, folder)
+            raise BundleError("has no manifest.json", remedy, folder)
         try:
             content = read_file(path, _MAX_MANIFEST_BYTES, remedy=remedy, error=BundleError)
             return cls(folder, Manifest.from_json(content.decode("utf-8")))

@@ -83,7 +83,7 @@ def read_golden(bundle: Bundle) -> tuple[GoldenClip, ...]:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             members = archive.infolist()
             if sum(member.file_size for member in members) > MAX_GOLDEN_BYTES:
-                raise ConfigError(f"it holds more than {MAX_GOLDEN_BYTES >> 20} MiB")
+                raise ConfigError(f"it has more than {MAX_GOLDEN_BYTES >> 20} MiB")
             if any(member.compress_type not in _COMPRESSIONS for member in members):
                 raise ConfigError("its compression is not one that NumPy writes")
             names = set(archive.namelist())
