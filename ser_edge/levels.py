@@ -116,6 +116,6 @@ class FrameLevels:
         speech = self.speech()
         if speech.sum() * FRAME_S >= MIN_SPEECH_S - 1e-9:
             return "speech"
-        # A recording that is too short for speech cannot be told from silence.
+        # A recording that is too short for speech cannot be distinguished from silence.
         long_enough = len(speech) * FRAME_S >= MIN_SPEECH_S
         return "silence" if long_enough and not speech.any() else "uncertain"
