@@ -194,7 +194,7 @@ def test_an_interpreter_of_the_older_numpy(
 ) -> None:
     (tmp_path / "tflite_runtime").mkdir()
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr("ser_edge.backends._NUMPY", 2)
+    monkeypatch.setattr("ser_edge.backends.interpreters._NUMPY", 2)
     tflite = {"tflite": INTERPRETERS["tflite"]}
     monkeypatch.setattr("ser_edge.backends.INTERPRETERS", tflite)
     (backend,) = diagnose(bundle_dir).backends

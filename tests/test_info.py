@@ -107,7 +107,7 @@ def test_interpreters_are_those_that_fit_this_numpy(
     monkeypatch: pytest.MonkeyPatch, bundle_dir: Path
 ) -> None:
     monkeypatch.setattr(Interpreter, "installed", True)
-    monkeypatch.setattr("ser_edge.backends._NUMPY", 2)
+    monkeypatch.setattr("ser_edge.backends.interpreters._NUMPY", 2)
     bundle = Bundle.open(bundle_dir)
     assert to_dict(bundle)["interpreters"] == {
         "litert": True,

@@ -97,7 +97,7 @@ def test_tflite_runtime_needs_the_older_numpy(
 ) -> None:
     if find_spec("tflite_runtime") is None:
         pytest.skip("no tflite_runtime")
-    monkeypatch.setattr("ser_edge.backends._NUMPY", 2)
+    monkeypatch.setattr("ser_edge.backends.interpreters._NUMPY", 2)
     assert not INTERPRETERS["tflite"].usable
     with raises(BackendError, "tflite_runtime", "NumPy 1", "numpy<2"):
         open_model(b"", "tflite", bundle_dir / "model.float32.tflite")

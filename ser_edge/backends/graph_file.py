@@ -24,8 +24,8 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from ser_edge.backends import refusal
 from ser_edge.backends.graph import KINDS, Graph, Op
+from ser_edge.backends.interpreters import refusal
 from ser_edge.errors import ConfigError, error_source, first_line
 from ser_edge.npy import read_array
 from ser_edge.versioned_json import parse_versioned_json

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided, sliding_window_view
 from numpy.typing import NDArray
 
-from ser_edge.backends import check_inputs
 from ser_edge.backends.graph import Graph, Op
 from ser_edge.backends.graph_file import read_graph
+from ser_edge.backends.interpreters import check_inputs
 
 Array = NDArray[np.float32]
 

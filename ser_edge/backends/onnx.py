@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ser_edge.backends import NotPicklable, check_inputs, check_model, loading, refusal
+from ser_edge.backends.interpreters import NotPicklable, check_inputs, check_model, loading, refusal
 
 
 class OnnxModel(NotPicklable):
